@@ -1,0 +1,62 @@
+"""Test session: one backend, eight virtual CPU devices under TensorFlow.
+
+`KERAS_BACKEND=tensorflow pytest` (the default) runs everything that is not
+marked for a GPU. `KERAS_BACKEND=jax pytest` runs what works without
+TensorFlow, and makes any attempt to import TensorFlow an error.
+"""
+
+import os
+import sys
+
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+VIRTUAL_DEVICES = 8
+
+if os.environ["KERAS_BACKEND"] == "jax":
+    # None in sys.modules turns `import tensorflow` into an ImportError, as on
+    # a machine where it is not installed.
+    sys.modules["tensorflow"] = None
+else:
+    import tensorflow as tf
+
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * VIRTUAL_DEVICES,
+    )
+
+import keras  # noqa: E402
+
+
+def pytest_collection_modifyitems(config, items):
+    backend = keras.backend.backend()
+    for item in items:
+        if backend != "tensorflow" and item.get_closest_marker("tensorflow"):
+            item.add_marker(
+                pytest.mark.skip(reason="needs the TensorFlow backend")
+            )
+        if item.get_closest_marker("gpu") and not has_gpu():
+            item.add_marker(pytest.mark.skip(reason="needs a GPU"))
+
+
+def has_gpu():
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return any(d.platform == "gpu" for d in jax.devices())
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+@pytest.fixture(autouse=True)
+def fresh_keras_state():
+    """Every test starts from float32, one seed and new layer names."""
+    keras.config.set_dtype_policy("float32")
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+    keras.backend.clear_session()
