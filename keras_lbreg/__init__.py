@@ -4,6 +4,19 @@ Ghost batch normalization, distinctive regularization (DReg), annealed gradient
 noise and GradientMix, each a line in a model you already have.
 """
 
+from keras_lbreg._command_line import is_command_line
 from keras_lbreg._version import __version__
 
-__all__ = ["__version__"]
+# All public names are imported in this block. The `lbreg` command skips it:
+# it has to choose the backend before Keras is imported.
+if not is_command_line():
+    from keras_lbreg import callbacks, data, layers, models, optimizers
+
+__all__ = [
+    "__version__",
+    "callbacks",
+    "data",
+    "layers",
+    "models",
+    "optimizers",
+]
