@@ -10,13 +10,25 @@ from keras_lbreg._version import __version__
 # All public names are imported in this block. The `lbreg` command skips it:
 # it has to choose the backend before Keras is imported.
 if not is_command_line():
-    from keras_lbreg import callbacks, data, layers, models, optimizers
+    from keras_lbreg import (
+        callbacks,
+        data,
+        layers,
+        models,
+        optimizers,
+        schedules,
+    )
+    from keras_lbreg.schedules import Regime, WarmUp, scale_learning_rate
 
 __all__ = [
+    "Regime",
+    "WarmUp",
     "__version__",
     "callbacks",
     "data",
     "layers",
     "models",
     "optimizers",
+    "scale_learning_rate",
+    "schedules",
 ]

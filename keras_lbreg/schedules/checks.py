@@ -1,0 +1,38 @@
+"""Checks of numbers that users hand to schedules."""
+
+import math
+from numbers import Integral, Real
+
+
+def check_positive_number(name, value):
+    """Raises the house error unless `value` is a finite number above 0."""
+    if isinstance(value, bool) or not (
+        isinstance(value, Real) and 0 < value < math.inf
+    ):
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected a finite number "
+            f"above 0. Received: {name}={value!r}"
+        )
+
+
+def check_positive_int(name, value):
+    """Raises the house error unless `value` is an integer above 0."""
+    if isinstance(value, bool) or not (
+        isinstance(value, Integral) and value > 0
+    ):
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected an integer above "
+            f"0. Received: {name}={value!r}"
+        )
+
+
+def check_fraction(name, value):
+    """Raises the house error unless `value` lies in `[0, 1)`."""
+    if isinstance(value, bool) or not (
+        isinstance(value, Real) and 0 <= value < 1
+    ):
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected a fraction of the "
+            "full learning rate, at least 0 and below 1. "
+            f"Received: {name}={value!r}"
+        )

@@ -1,0 +1,103 @@
+"""Linear warm-up before any learning-rate schedule."""
+
+import keras
+from keras import ops
+
+from keras_lbreg.schedules.checks import (
+    check_fraction,
+    check_positive_int,
+    check_positive_number,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_lbreg")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """Raises the learning rate linearly, update by update, to a schedule.
+
+    With `s = steps` and `f = start`, the rate of update `t = 0, 1, ...` is
+
+    ```
+    rate(t) = schedule(t) * (f + (1 - f) * min(1, (t + 1) / s))
+    ```
+
+    so the first update takes the fraction `f + (1 - f) / s` of the schedule
+    (`1 / s` by default, never zero), and update `s - 1` and all later ones
+    take exactly `schedule(t)`. The schedule is not delayed: the warm-up lies
+    over its first `s` updates, as in Goyal et al., whose milestones count
+    from the first update too.
+
+    Args:
+        schedule: A positive float, or a
+            `keras.optimizers.schedules.LearningRateSchedule`. What to warm up
+            to.
+        steps: Positive int. Number of updates the warm-up lasts. `1` is no
+            warm-up.
+        start: Float in `[0, 1)`. Fraction of the schedule that the line
+            starts from. For batches `k` times larger under the linear rule,
+            Goyal et al. start from the small batch's rate: `start = 1 / k`.
+            Defaults to `0.0`.
+        name: Optional string. Name of the operation. Defaults to `"WarmUp"`.
+
+    Call arguments:
+        step: Integer scalar. Number of updates already completed.
+
+    Returns:
+        The learning rate, a scalar tensor.
+
+    Raises:
+        ValueError: An argument is of the wrong type or out of range.
+
+    Example:
+
+    >>> schedule = keras_lbreg.WarmUp(0.4, steps=4)
+    >>> [round(float(schedule(step)), 2) for step in range(6)]
+    [0.1, 0.2, 0.3, 0.4, 0.4, 0.4]
+    >>> optimizer = keras.optimizers.SGD(schedule, momentum=0.9)
+
+    Reference:
+
+    - [Goyal et al., 2017](https://arxiv.org/abs/1706.02677)
+    """
+
+    def __init__(self, schedule, steps, start=0.0, name="WarmUp"):
+        super().__init__()
+        if not isinstance(
+            schedule, keras.optimizers.schedules.LearningRateSchedule
+        ):
+            check_positive_number("schedule", schedule)
+        check_positive_int("steps", steps)
+        check_fraction("start", start)
+        self.schedule = schedule
+        self.steps = steps
+        self.start = start
+        self.name = name
+
+    def __call__(self, step):
+        with ops.name_scope(self.name):
+            if callable(self.schedule):
+                rate = ops.convert_to_tensor(self.schedule(step))
+            else:
+                rate = ops.convert_to_tensor(float(self.schedule))
+            done = ops.minimum((ops.cast(step, rate.dtype) + 1) / self.steps, 1)
+            # Written as one minus what is missing, so that the factor is
+            # exactly one after the warm-up, whatever `start` rounds to.
+            return rate * (1 - (1 - self.start) * (1 - done))
+
+    def get_config(self):
+        schedule = self.schedule
+        if not isinstance(schedule, (int, float)):
+            schedule = keras.saving.serialize_keras_object(schedule)
+        return {
+            "schedule": schedule,
+            "steps": self.steps,
+            "start": self.start,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["schedule"] = keras.saving.deserialize_keras_object(
+            config["schedule"]
+        )
+        return cls(**config)
