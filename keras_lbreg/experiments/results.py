@@ -1,0 +1,304 @@
+"""Read the results of a comparison back as plain dataclasses."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+
+from keras_lbreg.experiments.journal import read_journal
+
+SCHEMA = 1
+
+_NUMBERS = (
+    "wall_time",
+    "learning_rate",
+    "loss",
+    "accuracy",
+    "val_loss",
+    "val_accuracy",
+    "weight_distance",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochRecord:
+    """One line of `epochs.jsonl`.
+
+    Args:
+        arm: Name of the arm.
+        seed: Seed of the run.
+        epoch: Passes over the training data so far (1-based).
+        updates: Optimizer updates so far.
+        samples: Training samples seen so far.
+        wall_time: Seconds of training so far, over all resumes, without
+            compilation and validation.
+        learning_rate: Learning rate of the last update.
+        loss: Training loss over the epoch.
+        accuracy: Training accuracy over the epoch.
+        val_loss: Validation loss.
+        val_accuracy: Validation accuracy.
+        weight_distance: `||w_t - w_0||` over all trainable weights.
+        extras: Every other number that was logged.
+
+    Numbers that were not finite read back as `nan`.
+
+    Example:
+
+    >>> record = results.runs[0].epochs[-1]
+    >>> record.val_accuracy
+    0.9857
+
+    Reference: the layout of a results folder stands in `read_results`.
+    """
+
+    arm: str
+    seed: int
+    epoch: int
+    updates: int
+    samples: int
+    wall_time: float
+    learning_rate: float
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    weight_distance: float
+    extras: dict = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, line):
+        """The record of one parsed line."""
+        values = dict(line)
+        for name in _NUMBERS:
+            values[name] = _number(values.get(name))
+        values["extras"] = {
+            name: _number(value)
+            for name, value in values.get("extras", {}).items()
+        }
+        return cls(**values)
+
+    def to_json(self):
+        """A JSON line's content: what is not finite becomes `None`."""
+        values = dataclasses.asdict(self)
+        for name in _NUMBERS:
+            values[name] = _json_number(values[name])
+        values["extras"] = {
+            name: _json_number(value) for name, value in self.extras.items()
+        }
+        return values
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """One run: one arm with one seed.
+
+    Args:
+        arm: Name of the arm.
+        seed: Seed of the run.
+        status: `"finished"`, `"failed"`, or `"running"` for a run that has
+            not ended (it may have been interrupted).
+        reason: Why a failed run failed, otherwise `None`.
+        epochs: The run's `EpochRecord`s.
+        summary: What `summary.json` holds, or an empty dictionary.
+
+    Example:
+
+    >>> [run.final_val_accuracy for run in results.runs_of("small_batch")]
+
+    Reference: the layout of a results folder stands in `read_results`.
+    """
+
+    arm: str
+    seed: int
+    status: str
+    reason: str | None
+    epochs: tuple
+    summary: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def final_val_accuracy(self):
+        return self.epochs[-1].val_accuracy if self.epochs else math.nan
+
+    @property
+    def best_val_accuracy(self):
+        return max(
+            (e.val_accuracy for e in self.epochs if e.val_accuracy >= 0),
+            default=math.nan,
+        )
+
+    @property
+    def updates(self):
+        return self.epochs[-1].updates if self.epochs else 0
+
+    @property
+    def wall_time(self):
+        return self.epochs[-1].wall_time if self.epochs else 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """Everything one results folder holds.
+
+    Args:
+        path: The folder.
+        manifest: Content of `manifest.json`.
+        runs: `RunResult`s in the order of the manifest's arms, then seeds;
+            runs that have not begun are left out.
+
+    Example:
+
+    >>> results = read_results("runs/digits")
+    >>> results.arm_names
+    ['small_batch', 'large_batch', 'lr']
+
+    Reference: the layout of a results folder stands in `read_results`.
+    """
+
+    path: pathlib.Path
+    manifest: dict
+    runs: tuple
+
+    @property
+    def arms(self):
+        """The manifest's description of every arm, as dictionaries."""
+        return self.manifest["arms"]
+
+    @property
+    def arm_names(self):
+        return [arm["name"] for arm in self.arms]
+
+    @property
+    def complete(self):
+        """Whether every run of the manifest has ended."""
+        expected = len(self.arms) * len(self.manifest["seeds"])
+        ended = [run for run in self.runs if run.status != "running"]
+        return len(ended) == expected
+
+    def runs_of(self, arm):
+        """The runs of one arm."""
+        return [run for run in self.runs if run.arm == arm]
+
+
+def run_dir(path, arm, seed):
+    """Folder of one run inside the results folder `path`."""
+    return pathlib.Path(path) / "runs" / arm / f"seed-{seed}"
+
+
+def tensorboard_dir(path, arm, seed):
+    """Folder of one run's TensorBoard logs."""
+    return pathlib.Path(path) / "tensorboard" / arm / f"seed-{seed}"
+
+
+def read_manifest(path):
+    """The manifest of the results folder `path`.
+
+    Raises:
+        ValueError: The folder holds no results, or none that can be read.
+    """
+    file = pathlib.Path(path) / "manifest.json"
+    if not file.is_file():
+        raise ValueError(
+            "Invalid value for argument `path`. Expected a folder that "
+            "`lbreg compare` has written (with a manifest.json). "
+            f"Received: path={str(path)!r}"
+        )
+    manifest = read_json(file)
+    if manifest.get("schema") != SCHEMA:
+        raise ValueError(
+            f"Cannot read {file}: it has results schema "
+            f"{manifest.get('schema')!r}, this version reads {SCHEMA}. "
+            "Use the version of keras-lbreg that wrote it, or run again into "
+            "another folder."
+        )
+    return manifest
+
+
+def read_run(path, arm, seed):
+    """The run of `arm` with `seed`, or `None` where it has not begun."""
+    folder = run_dir(path, arm, seed)
+    journal = folder / "epochs.jsonl"
+    summary_file = folder / "summary.json"
+    if not journal.is_file() and not summary_file.is_file():
+        return None
+    epochs = tuple(EpochRecord.from_json(x) for x in read_journal(journal))
+    summary = read_json(summary_file) if summary_file.is_file() else {}
+    return RunResult(
+        arm,
+        seed,
+        summary.get("status", "running"),
+        summary.get("reason"),
+        epochs,
+        summary,
+    )
+
+
+def read_results(path):
+    """Read a results folder, finished or not.
+
+    The folder holds
+
+    ```
+    manifest.json                        what was run, where, with what
+    runs/<arm>/seed-<k>/epochs.jsonl     one line per recorded epoch
+    runs/<arm>/seed-<k>/summary.json     written when the run ends
+    tensorboard/<arm>/seed-<k>/          TensorBoard logs
+    ```
+
+    Args:
+        path: The folder, such as `runs/digits`.
+
+    Returns:
+        A `Results`.
+
+    Raises:
+        ValueError: The folder holds no results, or a file in it is damaged
+            beyond a half-written last line.
+
+    Example:
+
+    >>> results = read_results("runs/digits")
+    >>> results.runs[0].status
+    'finished'
+
+    Reference: `keras_lbreg.experiments.compare` writes the folder.
+    """
+    manifest = read_manifest(path)
+    runs = []
+    for arm in manifest["arms"]:
+        for seed in manifest["seeds"]:
+            run = read_run(path, arm["name"], seed)
+            if run is not None:
+                runs.append(run)
+    return Results(pathlib.Path(path), manifest, tuple(runs))
+
+
+def read_json(file):
+    """The content of one JSON file, with an error that names it."""
+    try:
+        return json.loads(pathlib.Path(file).read_text("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"Cannot read {file}: it is not valid JSON ({error}). Nothing was "
+            "changed. Restore the file, move its folder away, or start again "
+            "with `--fresh`."
+        ) from error
+
+
+def write_json(file, content):
+    """Write one JSON file so that no reader ever sees a half of it."""
+    file = pathlib.Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    partial.write_text(
+        json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8"
+    )
+    os.replace(partial, file)
+
+
+def _number(value):
+    return math.nan if value is None else float(value)
+
+
+def _json_number(value):
+    return float(value) if value is not None and math.isfinite(value) else None
