@@ -1,0 +1,101 @@
+"""The inner names of Keras that surgery relies on (checked on 3.15)."""
+
+import inspect
+
+import keras
+import pytest
+from keras.src.models.functional import Functional
+
+from keras_lbreg.models import _keras_graph as graph
+
+
+def diamond():
+    inputs = keras.Input((3,), name="x")
+    left = keras.layers.Dense(2, name="left")(inputs)
+    right = keras.layers.Dense(2, name="right")(inputs)
+    return keras.Model(inputs, keras.layers.Add(name="sum")([left, right]))
+
+
+def test_calls_are_in_order_and_have_what_is_used():
+    model = diamond()
+    calls = graph.calls_in_order(model)
+    names = [node.operation.name for node in calls]
+    assert sorted(names[:2]) == ["left", "right"]
+    assert names[2:] == ["sum"]
+    assert [id(x) for x in calls[2].outputs] == [id(model.outputs[0])]
+    assert len(calls[2].input_tensors) == 2
+    tensors = {id(x): i for i, x in enumerate(calls[2].input_tensors)}
+    args, kwargs = calls[2].arguments.fill_in(tensors)
+    assert args == ([0, 1],)
+    assert kwargs == {}
+
+
+def test_functional_constructor():
+    assert type(diamond()) is Functional
+    assert list(inspect.signature(Functional.__init__).parameters)[1:4] == [
+        "inputs",
+        "outputs",
+        "name",
+    ]
+
+
+def test_plain_config_keys():
+    assert set(diamond().get_config()) == {
+        "name",
+        "trainable",
+        "layers",
+        "input_layers",
+        "output_layers",
+    }
+
+
+def test_sublayers_are_recursive():
+    layer = keras.layers.TimeDistributed(
+        keras.layers.TimeDistributed(keras.layers.Dense(1, name="deep"))
+    )
+    assert "deep" in [inner.name for inner in graph.sublayers(layer)]
+
+
+class ByTensors(keras.Model):
+    pass
+
+
+def by_tensors():
+    model = diamond()
+    return ByTensors(model.input, model.output)
+
+
+class ByUnits(keras.Model):
+    def __init__(self, units):
+        inputs = keras.Input((3,))
+        super().__init__(inputs, keras.layers.Dense(units)(inputs))
+
+
+class ByUnitsWithCall(ByUnits):
+    def call(self, inputs, training=None, mask=None):
+        return 2 * super().call(inputs)
+
+
+class Subclassed(keras.Model):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (diamond, True),
+        (keras.Sequential, True),
+        (by_tensors, True),
+        (lambda: ByUnits(1), True),
+        (lambda: ByUnitsWithCall(1), False),
+        (Subclassed, False),
+        (lambda: keras.layers.Dense(1), False),
+    ],
+)
+def test_is_graph_model(make, expected):
+    assert graph.is_graph_model(make()) is expected
+
+
+def test_takes_tensors():
+    assert graph.takes_tensors(ByTensors)
+    assert not graph.takes_tensors(ByUnits)
