@@ -18,11 +18,14 @@ if not is_command_line():
         optimizers,
         schedules,
     )
+    from keras_lbreg.callbacks import LearningRateLogger, WeightDistance
     from keras_lbreg.schedules import Regime, WarmUp, scale_learning_rate
 
 __all__ = [
+    "LearningRateLogger",
     "Regime",
     "WarmUp",
+    "WeightDistance",
     "__version__",
     "callbacks",
     "data",

@@ -1,0 +1,71 @@
+"""The learning rate that was really used, in the logs."""
+
+import keras
+from keras import ops
+
+
+class LearningRateLogger(keras.callbacks.Callback):
+    """Puts the learning rate of every epoch into its logs.
+
+    The value is the optimizer's `learning_rate` at the first update of the
+    epoch, after every callback that may have set it. It is read through
+    wrapped optimizers and from schedules, where the value at the end of an
+    epoch is already that of the next one.
+
+    `History`, and a `CSVLogger` or `TensorBoard` that stands *after* this
+    callback, record it as `learning_rate`.
+
+    Args:
+        verbose: `1` prints a line when an epoch begins with another learning
+            rate than the one before. Defaults to `0`.
+
+    Raises:
+        ValueError: The model's optimizer has no learning rate.
+
+    Example:
+
+    >>> logger = keras_lbreg.LearningRateLogger(verbose=1)
+    >>> history = model.fit(x, y, epochs=10, callbacks=[logger])
+    Epoch 1: learning rate 0.1.
+    Epoch 6: learning rate 0.1 -> 0.01.
+    >>> history.history["learning_rate"]
+
+    Reference:
+
+    - `keras.callbacks.LearningRateScheduler`, which logs only what it sets
+    """
+
+    def __init__(self, verbose=0):
+        super().__init__()
+        self.verbose = verbose
+        self._learning_rate = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        # Not in `on_epoch_begin`: a scheduler that stands after this callback
+        # has not set the rate by then.
+        if batch > 0:
+            return
+        optimizer = self.model.optimizer
+        if not hasattr(optimizer, "learning_rate"):
+            raise ValueError(
+                "`LearningRateLogger` needs a model whose optimizer has a "
+                f"`learning_rate`. Received: optimizer={optimizer}"
+            )
+        rate = float(ops.convert_to_numpy(optimizer.learning_rate))
+        if self.verbose and rate != self._learning_rate:
+            before = (
+                ""
+                if self._learning_rate is None
+                else f"{self._learning_rate:.4g} -> "
+            )
+            print(
+                f"\nEpoch {self._epoch + 1}: learning rate {before}{rate:.4g}."
+            )
+        self._learning_rate = rate
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["learning_rate"] = self._learning_rate
