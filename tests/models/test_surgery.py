@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-
 from keras.ops import convert_to_numpy as to_numpy
 
 from keras_lbreg.models import surgery
