@@ -3,6 +3,9 @@
 import dataclasses
 import pathlib
 
+from keras_lbreg.experiments.arms import arm_names, get_arm
+from keras_lbreg.techniques import get as get_technique
+
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
@@ -50,3 +53,60 @@ class Experiment:
     data_dir: str | None = None
     out_dir: str | None = None
     tensorboard: bool = True
+
+    def __post_init__(self):
+        if not isinstance(self.dataset, str) or not self.dataset:
+            raise ValueError(
+                "Invalid value for argument `dataset`. Expected the name of a "
+                "dataset or the path of an .npz file. Received: "
+                f"dataset={self.dataset!r}"
+            )
+        check_positive_int("seeds", self.seeds)
+        for name in ("small_batch_size", "batch_size", "epochs"):
+            if getattr(self, name) is not None:
+                check_positive_int(name, getattr(self, name))
+        arms = arm_names() if self.arms is None else list(self.arms)
+        if isinstance(self.arms, str) or not arms:
+            raise ValueError(
+                "Invalid value for argument `arms`. Expected a sequence of "
+                f"names out of {arm_names()}. Received: arms={self.arms!r}"
+            )
+        for name in arms:
+            get_arm(name)
+        # The report's order, and every arm once.
+        ordered = tuple(name for name in arm_names() if name in arms)
+        object.__setattr__(self, "arms", ordered)
+        check_hyperparameters(self.hyperparameters)
+        if self.out_dir is None:
+            folder = pathlib.Path("runs") / self.name
+            object.__setattr__(self, "out_dir", str(folder))
+
+    @property
+    def name(self):
+        """Short name: the dataset, or the stem of its file."""
+        if self.dataset.endswith(".npz"):
+            return pathlib.Path(self.dataset).stem
+        return self.dataset.replace("/", "_").replace(":", "_")
+
+
+def check_positive_int(name, value):
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected an integer of at "
+            f"least 1. Received: {name}={value!r}"
+        )
+
+
+def check_hyperparameters(hyperparameters):
+    for name, values in hyperparameters.items():
+        technique = get_technique(name)
+        if not isinstance(values, dict):
+            raise ValueError(
+                "Invalid value for argument `hyperparameters`. Expected a "
+                f"dictionary by hyperparameter for {name!r}. Received: "
+                f"{values!r}"
+            )
+        technique.hyperparameters(values)
+        for key, value in values.items():
+            if key in ("ghost_batch_size", "groups"):
+                check_positive_int(key, value)

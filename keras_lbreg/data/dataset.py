@@ -1,0 +1,104 @@
+"""An image classification dataset in memory."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Training and validation arrays, and what has to be said about them.
+
+    Args:
+        name: Short name, such as `"cifar10"`.
+        x_train: Training inputs, the sample axis first; `uint8` or floats.
+        y_train: Integer labels from 0, one for each training sample.
+        x_val: Validation inputs, of the training inputs' shape and dtype.
+        y_val: Labels of the validation inputs.
+        classes: Number of classes.
+        title: The name to print beside a number, such as
+            `"CIFAR-10 (JPEG)"`. Defaults to `name`.
+        notes: One sentence on where the data comes from and how it was split.
+
+    Raises:
+        ValueError: There are no samples, fewer than two classes, or arrays
+            that do not fit each other.
+
+    Example:
+
+    >>> dataset = load_dataset("digits")
+    >>> dataset.x_train.shape, dataset.classes
+    ((1024, 8, 8, 1), 10)
+
+    Reference: `keras_lbreg.data.load_dataset` makes them.
+    """
+
+    name: str
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_val: np.ndarray
+    y_val: np.ndarray
+    classes: int
+    title: str = ""
+    notes: str = ""
+
+    def __post_init__(self):
+        if not self.title:
+            object.__setattr__(self, "title", self.name)
+        for part in ("train", "val"):
+            x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
+            if len(x) == 0 or len(x) != len(y) or y.ndim != 1:
+                raise ValueError(
+                    f"Invalid dataset {self.name!r}. Expected at least one "
+                    f"sample and one integer label for each in x_{part} and "
+                    f"y_{part}. Received: x_{part}.shape={x.shape}, "
+                    f"y_{part}.shape={y.shape}"
+                )
+            if y.dtype.kind not in "iu" or y.min() < 0:
+                raise ValueError(
+                    f"Invalid dataset {self.name!r}. Expected integer labels "
+                    f"from 0 in y_{part}. Received: dtype {y.dtype}, smallest "
+                    f"{y.min()}"
+                )
+            if y.max() >= self.classes:
+                raise ValueError(
+                    f"Invalid dataset {self.name!r}. Expected labels below "
+                    f"{self.classes}, the number of classes, in y_{part}. "
+                    f"Received: {y.max()}"
+                )
+        if self.x_train.shape[1:] != self.x_val.shape[1:]:
+            raise ValueError(
+                f"Invalid dataset {self.name!r}. Expected x_train and x_val "
+                "with samples of one shape. Received: "
+                f"{self.x_train.shape[1:]} and {self.x_val.shape[1:]}"
+            )
+        if len(np.unique(self.y_train)) < 2:
+            raise ValueError(
+                f"Invalid dataset {self.name!r}. Expected at least two "
+                "classes among the training labels. Received: only class "
+                f"{self.y_train[0]}"
+            )
+
+    @property
+    def input_shape(self):
+        """Shape of one sample."""
+        return tuple(self.x_train.shape[1:])
+
+    def moments(self):
+        """Mean and variance of the training inputs, by channel.
+
+        Returns:
+            Two float lists as long as the last axis.
+        """
+        channels = self.x_train.shape[-1]
+        total, squares, count = 0.0, 0.0, 0
+        # In pieces: a float64 copy of a whole image dataset may not fit.
+        for start in range(0, len(self.x_train), 4096):
+            piece = self.x_train[start : start + 4096].astype("float64")
+            piece = piece.reshape(-1, channels)
+            total = total + piece.sum(axis=0)
+            squares = squares + (piece**2).sum(axis=0)
+            count += len(piece)
+        mean = total / count
+        variance = np.maximum(squares / count - mean**2, 1e-12)
+        return mean.tolist(), variance.tolist()

@@ -1,0 +1,107 @@
+"""Datasets in one NumPy file."""
+
+import os
+import pathlib
+import zipfile
+
+import numpy as np
+
+from keras_lbreg.data.dataset import Dataset
+
+ARRAYS = ("x_train", "y_train", "x_val", "y_val")
+
+
+def load_npz(path):
+    """The dataset that `save_npz` wrote, or any file with its four arrays.
+
+    Args:
+        path: An `.npz` file with `x_train`, `y_train`, `x_val`, `y_val` and
+            optionally `classes`, `title` and `notes`.
+
+    Raises:
+        ValueError: There is no such file, or arrays are missing in it.
+
+    Example:
+
+    >>> dataset = load_npz("cifar10.npz")
+
+    Reference: `numpy.savez`.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise ValueError(
+            "Invalid value for argument `dataset`. Expected an .npz file that "
+            f"exists. Received: dataset={str(path)!r}"
+        )
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = dict(file)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"Cannot read {path}: {error}. Expected an .npz file of plain "
+            "arrays, as `lbreg data export` writes it."
+        ) from error
+    missing = [name for name in ARRAYS if name not in content]
+    if missing:
+        raise ValueError(
+            f"Cannot use {path}: the arrays {missing} are missing. Expected "
+            f"{list(ARRAYS)}. Received: {sorted(content)}"
+        )
+    y_train = np.asarray(content["y_train"])
+    classes = content.get("classes")
+    if classes is None:
+        classes = max(
+            (
+                int(content[y].max()) + 1
+                for y in ("y_train", "y_val")
+                if content[y].size
+            ),
+            default=0,
+        )
+    return Dataset(
+        path.stem,
+        with_channels(content["x_train"]),
+        y_train,
+        with_channels(content["x_val"]),
+        content["y_val"],
+        int(classes),
+        str(content.get("title", "")),
+        str(content.get("notes", f"Read from {path.name}.")),
+    )
+
+
+def save_npz(dataset, path):
+    """Write a dataset as one `.npz` file, all at once or not at all.
+
+    Args:
+        dataset: A `Dataset`.
+        path: The file to write.
+
+    Example:
+
+    >>> save_npz(load_dataset("mnist"), "mnist.npz")
+
+    Reference: `numpy.savez`.
+    """
+    path = pathlib.Path(path)
+    if path.suffix != ".npz":
+        raise ValueError(
+            "Invalid value for argument `path`. Expected a file name that "
+            f"ends in .npz. Received: path={str(path)!r}"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(partial, "wb") as file:
+        np.savez_compressed(
+            file,
+            **{name: getattr(dataset, name) for name in ARRAYS},
+            classes=dataset.classes,
+            title=dataset.title,
+            notes=dataset.notes,
+        )
+    os.replace(partial, path)
+
+
+def with_channels(images):
+    """Grey images `(n, height, width)` get a channel axis."""
+    return images[..., np.newaxis] if images.ndim == 3 else images

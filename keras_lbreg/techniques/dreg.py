@@ -1,0 +1,47 @@
+"""Distinctive regularization: two paths through one doubled layer."""
+
+from keras_lbreg.techniques.technique import SearchRange, Technique
+
+
+def duplicate_layer(model, hp, ctx):
+    from keras_lbreg.models.apply_dreg import apply_dreg
+
+    return apply_dreg(model, layer=ctx.dreg_layer, seed=ctx.seed, **hp)
+
+
+def select_path(hp, ctx):
+    from keras_lbreg.callbacks.dreg_path_selection import DRegPathSelection
+
+    return [DRegPathSelection(ctx.validation_data)]
+
+
+def plain_again(model):
+    from keras_lbreg.models.strip_dreg import strip_dreg
+
+    return strip_dreg(model)
+
+
+DREG = Technique(
+    name="dreg",
+    title="Distinctive regularization",
+    symbol="DReg",
+    paper="Yuan et al. 2020, https://arxiv.org/abs/2011.08968",
+    card="dreg",
+    public_names=(
+        "DRegConv2D",
+        "DRegDepthwiseConv2D",
+        "DRegDense",
+        "DRegModel",
+        "DRegPathSelection",
+        "apply_dreg",
+    ),
+    defaults={"weight": 0.1, "path_reduction": "sum"},
+    search_space={
+        "weight": SearchRange(1e-3, 1.0, log=True),
+        "path_reduction": SearchRange(choices=("sum", "mean")),
+    },
+    helps_when="the batch is very large (the paper: from 4,096 on)",
+    model=duplicate_layer,
+    callbacks=select_path,
+    finalize=plain_again,
+)

@@ -1,0 +1,27 @@
+"""Ghost batch normalization: statistics over small parts of the batch."""
+
+from keras_lbreg.techniques.technique import SearchRange, Technique
+
+
+def use_ghosts(model, hp, ctx):
+    from keras_lbreg.models.apply_ghost_batch_norm import (
+        apply_ghost_batch_norm,
+    )
+
+    return apply_ghost_batch_norm(model, **hp)
+
+
+GHOST_BATCH_NORM = Technique(
+    name="ghost_batch_norm",
+    title="Ghost batch normalization",
+    symbol="GBN",
+    paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
+    card="ghost_batch_normalization",
+    public_names=("GhostBatchNormalization", "apply_ghost_batch_norm"),
+    defaults={"ghost_batch_size": 128, "statistics": "sequential"},
+    search_space={
+        "ghost_batch_size": SearchRange(choices=(16, 32, 64, 128, 256)),
+    },
+    helps_when="the network has batch normalization",
+    model=use_ghosts,
+)
