@@ -19,9 +19,11 @@ if not is_command_line():
         schedules,
     )
     from keras_lbreg.callbacks import LearningRateLogger, WeightDistance
+    from keras_lbreg.optimizers import LARS
     from keras_lbreg.schedules import Regime, WarmUp, scale_learning_rate
 
 __all__ = [
+    "LARS",
     "LearningRateLogger",
     "Regime",
     "WarmUp",

@@ -36,7 +36,6 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
             starts from. For batches `k` times larger under the linear rule,
             Goyal et al. start from the small batch's rate: `start = 1 / k`.
             Defaults to `0.0`.
-        name: Optional string. Name of the operation. Defaults to `"WarmUp"`.
 
     Call arguments:
         step: Integer scalar. Number of updates already completed.
@@ -59,7 +58,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     - [Goyal et al., 2017](https://arxiv.org/abs/1706.02677)
     """
 
-    def __init__(self, schedule, steps, start=0.0, name="WarmUp"):
+    def __init__(self, schedule, steps, start=0.0):
         super().__init__()
         if not isinstance(
             schedule, keras.optimizers.schedules.LearningRateSchedule
@@ -70,18 +69,16 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         self.schedule = schedule
         self.steps = steps
         self.start = start
-        self.name = name
 
     def __call__(self, step):
-        with ops.name_scope(self.name):
-            if callable(self.schedule):
-                rate = ops.convert_to_tensor(self.schedule(step))
-            else:
-                rate = ops.convert_to_tensor(float(self.schedule))
-            done = ops.minimum((ops.cast(step, rate.dtype) + 1) / self.steps, 1)
-            # Written as one minus what is missing, so that the factor is
-            # exactly one after the warm-up, whatever `start` rounds to.
-            return rate * (1 - (1 - self.start) * (1 - done))
+        if callable(self.schedule):
+            rate = ops.convert_to_tensor(self.schedule(step))
+        else:
+            rate = ops.convert_to_tensor(float(self.schedule))
+        done = ops.minimum((ops.cast(step, rate.dtype) + 1) / self.steps, 1)
+        # Written as one minus what is missing, so that the factor is exactly
+        # one after the warm-up, whatever `start` rounds to.
+        return rate * (1 - (1 - self.start) * (1 - done))
 
     def get_config(self):
         schedule = self.schedule
@@ -91,7 +88,6 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
             "schedule": schedule,
             "steps": self.steps,
             "start": self.start,
-            "name": self.name,
         }
 
     @classmethod

@@ -1,0 +1,23 @@
+"""The one place where Keras's decoupled weight decay is switched off.
+
+`keras.optimizers.Optimizer` takes `weight_decay=` and shrinks the weights by
+it before the update, outside of the gradient. There is no public way to keep
+the argument and use it otherwise: `_apply_weight_decay` and
+`_use_weight_decay` are private, and checked against Keras 3.15 by
+`tests/optimizers/test_coupled_weight_decay.py`.
+"""
+
+import keras
+
+
+class CoupledWeightDecay(keras.optimizers.Optimizer):
+    """An optimizer whose update rule uses `weight_decay` itself."""
+
+    def _apply_weight_decay(self, variables):
+        """Leaves the weights alone: the update rule decays them."""
+
+    def weight_decay_of(self, variable):
+        """The weight decay of a variable, 0 where it is excluded."""
+        if self.weight_decay and self._use_weight_decay(variable):
+            return self.weight_decay
+        return 0.0

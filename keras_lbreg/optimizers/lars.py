@@ -1,0 +1,198 @@
+"""Layer-wise adaptive rate scaling."""
+
+import re
+
+import keras
+from keras import ops
+
+from keras_lbreg.optimizers.coupled_weight_decay import CoupledWeightDecay
+
+
+@keras.saving.register_keras_serializable(package="keras_lbreg")
+class LARS(CoupledWeightDecay):
+    """Momentum SGD with a local learning rate for every layer.
+
+    For a variable `w` with gradient `g`, global learning rate `gamma`,
+    momentum `m`, weight decay `beta` and trust coefficient `eta`:
+
+    ```
+    local = eta * ||w|| / (||g|| + beta * ||w|| + epsilon)
+    v     = m * v + gamma * local * (g + beta * w)
+    w     = w - v                                   or, with `nesterov`,
+    w     = w - (m * v + gamma * local * (g + beta * w))
+    ```
+
+    Each variable moves by the same fraction of its own norm, about
+    `gamma * eta`, whatever the size of its gradient. That lets the global
+    rate grow with the batch where one layer's gradient would otherwise blow
+    up.
+
+    `local` is 1 where `||w||` or `||g||` is 0, as in the authors' code, so
+    that a variable that starts at zero can leave it. Norms and the update are
+    computed in float32 or better, also for half-precision variables.
+
+    By default variables of rank 0 and 1 (biases, the scales and offsets of
+    normalisation) are excluded: `local = 1` and `beta = 0`, plain momentum
+    SGD at the global rate. `exclude_from_layer_adaptation` or `exclude`
+    choose others instead.
+
+    Differences to related optimizers: `optax.lars` has `||g + beta w||` in
+    the denominator instead of the sum of norms, and agrees exactly where
+    `beta = 0`. Other optimizers of Keras decouple `weight_decay` from the
+    gradient; here it is inside, where the trust ratio sees it, and excluded
+    by `exclude_from_weight_decay` as usual.
+
+    Args:
+        learning_rate: A float, a
+            `keras.optimizers.schedules.LearningRateSchedule`, or a callable
+            without arguments. The global learning rate `gamma`. Defaults to
+            `0.1`.
+        momentum: Float in `[0, 1)`. Defaults to `0.9`.
+        weight_decay: Float, at least 0, or `None` for none. The coupled
+            weight decay `beta`. Defaults to `None`.
+        trust_coefficient: Positive float `eta`. Defaults to `0.001`.
+        epsilon: Float, at least 0. Keeps the quotient finite. Defaults to
+            `1e-9`.
+        nesterov: Whether to apply Nesterov momentum. Defaults to `False`.
+        exclude: Sequence of regular expressions. Variables whose path matches
+            one of them (`re.search`) are excluded, all others adapted. `None`
+            excludes variables of rank 0 and 1. Defaults to `None`.
+        **kwargs: Arguments of `keras.optimizers.Optimizer`: `clipnorm`,
+            `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
+            `ema_overwrite_frequency`, `loss_scale_factor`,
+            `gradient_accumulation_steps` and `name`.
+
+    Raises:
+        ValueError: A hyperparameter is out of range.
+
+    Example:
+
+    >>> schedule = keras_lbreg.WarmUp(3.2, steps=200)
+    >>> optimizer = keras_lbreg.LARS(schedule, weight_decay=5e-4)
+    >>> model.compile(optimizer, "sparse_categorical_crossentropy")
+
+    Reference:
+
+    - [You et al., 2017](https://arxiv.org/abs/1708.03888)
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.1,
+        momentum=0.9,
+        weight_decay=None,
+        trust_coefficient=0.001,
+        epsilon=1e-9,
+        nesterov=False,
+        exclude=None,
+        **kwargs,
+    ):
+        super().__init__(
+            learning_rate=learning_rate, weight_decay=weight_decay, **kwargs
+        )
+        check("momentum", momentum, 0 <= momentum < 1, "at least 0, below 1")
+        check(
+            "weight_decay",
+            weight_decay,
+            weight_decay is None or weight_decay >= 0,
+            "at least 0, or None",
+        )
+        check(
+            "trust_coefficient",
+            trust_coefficient,
+            trust_coefficient > 0,
+            "above 0",
+        )
+        check("epsilon", epsilon, epsilon >= 0, "at least 0")
+        self.momentum = momentum
+        self.trust_coefficient = trust_coefficient
+        self.epsilon = epsilon
+        self.nesterov = nesterov
+        self.exclude = None if exclude is None else list(exclude)
+
+    def exclude_from_layer_adaptation(self, var_list=None, var_names=None):
+        """Chooses the variables that take a plain step, before `build`.
+
+        Replaces the default choice and any earlier one. The choice is kept in
+        `exclude`, and so saved with the optimizer.
+
+        Args:
+            var_list: Variables to exclude.
+            var_names: Regular expressions searched in the variables' paths.
+        """
+        if self.built:
+            raise ValueError(
+                "`exclude_from_layer_adaptation()` can only be called before "
+                "the optimizer is built, that is before `fit`."
+            )
+        paths = [f"^{re.escape(variable.path)}$" for variable in var_list or ()]
+        self.exclude = [*(var_names or ()), *paths]
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._excluded = [self._is_excluded(v) for v in variables]
+        self._velocities = []
+        if self.momentum:
+            self._velocities = self.add_optimizer_variables(
+                variables, "velocity"
+            )
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        dtype = keras.backend.result_type(variable.dtype, "float32")
+        weight = ops.cast(variable, dtype)
+        # The sum is dense where the gradient of an embedding is sparse: the
+        # norm has to see rows looked up twice as one.
+        gradient = ops.zeros_like(weight) + ops.cast(gradient, dtype)
+        step = ops.cast(learning_rate, dtype)
+        if not self._excluded[index]:
+            decay = self.weight_decay_of(variable)
+            step = step * self._local_rate(gradient, weight, decay)
+            gradient = gradient + decay * weight
+        change = step * gradient
+        if self.momentum:
+            slot = self._velocities[index]
+            velocity = self.momentum * ops.cast(slot, dtype) + change
+            self.assign(slot, ops.cast(velocity, variable.dtype))
+            if self.nesterov:
+                change = self.momentum * velocity + change
+            else:
+                change = velocity
+        self.assign(variable, ops.cast(weight - change, variable.dtype))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "trust_coefficient": self.trust_coefficient,
+            "epsilon": self.epsilon,
+            "nesterov": self.nesterov,
+            "exclude": None if self.exclude is None else list(self.exclude),
+        }
+
+    def _local_rate(self, gradient, weight, decay):
+        weight_norm = ops.sqrt(ops.sum(ops.square(weight)))
+        gradient_norm = ops.sqrt(ops.sum(ops.square(gradient)))
+        local = (
+            self.trust_coefficient
+            * weight_norm
+            / (gradient_norm + decay * weight_norm + self.epsilon)
+        )
+        both = ops.logical_and(weight_norm > 0, gradient_norm > 0)
+        return ops.where(both, local, ops.ones_like(local))
+
+    def _is_excluded(self, variable):
+        if self.exclude is None:
+            return len(variable.shape) <= 1
+        path = getattr(variable, "path", variable.name)
+        return any(re.search(pattern, path) for pattern in self.exclude)
+
+
+def check(name, value, valid, expected):
+    if not valid:
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected a number "
+            f"{expected}. Received: {name}={value!r}"
+        )
