@@ -1,0 +1,105 @@
+"""The look that all plots share."""
+
+import contextlib
+import io
+
+# Okabe and Ito's palette without yellow and black, and two of Paul Tol's:
+# told apart by colour-blind readers, on white and on dark paper.
+PALETTE = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+    "#9E6C2F",
+    "#7B6FD0",
+)
+
+# Text, axes and the small batch's line. The report replaces this colour by
+# the page's text colour, so it must not occur otherwise.
+INK = "#1f2328"
+LARGE_BATCH = "#8b949e"
+
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "#8b949e",
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.8,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "lines.linewidth": 2.0,
+    "lines.solid_capstyle": "round",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    # Text stays text in an SVG: small, selectable, in the reader's font.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "keras_lbreg",
+}
+
+
+@contextlib.contextmanager
+def plot_style():
+    """Apply the style inside a `with` block."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        yield
+
+
+def arm_colors(arms):
+    """Return `(color, line style)` by arm name, in the order of the arms.
+
+    The first arm is the small batch, in ink; the second the plain large
+    batch, in grey; the others go through the palette, solid and then dashed.
+    """
+    colors = {}
+    for position, arm in enumerate(arms):
+        if position == 0:
+            colors[arm["name"]] = (INK, "-")
+        elif not arm["techniques"]:
+            colors[arm["name"]] = (LARGE_BATCH, "-")
+        else:
+            used = sum(1 for c, _ in colors.values() if c in PALETTE)
+            dashes = ("-", "--", ":")[used // len(PALETTE) % 3]
+            colors[arm["name"]] = (PALETTE[used % len(PALETTE)], dashes)
+    return colors
+
+
+def to_png(figure, dpi=150):
+    """Return the figure as the bytes of a PNG file."""
+    return _rendered(figure, "png", dpi=dpi)
+
+
+def to_svg(figure):
+    """Return the figure as an `<svg>` element for a page with CSS.
+
+    Its background is transparent and its ink is `currentColor`.
+    """
+    text = _rendered(
+        figure, "svg", transparent=True, metadata={"Date": None}
+    ).decode("utf-8")
+    element = text[text.index("<svg") :]
+    return element.replace(INK, "currentColor")
+
+
+def _rendered(figure, format, **options):
+    buffer = io.BytesIO()
+    with plot_style():
+        figure.savefig(buffer, format=format, **options)
+    return buffer.getvalue()
