@@ -1,228 +1,208 @@
-"""What a comparison says: means, spreads and shares of the gap."""
+"""Numbers of the table and the plots, out of results."""
 
 import dataclasses
 import math
 import statistics
 
-REFERENCE = "small_batch"
-BASELINE = "large_batch"
+from keras_lbreg.experiments.arms import BASELINE, REFERENCE
 
 
 @dataclasses.dataclass(frozen=True)
-class Spread:
+class Stat:
     """Mean and sample standard deviation over seeds.
 
     Args:
-        mean: The mean.
-        std: The sample standard deviation, `None` for a single value.
-        count: Number of values.
+        mean: The mean, `nan` where there is no value.
+        std: The sample standard deviation (`n - 1`), `nan` below two values.
+        n: Number of values.
 
     Example:
 
-    >>> Spread.of([1.0, 3.0])
-    Spread(mean=2.0, std=1.4142135623730951, count=2)
+    >>> Stat.of([1.0, 2.0, 3.0])
+    Stat(mean=2.0, std=1.0, n=3)
 
-    Reference: `ArmStatistics` is made of them.
+    Reference: `statistics.stdev`.
     """
 
     mean: float
-    std: float | None
-    count: int
+    std: float
+    n: int
 
     @classmethod
     def of(cls, values):
-        """The spread of `values`, or `None` where there are none."""
-        values = list(values)
-        if not values:
-            return None
-        std = statistics.stdev(values) if len(values) > 1 else None
-        return cls(statistics.fmean(values), std, len(values))
+        """The statistic of some numbers; those that are `nan` are left out."""
+        values = [v for v in values if v is not None and not math.isnan(v)]
+        return cls(
+            statistics.fmean(values) if values else math.nan,
+            statistics.stdev(values) if len(values) > 1 else math.nan,
+            len(values),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class ArmStatistics:
-    """One row of the table: an arm over its finished runs.
+    """What the runs of one arm come to.
 
-    Accuracies are validation accuracies in percent.
+    Accuracies and gaps are fractions, not per cent. Only finished runs count.
 
     Args:
-        name: Name of the arm.
-        title: Title of the arm.
+        arm: Name of the arm.
+        title: Its title.
+        group: Its group, see `Arm`.
         finished: Number of finished runs.
-        failed: The failed `RunResult`s.
-        missing: Number of runs that have not ended.
-        final: `Spread` of the accuracy after the last epoch.
-        best: `Spread` of the best accuracy of a run.
-        gap: `Spread` of the small batch's final accuracy minus the arm's, in
-            points, seed by seed.
-        closed: `Spread` of the share of the gap closed, in percent. With
-            `A_s` the arm's and `G_s` the small batch's final accuracy minus
-            the large batch's, at seed `s`: `R = mean(A) / mean(G)`, and the
-            spread is that of `(A_s - R G_s) / mean(G)`, the first-order
-            propagation for paired values. `None` where there is no gap to
-            close, see `Comparison.gap_shows`.
-        updates: Optimizer updates of one run.
-        wall_time: `Spread` of the seconds of training.
-        reached: Number of runs that reached the small batch's mean final
-            accuracy.
-        reach_time: `Spread` of the seconds until then, over these runs.
-        reach_epochs: `Spread` of the epochs until then.
-        reach_updates: `Spread` of the updates until then.
+        failed: Reasons of the failed runs, by seed.
+        final: Validation accuracy after the last epoch.
+        best: Best validation accuracy of each run.
+        gap: Final accuracy of the small batch minus this arm's, seed by seed.
+        closed: Share of the large batch's gap that the arm closes.
+        updates: Optimizer updates of a run.
+        wall_time: Seconds of training of a run.
+        reached: Number of runs that reached the small batch's accuracy.
+        time_to_reference: Seconds until they did.
+        epochs_to_reference: Epochs until they did.
+        updates_to_reference: Updates until they did.
 
     Example:
 
-    >>> compute_statistics(results).arms[0].final.mean
-    97.3
+    >>> arm_statistics(results)[1].gap.mean
+    0.042
 
-    Reference: share of the generalization gap, Hoffer et al. 2017,
-    https://arxiv.org/abs/1705.08741
+    Reference: `arm_statistics` defines each number.
     """
 
-    name: str
+    arm: str
     title: str
+    group: str
     finished: int
-    failed: tuple
-    missing: int
-    final: Spread | None
-    best: Spread | None
-    gap: Spread | None
-    closed: Spread | None
-    updates: int | None
-    wall_time: Spread | None
+    failed: dict
+    final: Stat
+    best: Stat
+    gap: Stat
+    closed: Stat
+    updates: Stat
+    wall_time: Stat
     reached: int
-    reach_time: Spread | None
-    reach_epochs: Spread | None
-    reach_updates: Spread | None
+    time_to_reference: Stat
+    epochs_to_reference: Stat
+    updates_to_reference: Stat
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """The statistics of all arms.
+def arm_statistics(results):
+    """The statistics of every arm, in the manifest's order.
 
-    Args:
-        arms: `ArmStatistics` in the order of the manifest.
-        gap: `Spread` of the small batch's final accuracy minus the large
-            batch's, in points, or `None` if one of them has not run.
+    With the final validation accuracies `a_s` of an arm, `S_s` of the small
+    batch and `L_s` of the large one, for each seed `s` that finished in all of
+    them,
 
-    Example:
+    ```
+    gap_s   = S_s - a_s                          mean and std over seeds
+    closed  = mean(a_s - L_s) / mean(S_s - L_s)
+    its std = std(a_s - L_s - closed * (S_s - L_s)) / |mean(S_s - L_s)|
+    ```
 
-    >>> compute_statistics(results).gap.mean
-    4.2
+    Pairing by seed takes out what a seed does to all arms alike (first
+    weights, order of the samples). The share is a ratio of means, since a
+    ratio for each seed explodes where one seed's gap is small; its deviation
+    is the usual linearisation of a ratio of paired means. It is `nan` where
+    the large batch has no gap.
 
-    Reference: `compute_statistics`.
-    """
-
-    arms: tuple
-    gap: Spread | None
-
-    @property
-    def gap_shows(self):
-        """Whether the large batch is worse by more than chance.
-
-        The mean gap must exceed two standard errors; with a single seed there
-        is no measure of chance, and any positive gap counts.
-        """
-        if self.gap is None or self.gap.mean <= 0:
-            return False
-        if self.gap.std is None:
-            return True
-        return self.gap.mean > 2 * self.gap.std / math.sqrt(self.gap.count)
-
-    def of(self, name):
-        """The `ArmStatistics` of one arm, or `None`."""
-        return next((arm for arm in self.arms if arm.name == name), None)
-
-
-def compute_statistics(results):
-    """Compute the table of a comparison from its recorded runs.
-
-    Only finished runs count. Differences between arms are taken seed by seed,
-    over the seeds that both have finished.
+    "Reached the small batch's accuracy" is the first recorded epoch whose
+    validation accuracy is at least the mean final accuracy of the small
+    batch's finished runs.
 
     Args:
         results: A `Results`.
 
     Returns:
-        A `Comparison`.
+        A list of `ArmStatistics`.
 
     Example:
 
-    >>> comparison = compute_statistics(read_results("runs/digits"))
+    >>> for row in arm_statistics(read_results("runs/digits")):
+    ...     print(row.title, row.final.mean)
 
-    Reference: `ArmStatistics` and `Comparison` define every number.
+    Reference: the ratio estimator is found in Cochran, "Sampling
+    Techniques", chapter 6.
     """
-    finals = {
-        name: _final_by_seed(results.runs_of(name))
-        for name in {*results.arm_names, REFERENCE, BASELINE}
-    }
-    small, large = finals[REFERENCE], finals[BASELINE]
-    target = statistics.fmean(small.values()) if small else None
-    comparison = Comparison((), Spread.of(_differences(small, large)))
-    arms = []
-    for arm in results.arms:
-        own = finals[arm["name"]]
-        closed = None
-        if comparison.gap_shows:
-            closed = _share_closed(own, small, large)
-        arms.append(_arm_statistics(results, arm, own, small, closed, target))
-    return dataclasses.replace(comparison, arms=tuple(arms))
+    finished = {name: finals(results, name) for name in results.arm_names}
+    small = finished.get(REFERENCE, {})
+    large = finished.get(BASELINE, {})
+    level = Stat.of(small.values()).mean
+    return [
+        one_arm(results, arm, finished[arm["name"]], small, large, level)
+        for arm in results.arms
+    ]
 
 
-def _arm_statistics(results, arm, own, small, closed, target):
-    runs = results.runs_of(arm["name"])
-    finished = [run for run in runs if run.status == "finished"]
-    failed = tuple(run for run in runs if run.status == "failed")
-    missing = len(results.manifest["seeds"]) - len(finished) - len(failed)
-    reaching = [_first_reaching(run, target) for run in finished]
-    reaching = [record for record in reaching if record is not None]
+def one_arm(results, arm, own, small, large, level):
+    runs = [r for r in results.runs_of(arm["name"]) if r.status == "finished"]
+    hits = [e for e in (first_reaching(r, level) for r in runs) if e]
     return ArmStatistics(
-        name=arm["name"],
+        arm=arm["name"],
         title=arm["title"],
-        finished=len(finished),
-        failed=failed,
-        missing=missing,
-        final=Spread.of(own.values()),
-        best=Spread.of(100 * run.best_val_accuracy for run in finished),
-        gap=Spread.of(_differences(small, own)),
-        closed=closed,
-        updates=max((run.updates for run in finished), default=None),
-        wall_time=Spread.of(run.wall_time for run in finished),
-        reached=len(reaching),
-        reach_time=Spread.of(record.wall_time for record in reaching),
-        reach_epochs=Spread.of(record.epoch for record in reaching),
-        reach_updates=Spread.of(record.updates for record in reaching),
+        group=arm["group"],
+        finished=len(runs),
+        failed={
+            r.seed: r.reason
+            for r in results.runs_of(arm["name"])
+            if r.status == "failed"
+        },
+        final=Stat.of(own.values()),
+        best=Stat.of(r.best_val_accuracy for r in runs),
+        gap=Stat.of(small[s] - own[s] for s in own if s in small),
+        closed=share_closed(own, small, large),
+        updates=Stat.of(r.updates for r in runs),
+        wall_time=Stat.of(r.wall_time for r in runs),
+        reached=len(hits),
+        time_to_reference=Stat.of(e.wall_time for e in hits),
+        epochs_to_reference=Stat.of(e.epoch for e in hits),
+        updates_to_reference=Stat.of(e.updates for e in hits),
     )
 
 
-def _final_by_seed(runs):
+def finals(results, arm):
+    """Final validation accuracy by seed of the arm's finished runs."""
     return {
-        run.seed: 100 * run.final_val_accuracy
-        for run in runs
-        if run.status == "finished" and math.isfinite(run.final_val_accuracy)
+        run.seed: run.final_val_accuracy
+        for run in results.runs_of(arm)
+        if run.status == "finished"
     }
 
 
-def _differences(higher, lower):
-    return [higher[seed] - lower[seed] for seed in higher if seed in lower]
+def first_reaching(run, level):
+    """The first record with at least this validation accuracy, or `None`."""
+    return next((e for e in run.epochs if e.val_accuracy >= level), None)
 
 
-def _share_closed(own, small, large):
-    seeds = [seed for seed in own if seed in small and seed in large]
-    gains = [own[seed] - large[seed] for seed in seeds]
-    gaps = [small[seed] - large[seed] for seed in seeds]
+def share_closed(own, small, large):
+    """The share of the gap closed, see `arm_statistics`."""
+    seeds = [s for s in own if s in small and s in large]
+    gaps = [small[s] - large[s] for s in seeds]
+    gains = [own[s] - large[s] for s in seeds]
     if not seeds or statistics.fmean(gaps) <= 0:
-        return None
+        return Stat(math.nan, math.nan, len(seeds))
     gap = statistics.fmean(gaps)
     share = statistics.fmean(gains) / gap
-    rests = [
-        (gain - share * whole) / gap
-        for gain, whole in zip(gains, gaps, strict=True)
-    ]
-    std = 100 * statistics.stdev(rests) if len(rests) > 1 else None
-    return Spread(100 * share, std, len(seeds))
+    rest = [gain - share * one for gain, one in zip(gains, gaps, strict=True)]
+    return Stat(share, Stat.of(rest).std / gap, len(seeds))
 
 
-def _first_reaching(run, target):
-    if target is None:
-        return None
-    return next((r for r in run.epochs if 100 * r.val_accuracy >= target), None)
+def gap_is_resolved(results):
+    """Whether the large batch's gap stands out of the noise between seeds.
+
+    True where the mean gap is more than two standard errors. With a single
+    seed nothing can be said, and the answer is `False`.
+
+    Args:
+        results: A `Results`.
+
+    Example:
+
+    >>> gap_is_resolved(results)
+    True
+
+    Reference: two standard errors are about 95 % of a normal law.
+    """
+    small, large = finals(results, REFERENCE), finals(results, BASELINE)
+    gap = Stat.of(small[s] - large[s] for s in small if s in large)
+    return gap.n > 1 and gap.mean > 2 * gap.std / math.sqrt(gap.n)
