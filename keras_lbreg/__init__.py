@@ -19,11 +19,13 @@ if not is_command_line():
         schedules,
     )
     from keras_lbreg.callbacks import LearningRateLogger, WeightDistance
+    from keras_lbreg.layers import GhostBatchNormalization
     from keras_lbreg.optimizers import LARS
     from keras_lbreg.schedules import Regime, WarmUp, scale_learning_rate
 
 __all__ = [
     "LARS",
+    "GhostBatchNormalization",
     "LearningRateLogger",
     "Regime",
     "WarmUp",
