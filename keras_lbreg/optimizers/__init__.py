@@ -1,5 +1,8 @@
 """Optimizers, and wrappers that work on the reduced gradient."""
 
+from keras_lbreg.optimizers.gradient_mix import GradientMix
+from keras_lbreg.optimizers.gradient_noise import GradientNoise
 from keras_lbreg.optimizers.lars import LARS
+from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
 
-__all__ = ["LARS"]
+__all__ = ["LARS", "GradientMix", "GradientNoise", "ReducedGradient"]

@@ -1,0 +1,75 @@
+"""What the calling replica knows of the others, on any backend."""
+
+import keras
+
+
+def replica_count():
+    """Number of replicas in sync; 1 outside of TensorFlow.
+
+    JAX has no replicas: its gradients are those of the whole batch, however
+    many devices compute them.
+
+    Returns:
+        Integer.
+
+    Raises:
+        RuntimeError: If called in a cross-replica context.
+    """
+    context = _replica_context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
+def replica_index():
+    """Index of the calling replica among all replicas in sync.
+
+    Returns:
+        Integer, or integer tensor.
+    """
+    context = _replica_context()
+    return 0 if context is None else context.replica_id_in_sync_group
+
+
+def cond_on_all_replicas(predicate, true_fn, false_fn, tensors):
+    """Runs one of two functions, the same one on every replica.
+
+    `tf.cond` around a function that communicates has to stand in the
+    cross-replica context: a `merge_call` inside of a replica's own `tf.cond`
+    is refused by TensorFlow.
+
+    Args:
+        predicate: Function of `tensors` that gives the same boolean on every
+            replica.
+        true_fn: Function of `tensors`; called on every replica.
+        false_fn: Function without arguments; called once.
+        tensors: List of the calling replica's tensors.
+    """
+    import tensorflow as tf
+
+    if tf.__internal__.distribute.strategy_supports_no_merge_call():
+        keras.ops.cond(predicate(tensors), lambda: true_fn(tensors), false_fn)
+        return
+
+    def merge(strategy, tensors):
+        on_each = strategy.extended.call_for_each_replica
+        decisions = on_each(predicate, args=(tensors,))
+        keras.ops.cond(
+            strategy.experimental_local_results(decisions)[0],
+            lambda: on_each(true_fn, args=(tensors,)),
+            false_fn,
+        )
+
+    tf.distribute.get_replica_context().merge_call(merge, args=(tensors,))
+
+
+def _replica_context():
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    if tf.distribute.in_cross_replica_context():
+        raise RuntimeError(
+            "Gradients are applied by the replicas. Expected a call inside of "
+            "`strategy.run(...)`. Received: a call in the cross-replica "
+            "context of a `tf.distribute` strategy."
+        )
+    return tf.distribute.get_replica_context()

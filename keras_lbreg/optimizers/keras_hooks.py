@@ -1,0 +1,166 @@
+"""Private parts of Keras's optimizers that the gradient wrappers rely on.
+
+Checked against Keras 3.15; tests/optimizers/test_keras_hooks.py fails loudly
+when one of them changes. Nothing here alters a class: an optimizer that is
+wrapped gets two methods of its own, which do what the originals do whenever the
+optimizer is called without its wrapper.
+"""
+
+import contextlib
+import sys
+import threading
+import weakref
+
+import keras
+
+_local = threading.local()
+
+# `LossScaleOptimizer.__init__` is at most this many frames above the property
+# setter that it triggers; `__setattr__` methods of Keras lie between.
+_FRAMES_TO_SETTER = 6
+
+
+def hook_update(optimizer):
+    """Lets a wrapper come between clipping and update of `optimizer`.
+
+    Args:
+        optimizer: `keras.optimizers.Optimizer` that updates variables itself.
+    """
+    if "_backend_update_step" in vars(optimizer):
+        return
+    update = optimizer._backend_update_step
+
+    def finish_and_update(grads, trainable_variables, learning_rate):
+        finish = _finish_of(optimizer)
+        if finish is not None:
+            grads = finish(grads, trainable_variables)
+        update(grads, trainable_variables, learning_rate)
+
+    optimizer._backend_update_step = finish_and_update
+    if keras.backend.backend() != "tensorflow":
+        return
+    all_reduce = optimizer._all_reduce_sum_gradients
+
+    def reduce_once(grads_and_vars):
+        if _finish_of(optimizer) is not None:
+            return list(grads_and_vars)
+        return all_reduce(grads_and_vars)
+
+    optimizer._all_reduce_sum_gradients = reduce_once
+
+
+@contextlib.contextmanager
+def reduced_gradients(optimizer, finish):
+    """While it lasts, `optimizer.apply` takes gradients that are reduced.
+
+    The mark is this thread's own, as each replica has a thread of its own and
+    all share the optimizer.
+
+    Args:
+        optimizer: An optimizer that `hook_update` has prepared.
+        finish: Function of `(gradients, variables)` that returns the gradients
+            to update with; called after clipping.
+    """
+    outer = getattr(_local, "entry", None)
+    _local.entry = (optimizer, finish)
+    try:
+        yield
+    finally:
+        _local.entry = outer
+
+
+def _finish_of(optimizer):
+    marked, finish = getattr(_local, "entry", None) or (None, None)
+    return finish if marked is optimizer else None
+
+
+def all_reduce_sum(optimizer, gradients, variables):
+    """Sums gradients over all replicas with the optimizer's own collective.
+
+    Args:
+        optimizer: `keras.optimizers.Optimizer`, not a wrapper.
+        gradients: List of gradients, none of them None.
+        variables: List of their variables.
+
+    Returns:
+        List of gradients.
+    """
+    pairs = optimizer._all_reduce_sum_gradients(
+        list(zip(gradients, variables, strict=True))
+    )
+    return [gradient for gradient, _ in pairs]
+
+
+def reducing_optimizer(frame):
+    """The optimizer whose all-reduce waits somewhere above `frame`, if any.
+
+    Args:
+        frame: The innermost frame of a (paused) thread.
+
+    Returns:
+        `keras.optimizers.Optimizer` or None.
+    """
+    code = keras.optimizers.Optimizer._all_reduce_sum_gradients.__code__
+    while frame is not None:
+        if frame.f_code is code:
+            return frame.f_locals["self"]
+        frame = frame.f_back
+    return None
+
+
+def forget_variables(optimizer):
+    """Drops the variables that Keras gave to `optimizer` at construction.
+
+    A wrapper would otherwise save and load an iteration counter and a learning
+    rate that nobody reads, as `LossScaleOptimizer` does.
+
+    Args:
+        optimizer: `keras.optimizers.Optimizer`.
+    """
+    for variable in optimizer._variables[:]:
+        optimizer._untrack_variable(variable)
+
+
+def overwrites_with_gradient(variable):
+    """Whether Keras assigns this variable's gradient to it, as for float8."""
+    return getattr(variable, "overwrite_with_gradient", False)
+
+
+def variable_indices(optimizer, variables):
+    """Positions of `variables` among those the optimizer was built with."""
+    return [optimizer._get_variable_index(v) for v in variables]
+
+
+def loss_scale_optimizer_under_construction():
+    """The `LossScaleOptimizer` whose constructor is running, if one is.
+
+    The constructor sets `inner_optimizer.loss_scale_factor = None`: the only
+    moment at which an inner optimizer can learn what it is wrapped in.
+
+    Returns:
+        Weak reference to it, or None.
+    """
+    constructor = keras.optimizers.LossScaleOptimizer.__init__.__code__
+    frame = sys._getframe(1)
+    for _ in range(_FRAMES_TO_SETTER):
+        if frame is None:
+            return None
+        if frame.f_code is constructor:
+            return weakref.ref(frame.f_locals["self"])
+        frame = frame.f_back
+    return None
+
+
+def count_as_non_finite(loss_scale_optimizer):
+    """Makes a running `LossScaleOptimizer.apply` count as a skipped step.
+
+    It halves the scale and sets the counter of finite steps to 0, as
+    `_stateful_handle_non_finite_grads` does. The counter goes to -1 since the
+    optimizer, which believes that the gradients were finite, adds 1 afterwards.
+
+    Args:
+        loss_scale_optimizer: A built `keras.optimizers.LossScaleOptimizer`.
+    """
+    scale = loss_scale_optimizer.dynamic_scale
+    loss_scale_optimizer.step_counter.assign(-1)
+    scale.assign(keras.ops.multiply(scale, 0.5))
