@@ -1,25 +1,72 @@
 """Run every arm with every seed."""
 
+from keras_lbreg.experiments.events import CompareStarted
+from keras_lbreg.experiments.experiment import Experiment
+from keras_lbreg.experiments.results import read_results, read_run
+from keras_lbreg.experiments.run import ended_for_good, ignore, run_plan
+
 
 def compare(experiment, on_event=None, fresh=False):
     """Run every arm of `experiment` with every seed and record the results.
 
-    Called again after an interruption it goes on where it stopped.
+    Called again after an interruption, however rude, it goes on where it
+    stopped: ended runs are left alone, a half run goes on from its last
+    checkpoint and comes to the same numbers. Arms and seeds can be added to a
+    folder later; nothing else can be changed. A run that fails is recorded as
+    failed and the others go on.
+
+    All arms run with the first seed, then all with the second, so that a
+    complete comparison is there early.
 
     Args:
         experiment: An `Experiment`, or the name of a dataset.
         on_event: Called with `CompareStarted`, `RunStarted`, `EpochEnded` and
-            `RunEnded` objects as they happen.
+            `RunEnded` objects (`keras_lbreg.experiments.events`) as they
+            happen.
         fresh: Whether to delete earlier results of the same folder first.
 
     Returns:
         A `Results`.
+
+    Raises:
+        ValueError: The experiment cannot be run, or its folder holds the
+            results of another configuration or a damaged file.
+
+    Example:
+
+    >>> results = keras_lbreg.experiments.compare("digits")
+    >>> for row in arm_statistics(results):
+    ...     print(row.title, row.final.mean)
+
+    Reference: Hoffer et al. 2017, https://arxiv.org/abs/1705.08741
     """
+    from keras_lbreg.experiments.workspace import Workspace
+
+    on_event = on_event or ignore
+    if isinstance(experiment, str):
+        experiment = Experiment(experiment)
+    seeds = range(experiment.seeds)
+    with Workspace(experiment, fresh, experiment.arms, seeds) as workspace:
+        todo = [(plan, seed) for seed in seeds for plan in workspace.plans]
+        on_event(started(workspace, todo))
+        for plan, seed in todo:
+            run_plan(workspace, plan, seed, on_event)
+        return read_results(workspace.path)
 
 
-def run(experiment, arm, seed=0, on_event=None, model_path=None, fresh=False):
-    """Run one arm with one seed; saves the trained model if asked.
-
-    Returns:
-        A `RunResult`.
-    """
+def started(workspace, todo):
+    """The event that says what is to be done."""
+    pending = 0
+    samples = {}
+    for plan, seed in todo:
+        result = read_run(workspace.path, plan.arm.name, seed)
+        if result is None or not ended_for_good(result):
+            pending += 1
+            left = plan.samples
+            if result is not None and result.epochs:
+                left -= result.epochs[-1].samples
+            name = plan.arm.name
+            samples[name] = samples.get(name, 0) + left
+    return CompareStarted(
+        workspace.experiment, workspace.manifest, len(todo), pending, samples
+    )

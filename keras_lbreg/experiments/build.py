@@ -1,0 +1,149 @@
+"""Model, batches and callbacks of one run."""
+
+import dataclasses
+import itertools
+
+import keras
+
+from keras_lbreg.data.batches import Batches
+from keras_lbreg.techniques import Context
+
+VALIDATION_BATCH_SIZE = 1000
+
+# Steps that TensorFlow runs without going back to Python.
+LONGEST_EXECUTION = 128
+
+
+def build_model(plan, dataset, seed):
+    """The compiled model of one run, a function of plan and seed alone.
+
+    Args:
+        plan: The `Plan`.
+        dataset: The `Dataset`.
+        seed: Seed of the run.
+
+    Returns:
+        A compiled `keras.Model`.
+
+    Example:
+
+    >>> model = build_model(plan, load_dataset("digits"), seed=0)
+
+    Reference: `Technique` describes the hooks.
+    """
+    keras.utils.set_random_seed(seed)
+    context = make_context(plan, dataset, seed)
+    model = plan.recipe.network(dataset)
+    for hook, hp in plan.hooks("model"):
+        model = hook(model, hp, context)
+    optimizer = keras.optimizers.SGD(
+        plan.regime.to_schedule(plan.steps_per_epoch),
+        momentum=plan.recipe.momentum,
+        global_clipnorm=plan.recipe.clip,
+    )
+    for hook, hp in plan.hooks("optimizer"):
+        optimizer = hook(optimizer, hp, context)
+    model.compile(
+        optimizer,
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        steps_per_execution=steps_per_execution(plan),
+    )
+    return model
+
+
+def build_data(plan, dataset, seed, initial_epoch=0, limit=None):
+    """What `fit` reads: endless batches, or the first `limit` of them.
+
+    Args:
+        plan: The `Plan`.
+        dataset: The `Dataset`.
+        seed: Seed of the run.
+        initial_epoch: The epoch to begin with, from 0.
+        limit: Number of batches, or `None` for no end.
+
+    Returns:
+        A `tf.data.Dataset` under TensorFlow, elsewhere an iterator.
+
+    Example:
+
+    >>> model.fit(build_data(plan, dataset, seed=0), steps_per_epoch=10)
+
+    Reference: `keras_lbreg.data.batches.Batches` fixes the order.
+    """
+    context = dataclasses.replace(
+        make_context(plan, dataset, seed),
+        initial_step=initial_epoch * plan.steps_per_epoch,
+    )
+
+    def batches():
+        result = Batches(
+            dataset.x_train,
+            dataset.y_train,
+            plan.batch_size,
+            seed,
+            initial_epoch,
+        )
+        for hook, hp in plan.hooks("data"):
+            result = hook(result, hp, context)
+        return itertools.islice(iter(result), limit)
+
+    if keras.backend.backend() != "tensorflow":
+        return batches()
+    import tensorflow as tf
+
+    # Static shapes: ghost batches are then cut at tracing time.
+    signature = tf.nest.map_structure(
+        lambda array: tf.TensorSpec(array.shape, array.dtype),
+        next(batches()),
+    )
+    stream = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return stream.prefetch(tf.data.AUTOTUNE)
+
+
+def build_callbacks(plan, dataset, seed):
+    """The callbacks that the techniques of the run ask for."""
+    context = make_context(plan, dataset, seed)
+    return [
+        callback
+        for hook, hp in plan.hooks("callbacks")
+        for callback in hook(hp, context)
+    ]
+
+
+def compile_ahead(model, plan, dataset, seed):
+    """Trace and compile one training and one validation step.
+
+    So that the clock of a run measures training alone. It changes the model's
+    variables: the caller puts the state back.
+    """
+    model.fit(
+        build_data(plan, dataset, seed, limit=1),
+        steps_per_epoch=steps_per_execution(plan),
+        validation_data=(dataset.x_val, dataset.y_val),
+        validation_batch_size=VALIDATION_BATCH_SIZE,
+        shuffle=False,
+        verbose=0,
+    )
+
+
+def make_context(plan, dataset, seed):
+    return Context(
+        seed=seed,
+        base_batch_size=plan.base_batch_size,
+        batch_size=plan.batch_size,
+        dreg_layer=plan.recipe.dreg_layer,
+        validation_data=(dataset.x_val, dataset.y_val),
+    )
+
+
+def steps_per_execution(plan):
+    """The largest useful divisor of the steps between two records.
+
+    Keras overruns the end of an epoch that it does not divide.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    steps = plan.record_every * plan.steps_per_epoch
+    longest = min(steps, LONGEST_EXECUTION)
+    return next(n for n in range(longest, 0, -1) if steps % n == 0)

@@ -1,0 +1,112 @@
+"""The complete state of a run in one file."""
+
+import os
+import pathlib
+import time
+import zipfile
+
+import keras
+import numpy as np
+
+# Of the training time, at most this share goes into checkpoints.
+TIME_SHARE = 0.05
+
+
+def training_state(model):
+    """Copies of all variables of a compiled model and its optimizer."""
+    return [
+        np.array(keras.ops.convert_to_numpy(variable))
+        for variable in state_variables(model)
+    ]
+
+
+def set_training_state(model, state):
+    """Put a `training_state` back.
+
+    Raises:
+        ValueError: It is not the state of such a model.
+    """
+    variables = state_variables(model)
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [value.shape for value in state]:
+        raise ValueError(
+            "The saved state does not fit the model: expected "
+            f"{len(shapes)} variables, received {len(state)}, or their shapes "
+            "differ. The results were begun with other versions or settings; "
+            "start again with `--fresh`, or write to another folder."
+        )
+    for variable, value in zip(variables, state, strict=True):
+        variable.assign(value)
+
+
+def state_variables(model):
+    model.optimizer.build(model.trainable_variables)
+    return [*model.variables, *model.optimizer.variables]
+
+
+class Checkpoint:
+    """Saves a run now and then, and finds it again.
+
+    A save follows the last one only when twenty times as long as it took has
+    passed, so that checkpoints cost at most 5 % of the time. The file is
+    replaced atomically: there is always one complete checkpoint.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: `load` found a damaged file.
+
+    Example:
+
+    >>> checkpoint = Checkpoint("runs/digits/runs/lr/seed-0/checkpoint.npz")
+    >>> checkpoint.load()
+
+    Reference: `os.replace` is atomic on POSIX and Windows.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self._next_save = 0.0
+
+    def due(self):
+        """Whether enough time has passed since the last save."""
+        return time.monotonic() >= self._next_save
+
+    def save(self, model, numbers, arrays):
+        """Save the model's state with some more numbers and arrays."""
+        start = time.monotonic()
+        content = {f"numbers/{k}": np.array(v) for k, v in numbers.items()}
+        content |= {f"arrays/{k}": v for k, v in arrays.items()}
+        for index, value in enumerate(training_state(model)):
+            content[f"state/{index}"] = value
+        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        with open(partial, "wb") as file:
+            np.savez(file, **content)
+        os.replace(partial, self.path)
+        end = time.monotonic()
+        self._next_save = end + (end - start) / TIME_SHARE
+
+    def load(self):
+        """Saved `(state, numbers, arrays)`, or `None` without a file."""
+        if not self.path.is_file():
+            return None
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                content = dict(file)
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"Cannot read the checkpoint {self.path}: {error}. Nothing "
+                "was changed. Delete the file to begin this run anew, or "
+                "start again with `--fresh`."
+            ) from error
+        parts = {"state": {}, "numbers": {}, "arrays": {}}
+        for key, value in content.items():
+            part, _, name = key.partition("/")
+            parts[part][name] = value
+        state = [parts["state"][str(i)] for i in range(len(parts["state"]))]
+        numbers = {k: v.item() for k, v in parts["numbers"].items()}
+        return state, numbers, parts["arrays"]
+
+    def delete(self):
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,37 @@
+"""One writer for each results folder."""
+
+import contextlib
+import pathlib
+
+
+@contextlib.contextmanager
+def lock(folder):
+    """Hold the folder's lock; the system frees it when the process ends.
+
+    Args:
+        folder: The results folder.
+
+    Raises:
+        ValueError: Another process holds the lock.
+
+    Example:
+
+    >>> with lock("runs/digits"):
+    ...     pass
+
+    Reference: `fcntl.flock`. Without it (Windows) nothing is locked.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with open(pathlib.Path(folder) / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ValueError(
+                f"Another process is writing to {folder}. Wait for it to end, "
+                "stop it, or choose another folder (`--out`)."
+            ) from error
+        yield

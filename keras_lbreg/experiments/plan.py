@@ -1,0 +1,203 @@
+"""What one arm trains with, all numbers resolved."""
+
+import dataclasses
+
+from keras_lbreg.experiments.arms import get_arm
+from keras_lbreg.experiments.experiment import check_positive_int
+from keras_lbreg.experiments.recipes import recipe_for
+from keras_lbreg.schedules import Regime
+from keras_lbreg.techniques import TECHNIQUES, Context
+
+# A curve gets at least this many points where there are enough epochs.
+CURVE_POINTS = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """One arm on one dataset, before a seed is chosen.
+
+    Args:
+        arm: The `Arm`.
+        recipe: The dataset's `Recipe`.
+        regime: The `Regime` at the arm's batch size.
+        base_batch_size: The small batch.
+        steps_per_epoch: Full batches in one epoch.
+        techniques: Hyperparameters by technique name, in the register's
+            order.
+        record_every: Epochs between two recorded ones.
+
+    Example:
+
+    >>> plan = make_plan(Experiment("digits"), "lr", dataset)
+    >>> plan.updates
+    40
+
+    Reference: `keras_lbreg.experiments.make_plan`.
+    """
+
+    arm: object
+    recipe: object
+    regime: Regime
+    base_batch_size: int
+    steps_per_epoch: int
+    techniques: dict
+    record_every: int
+
+    @property
+    def batch_size(self):
+        return self.regime.base_batch_size
+
+    @property
+    def epochs(self):
+        return self.regime.epochs
+
+    @property
+    def updates(self):
+        return self.epochs * self.steps_per_epoch
+
+    @property
+    def samples(self):
+        return self.updates * self.batch_size
+
+    def hooks(self, kind):
+        """Pairs of a hook of this kind and its hyperparameters."""
+        return [
+            (getattr(technique, kind), self.techniques[technique.name])
+            for technique in TECHNIQUES
+            if technique.name in self.techniques and getattr(technique, kind)
+        ]
+
+    def changes(self):
+        """What the arm changes about the recipe, as lines of text."""
+        lines = list(self.regime.changes)
+        for technique in TECHNIQUES:
+            settings = self.techniques.get(technique.name)
+            # Those that act on the regime have said so already.
+            if settings is not None and technique.regime is None:
+                values = ", ".join(f"{k}={v}" for k, v in settings.items())
+                lines.append(f"{technique.title.lower()}: {values}")
+        return lines
+
+    def describe(self):
+        """The arm as the manifest holds it."""
+        return {
+            "name": self.arm.name,
+            "title": self.arm.title,
+            "group": self.arm.group,
+            "batch_size": self.batch_size,
+            "learning_rate": self.regime.base_learning_rate,
+            "milestones": [list(pair) for pair in self.regime.milestones],
+            "epochs": self.epochs,
+            "updates": self.updates,
+            "record_every": self.record_every,
+            "techniques": self.techniques,
+            "changes": self.changes(),
+        }
+
+
+def make_plan(experiment, arm_name, dataset):
+    """Resolve what one arm of an experiment trains with.
+
+    Args:
+        experiment: The `Experiment`.
+        arm_name: Name of the arm.
+        dataset: The loaded `Dataset`.
+
+    Returns:
+        A `Plan`.
+
+    Raises:
+        ValueError: The sizes do not fit each other or the dataset.
+
+    Example:
+
+    >>> make_plan(Experiment("digits"), "lr", dataset).batch_size
+    512
+
+    Reference: `Regime.scaled`.
+    """
+    arm = get_arm(arm_name)
+    recipe = recipe_for(dataset.name)
+    small = experiment.small_batch_size or recipe.small_batch_size
+    large = experiment.batch_size or recipe.batch_size
+    check_sizes(small, large, len(dataset.x_train))
+    epochs = experiment.epochs or recipe.epochs
+    techniques = {
+        technique.name: technique.hyperparameters(
+            {
+                **recipe.hyperparameters.get(technique.name, {}),
+                **experiment.hyperparameters.get(technique.name, {}),
+            }
+        )
+        for technique in TECHNIQUES
+        if technique.name in arm.techniques
+    }
+    for settings in techniques.values():
+        for key in ("ghost_batch_size", "groups"):
+            if key in settings:
+                check_positive_int(key, settings[key])
+    batch_size = small if arm.batch == "small" else large
+    context = Context(seed=0, base_batch_size=small, batch_size=batch_size)
+    scaling = {"rule": None}
+    for technique in TECHNIQUES:
+        if technique.name in techniques and technique.regime:
+            scaling |= technique.regime(techniques[technique.name], context)
+    regime = base_regime(recipe, small, epochs).scaled(
+        batch_size, verbose=False, **scaling
+    )
+    regime = multiplied(regime, arm.learning_rate_factor)
+    return Plan(
+        arm=arm,
+        recipe=recipe,
+        regime=regime,
+        base_batch_size=small,
+        steps_per_epoch=len(dataset.x_train) // batch_size,
+        techniques=techniques,
+        record_every=recording_interval(regime.epochs),
+    )
+
+
+def base_regime(recipe, batch_size, epochs):
+    """The small batch's regime; a short run may lose drops at its end."""
+    milestones = {}
+    for fraction, factor in recipe.milestones:
+        epoch = round(fraction * epochs)
+        if 0 < epoch < epochs:
+            milestones[epoch] = recipe.learning_rate * factor
+    return Regime(batch_size, recipe.learning_rate, epochs, milestones)
+
+
+def multiplied(regime, factor):
+    """The regime with every learning rate multiplied, as a control."""
+    if factor == 1:
+        return regime
+    return dataclasses.replace(
+        regime,
+        base_learning_rate=regime.base_learning_rate * factor,
+        milestones=tuple((e, r * factor) for e, r in regime.milestones),
+        changes=(
+            *regime.changes,
+            f"learning rate {regime.base_learning_rate:.4g} -> "
+            f"{regime.base_learning_rate * factor:.4g} (control)",
+        ),
+    )
+
+
+def recording_interval(epochs):
+    """The largest divisor of `epochs` that leaves `CURVE_POINTS` points."""
+    longest = max(1, epochs // CURVE_POINTS)
+    return next(n for n in range(longest, 0, -1) if epochs % n == 0)
+
+
+def check_sizes(small, large, samples):
+    if large <= small:
+        raise ValueError(
+            "Invalid value for argument `batch_size`. Expected more than the "
+            f"small batch size, {small}. Received: batch_size={large}"
+        )
+    if large > samples:
+        raise ValueError(
+            "Invalid value for argument `batch_size`. Expected at most the "
+            f"number of training samples, {samples}. Received: "
+            f"batch_size={large}"
+        )

@@ -1,0 +1,157 @@
+"""The folder of a comparison, opened for writing."""
+
+import contextlib
+import datetime
+import pathlib
+import shutil
+import zlib
+
+import numpy as np
+
+from keras_lbreg.data.load_dataset import load_dataset
+from keras_lbreg.experiments.environment import environment
+from keras_lbreg.experiments.lock import lock
+from keras_lbreg.experiments.plan import make_plan
+from keras_lbreg.experiments.recipes import recipe_for
+from keras_lbreg.experiments.results import SCHEMA, read_manifest, write_json
+
+
+class Workspace(contextlib.AbstractContextManager):
+    """Dataset, plans and manifest of an experiment, and the lock on them.
+
+    Args:
+        experiment: The `Experiment`.
+        fresh: Whether to delete earlier results first.
+        arms: Names of the arms to plan.
+        seeds: The seeds to record in the manifest.
+
+    Raises:
+        ValueError: The folder holds results of another configuration, or
+            another process is writing to it.
+
+    Example:
+
+    >>> with Workspace(experiment, False, ["lr"], [0]) as workspace:
+    ...     workspace.plans
+
+    Reference: `keras_lbreg.experiments.read_results` describes the folder.
+    """
+
+    def __init__(self, experiment, fresh, arms, seeds):
+        self.experiment = experiment
+        self.path = pathlib.Path(experiment.out_dir)
+        self.dataset = load_dataset(
+            experiment.dataset,
+            experiment.data_dir,
+            recipe_for(experiment.name).image_size,
+        )
+        self.plans = [make_plan(experiment, a, self.dataset) for a in arms]
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = lock(self.path)
+        self._lock.__enter__()
+        try:
+            if fresh:
+                delete_results(self.path)
+            self.manifest = self._merged_manifest(list(seeds))
+            write_json(self.path / "manifest.json", self.manifest)
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+
+    def __exit__(self, *exception):
+        self._lock.__exit__(None, None, None)
+
+    def _merged_manifest(self, seeds):
+        """The manifest there is, with new arms and seeds, or a new one."""
+        arms = [plan.describe() for plan in self.plans]
+        new = {
+            "schema": SCHEMA,
+            "name": self.experiment.name,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(
+                timespec="seconds"
+            ),
+            **environment(),
+            "dataset": describe_dataset(self.dataset),
+            "settings": self._settings(),
+            "arms": arms,
+            "seeds": seeds,
+        }
+        if not (self.path / "manifest.json").is_file():
+            return new
+        old = read_manifest(self.path)
+        check_same_configuration(self.path, old, new)
+        known = {arm["name"]: arm for arm in old["arms"] + arms}
+        from keras_lbreg.experiments.arms import arm_names
+
+        return {
+            **old,
+            "arms": [known[name] for name in arm_names() if name in known],
+            "seeds": sorted({*old["seeds"], *seeds}),
+        }
+
+    def _settings(self):
+        plan = self.plans[0]
+        return {
+            "dataset": self.experiment.dataset,
+            "small_batch_size": plan.base_batch_size,
+            "batch_size": self.experiment.batch_size or plan.recipe.batch_size,
+            "epochs": self.experiment.epochs or plan.recipe.epochs,
+            "momentum": plan.recipe.momentum,
+            "clip": plan.recipe.clip,
+            "hyperparameters": self.experiment.hyperparameters,
+        }
+
+
+def check_same_configuration(path, old, new):
+    """Raise unless the runs of both manifests can stand side by side."""
+    differences = []
+    if old["backend"] != new["backend"]:
+        differences.append(("backend", old["backend"], new["backend"]))
+    for part in ("dataset", "settings"):
+        for key, value in new[part].items():
+            if old[part].get(key) != value:
+                differences.append((key, old[part].get(key), value))
+    arms = {arm["name"]: arm for arm in old["arms"]}
+    for arm in new["arms"]:
+        for key, value in arm.items():
+            before = arms.get(arm["name"], arm).get(key)
+            if before != value:
+                differences.append((f"{arm['name']}.{key}", before, value))
+    if differences:
+        lines = "; ".join(
+            f"{k}: {a!r} there, {b!r} now" for k, a, b in differences
+        )
+        raise ValueError(
+            f"The folder {path} holds results of another configuration "
+            f"({lines}). Expected the same, with more arms or seeds at most. "
+            "Write to another folder (`--out`), or start again with `--fresh`, "
+            "which deletes the results there."
+        )
+
+
+def delete_results(path):
+    """Delete what a comparison has written, and nothing else."""
+    for folder in ("runs", "tensorboard"):
+        shutil.rmtree(path / folder, ignore_errors=True)
+    (path / "manifest.json").unlink(missing_ok=True)
+
+
+def describe_dataset(dataset):
+    checksum = 0
+    for array in (
+        dataset.x_train,
+        dataset.y_train,
+        dataset.x_val,
+        dataset.y_val,
+    ):
+        checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
+    return {
+        "name": dataset.name,
+        "title": dataset.title,
+        "notes": dataset.notes,
+        "classes": dataset.classes,
+        "input_shape": list(dataset.input_shape),
+        "train_samples": len(dataset.x_train),
+        "val_samples": len(dataset.x_val),
+        "checksum": checksum,
+    }
