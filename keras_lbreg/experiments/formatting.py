@@ -5,19 +5,21 @@ import math
 MISSING = "–"
 
 
-def format_mean(mean, std=None, decimals=1, signed=False):
-    """Return `mean` as text, with `± std` where a spread is known."""
-    if mean is None:
+def format_stat(stat, decimals=1, scale=1.0, signed=False):
+    """Return a `Stat` as `mean ± std`, or `mean` alone for a single seed."""
+    if math.isnan(stat.mean):
         return MISSING
-    # Rounding first keeps "-0.0" out of the table.
-    mean = round(mean, decimals) + 0.0
+    # Adding zero after rounding keeps "-0.0" out of the table.
+    mean = round(scale * stat.mean, decimals) + 0.0
     text = f"{mean:{'+' if signed else ''}.{decimals}f}"
-    return text if std is None else f"{text} ± {std:.{decimals}f}"
+    if math.isnan(stat.std):
+        return text
+    return f"{text} ± {scale * stat.std:.{decimals}f}"
 
 
-def decimals_for(stds):
-    """Return one or two decimals, whichever the spread of the seeds merits."""
-    stds = sorted(std for std in stds if std is not None)
+def accuracy_decimals(stats):
+    """Return the decimals of accuracies in percent that the seeds support."""
+    stds = sorted(100 * s.std for s in stats if not math.isnan(s.std))
     if not stds:
         return 1
     return 2 if stds[len(stds) // 2] < 0.15 else 1
@@ -25,7 +27,7 @@ def decimals_for(stds):
 
 def format_count(count):
     """Return `12345` as `12,345`."""
-    return MISSING if count is None else f"{round(count):,}"
+    return MISSING if math.isnan(count) else f"{round(count):,}"
 
 
 def format_duration(seconds):
@@ -44,12 +46,4 @@ def format_duration(seconds):
 
 def format_rate(rate):
     """Return a learning rate with three significant digits."""
-    return MISSING if rate is None else f"{rate:.3g}"
-
-
-def join_words(words):
-    """Return `a`, `a and b` or `a, b and c`."""
-    words = list(words)
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+    return MISSING if rate is None or math.isnan(rate) else f"{rate:.3g}"

@@ -3,6 +3,8 @@
 import contextlib
 import io
 
+from keras_lbreg.experiments.arms import BASELINE, REFERENCE
+
 # Okabe and Ito's palette without yellow and black, and two of Paul Tol's:
 # told apart by colour-blind readers, on white and on dark paper.
 PALETTE = (
@@ -63,21 +65,16 @@ def plot_style():
 
 
 def arm_colors(arms):
-    """Return `(color, line style)` by arm name, in the order of the arms.
+    """Return `(color, line style)` by arm name.
 
-    The first arm is the small batch, in ink; the second the plain large
-    batch, in grey; the others go through the palette, solid and then dashed.
+    The small batch is drawn in ink and the plain large batch in grey. The
+    others go through the palette, first solid and then dashed.
     """
-    colors = {}
-    for position, arm in enumerate(arms):
-        if position == 0:
-            colors[arm["name"]] = (INK, "-")
-        elif not arm["techniques"]:
-            colors[arm["name"]] = (LARGE_BATCH, "-")
-        else:
-            used = sum(1 for c, _ in colors.values() if c in PALETTE)
-            dashes = ("-", "--", ":")[used // len(PALETTE) % 3]
-            colors[arm["name"]] = (PALETTE[used % len(PALETTE)], dashes)
+    colors = {REFERENCE: (INK, "-"), BASELINE: (LARGE_BATCH, "-")}
+    others = [arm["name"] for arm in arms if arm["name"] not in colors]
+    for position, name in enumerate(others):
+        dashes = ("-", "--", ":")[position // len(PALETTE) % 3]
+        colors[name] = (PALETTE[position % len(PALETTE)], dashes)
     return colors
 
 

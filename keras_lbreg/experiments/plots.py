@@ -1,9 +1,13 @@
 """The figures of a comparison, one function each."""
 
+import math
+
 import numpy as np
 
+from keras_lbreg.experiments.arms import BASELINE, REFERENCE
 from keras_lbreg.experiments.curves import mean_curves
 from keras_lbreg.experiments.plot_style import INK, arm_colors, plot_style
+from keras_lbreg.experiments.statistics import arm_statistics
 
 # Inches. At 150 dots per inch wider than a README's column, so it stays sharp.
 PANEL_WIDTH = 5.6
@@ -33,6 +37,68 @@ def plot_accuracy_by_time(results):
         A `matplotlib.figure.Figure`.
     """
     return _plot_accuracy(results, "wall_time", "seconds of training")
+
+
+def plot_gap_closed(results):
+    """Draw the share of the large batch's gap that each arm closes.
+
+    Args:
+        results: A `Results` with finished runs of the small batch, the large
+            batch and one more arm, and a gap between the first two.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    rows = gap_closed_rows(results)
+    colors = arm_colors(results.arms)
+    with plot_style():
+        figure = _figure(1.4 * PANEL_WIDTH, 1.1 + 0.42 * len(rows))
+        axis = figure.subplots()
+        axis.grid(False)
+        axis.spines["left"].set_visible(False)
+        axis.tick_params(axis="y", length=0)
+        for place, text in ((0, "large batch"), (100, "small batch")):
+            axis.axvline(place, color=INK, linewidth=1.0, zorder=0)
+            axis.annotate(
+                text,
+                (place, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 4),
+                textcoords="offset points",
+                ha="center",
+                fontsize=10,
+            )
+        for position, row in enumerate(rows):
+            share, std = 100 * row.closed.mean, 100 * row.closed.std
+            axis.barh(position, share, 0.62, color=colors[row.arm][0])
+            if std >= 0:
+                axis.errorbar(
+                    share,
+                    position,
+                    xerr=std,
+                    color=INK,
+                    capsize=3,
+                    elinewidth=1.2,
+                )
+        axis.set_yticks(range(len(rows)), [_bar_label(row) for row in rows])
+        axis.invert_yaxis()
+        axis.margins(x=0.08)
+        axis.set_xlabel("share of the gap closed, %")
+    return figure
+
+
+def gap_closed_rows(results):
+    """Return the `ArmStatistics` that `plot_gap_closed` shows."""
+    return [
+        row
+        for row in arm_statistics(results)
+        if row.arm not in (REFERENCE, BASELINE)
+        and math.isfinite(row.closed.mean)
+    ]
+
+
+def _bar_label(row):
+    return f"{row.title}   {100 * row.closed.mean:.0f} %"
 
 
 def plot_weight_distance(results):
@@ -126,8 +192,6 @@ def _panels(results, xlabel):
     after another, as in the columns of Hoffer et al., and all other arms.
     Both have the small and the large batch.
     """
-    from matplotlib.figure import Figure
-
     curves = mean_curves(results)
     if not curves:
         raise ValueError(
@@ -137,8 +201,7 @@ def _panels(results, xlabel):
         )
     colors = arm_colors(results.arms)
     groups = _groups(results.arms)
-    figure = Figure((PANEL_WIDTH * max(len(groups), 1.4), HEIGHT))
-    figure.set_layout_engine("constrained")
+    figure = _figure(PANEL_WIDTH * max(len(groups), 1.4), HEIGHT)
     axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     panels = []
     for axis, (title, names) in zip(axes, groups, strict=True):
@@ -149,21 +212,26 @@ def _panels(results, xlabel):
 
 
 def _groups(arms):
-    names = [arm["name"] for arm in arms]
-    if len(names) <= MOST_IN_A_PANEL:
-        return [("", names)]
-    chain, others, techniques = [], [], set()
-    for arm in arms:
-        if techniques <= set(arm["techniques"]):
-            chain.append(arm["name"])
-            techniques = set(arm["techniques"])
-        else:
-            others.append(arm["name"])
-    references = [arm["name"] for arm in arms if not arm["techniques"]]
+    if len(arms) <= MOST_IN_A_PANEL:
+        return [("", [arm["name"] for arm in arms])]
+    columns = ("reference", "cumulative")
     return [
-        ("One added after another", chain),
-        ("Each on its own, and together", references + others),
+        (
+            "Added one after another",
+            [arm["name"] for arm in arms if arm["group"] in columns],
+        ),
+        (
+            "Each alone on top of LR, and all together",
+            [arm["name"] for arm in arms if arm["group"] != "cumulative"],
+        ),
     ]
+
+
+def _figure(width, height):
+    # Not pyplot: no window, no global list of figures.
+    from matplotlib.figure import Figure
+
+    return Figure((width, height), layout="constrained")
 
 
 def _spread_out(values):

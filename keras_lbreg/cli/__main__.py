@@ -1,0 +1,5 @@
+"""Run the command line with `python -m keras_lbreg.cli`."""
+
+from keras_lbreg.cli import main
+
+main()

@@ -1,0 +1,71 @@
+"""Choose Keras's backend before Keras is imported."""
+
+import contextlib
+import importlib
+import os
+import sys
+import tempfile
+
+BACKENDS = ("tensorflow", "jax")
+
+
+def start_keras(backend=None):
+    """Import Keras on `backend`, quietly.
+
+    Args:
+        backend: `"tensorflow"` or `"jax"`. `None` leaves the choice to Keras:
+            the environment variable `KERAS_BACKEND`, then `~/.keras`.
+
+    Returns:
+        The name of the backend in use.
+    """
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(
+            "Invalid value for argument `backend`. Expected one of "
+            f"{', '.join(BACKENDS)}. Received: backend={backend}"
+        )
+    if backend is not None and "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        with quiet_stderr():
+            keras = importlib.import_module("keras")
+            importlib.import_module("keras_lbreg.experiments")
+    except ImportError as error:
+        name = backend or os.environ.get("KERAS_BACKEND", "the default backend")
+        raise ImportError(
+            f"Keras could not start on {name}: {error}. Expected its package "
+            "to be installed: `pip install keras-lbreg[tensorflow]` or "
+            "`pip install keras-lbreg[jax]`, and `--backend` to name it."
+        ) from error
+    running = keras.backend.backend()
+    if backend is not None and backend != running:
+        raise ValueError(
+            "Invalid value for argument `backend`. Expected the backend that "
+            f"Keras already runs on in this process, {running}. Received: "
+            f"backend={backend}. Set the environment variable KERAS_BACKEND "
+            f"to {backend} and start again."
+        )
+    return running
+
+
+@contextlib.contextmanager
+def quiet_stderr():
+    """Hold back what C++ libraries write to stderr while they are loaded.
+
+    TensorFlow logs several lines before its log level applies. They are shown
+    after all if the import fails.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,122 @@
+"""`lbreg compare`: the main job."""
+
+from typing import Annotated
+
+import typer
+
+from keras_lbreg.cli import options
+from keras_lbreg.cli.console import make_console
+from keras_lbreg.cli.errors import INTERRUPTED, RUN_FAILED, report_errors
+
+
+@report_errors
+def compare(
+    name: options.Dataset = "digits",
+    arms: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Only these arms. Default: all; an unknown name lists them.",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = None,
+    batch_size: options.BatchSize = None,
+    small_batch_size: options.SmallBatchSize = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            help="Runs per arm, with seeds 0, 1, ...",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = 3,
+    epochs: options.Epochs = None,
+    settings: options.Set = None,
+    backend: options.Backend = None,
+    data_dir: options.DataDir = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder of the results. Default: runs/NAME.",
+            rich_help_panel=options.WHERE,
+        ),
+    ] = None,
+    fresh: options.Fresh = False,
+    debug: options.Debug = False,
+):
+    """
+    Compare training with a small batch, a large batch, and remedies.
+
+    Trains one model on one dataset in several *arms*: the small batch, the
+    plain large batch, and the large batch with each technique. Every arm runs
+    with several seeds. What an arm scales (batch, learning rate, epochs) is
+    printed before it starts.
+
+    **Interrupted?** Give the same command again. Finished runs are kept, a
+    half run goes on from its last completed epoch.
+
+    **Examples**
+
+    ```shell
+    lbreg compare                         # digits: real data, no download
+    lbreg compare digits --seeds 1        # a first look
+    lbreg compare mnist --data-dir ~/tensorflow_datasets
+    lbreg compare cifar10 --arms small_batch,large_batch,lr --batch-size 4096
+    lbreg compare digits --set dreg.weight=0.05 --out runs/dreg-0.05
+    lbreg compare my_data.npz --backend jax
+    ```
+
+    **What comes out**, in `runs/NAME/`
+
+    - `report.html`: the whole comparison on one page, to read first
+    - `table.md`, `table.csv` and `plots/`: the same in pieces
+    - `runs/ARM/seed-K/epochs.jsonl`: one line per epoch of every run
+    - `manifest.json`: versions, device, seeds and the full configuration
+    - `tensorboard/`: for `tensorboard --logdir`
+
+    Exit status: 0 all runs finished, 1 some run failed, 2 wrong usage,
+    130 interrupted.
+    """
+    from keras_lbreg.cli.backend import start_keras
+
+    hyperparameters = options.parse_settings(settings)
+    start_keras(backend)
+
+    from keras_lbreg.cli.live import make_display
+    from keras_lbreg.cli.show_results import show_results
+    from keras_lbreg.experiments import Experiment
+    from keras_lbreg.experiments import compare as run_comparison
+
+    experiment = Experiment(
+        name,
+        arms=split_names(arms),
+        seeds=seeds,
+        small_batch_size=small_batch_size,
+        batch_size=batch_size,
+        epochs=epochs,
+        hyperparameters=hyperparameters,
+        data_dir=data_dir,
+        out_dir=out,
+    )
+    console = make_console()
+    try:
+        with make_display(console) as display:
+            results = run_comparison(experiment, display, fresh=fresh)
+    except KeyboardInterrupt:
+        console.print(
+            "Interrupted. Nothing is lost: give the same command again"
+            f"{' without --fresh' if fresh else ''} and it goes on from the "
+            "last completed epoch. `lbreg report` shows what there is.",
+            style="yellow",
+            markup=False,
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    show_results(results, console)
+    if any(run.status == "failed" for run in results.runs):
+        raise typer.Exit(RUN_FAILED)
+
+
+def split_names(text):
+    """Return `"a, b"` as `("a", "b")`."""
+    if text is None:
+        return None
+    return tuple(name.strip() for name in text.split(",") if name.strip())

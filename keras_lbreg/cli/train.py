@@ -1,0 +1,106 @@
+"""`lbreg train`: one arm, one model file."""
+
+from typing import Annotated
+
+import typer
+
+from keras_lbreg.cli import options
+from keras_lbreg.cli.console import make_console
+from keras_lbreg.cli.errors import INTERRUPTED, RUN_FAILED, report_errors
+
+
+@report_errors
+def train(
+    name: options.Dataset = "digits",
+    arm: Annotated[
+        str,
+        typer.Option(
+            help="The arm to train; an unknown name lists them.",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = "large_batch",
+    out: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL.keras",
+            help="File to save the trained model in.",
+            rich_help_panel=options.WHERE,
+        ),
+    ] = "model.keras",
+    seed: Annotated[
+        int, typer.Option(help="Seed.", rich_help_panel=options.WHAT)
+    ] = 0,
+    batch_size: options.BatchSize = None,
+    small_batch_size: options.SmallBatchSize = None,
+    epochs: options.Epochs = None,
+    settings: options.Set = None,
+    backend: options.Backend = None,
+    data_dir: options.DataDir = None,
+    run_dir: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder of records and checkpoints. Default: runs/train-NAME.",
+            rich_help_panel=options.WHERE,
+        ),
+    ] = None,
+    fresh: options.Fresh = False,
+    debug: options.Debug = False,
+):
+    """
+    Train one arm of a comparison and save the model.
+
+    The saved model is plain Keras: what a technique added for training (ghost
+    batch norm's layers, DReg's second path) is taken out again. Interrupted,
+    the same command continues from the last completed epoch.
+
+    **Examples**
+
+    ```shell
+    lbreg train digits --arm lr_gbn --out digits.keras
+    lbreg train cifar10 --arm all --batch-size 4096 --epochs 50
+    ```
+
+    ```python
+    model = keras.saving.load_model("digits.keras")
+    ```
+    """
+    from keras_lbreg.cli.backend import start_keras
+
+    hyperparameters = options.parse_settings(settings)
+    start_keras(backend)
+
+    from keras_lbreg.cli.live import make_display
+    from keras_lbreg.experiments import Experiment, run
+
+    experiment = Experiment(
+        name,
+        arms=(arm,),
+        seeds=1,
+        small_batch_size=small_batch_size,
+        batch_size=batch_size,
+        epochs=epochs,
+        hyperparameters=hyperparameters,
+        data_dir=data_dir,
+        out_dir=run_dir or f"runs/train-{name}",
+    )
+    console = make_console()
+    try:
+        with make_display(console) as display:
+            result = run(
+                experiment,
+                arm,
+                seed=seed,
+                on_event=display,
+                fresh=fresh,
+                model_path=out,
+            )
+    except KeyboardInterrupt:
+        console.print(
+            "Interrupted. The same command goes on from the last completed "
+            "epoch.",
+            style="yellow",
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    if result.status == "failed":
+        raise typer.Exit(RUN_FAILED)
+    console.print(f"Saved {out}", markup=False, soft_wrap=True)
