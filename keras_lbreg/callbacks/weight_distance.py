@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+DREG_TWINS = ("/kernel_left$",)
+
 
 class LogFit(NamedTuple):
     """The line `distance = intercept + slope * ln(update)` and its fit."""
@@ -47,7 +49,9 @@ class WeightDistance(keras.callbacks.Callback):
         per_layer: Whether the epoch's logs get `weight_distance/<layer>` too.
             Defaults to `False`.
         exclude: Sequence of regular expressions. Variables whose path matches
-            one of them (`re.search`) are left out. Defaults to `()`.
+            one of them (`re.search`) are left out. The default leaves out the
+            second kernel of DReg layers, whose distance the penalty drives,
+            so that models with and without it are comparable.
 
     Attributes:
         updates: List of update numbers `t`, increasing.
@@ -72,7 +76,7 @@ class WeightDistance(keras.callbacks.Callback):
     - [Hoffer et al., 2017](https://arxiv.org/abs/1705.08741)
     """
 
-    def __init__(self, frequency="epoch", per_layer=False, exclude=()):
+    def __init__(self, frequency="epoch", per_layer=False, exclude=DREG_TWINS):
         super().__init__()
         if frequency not in ("epoch", "log"):
             raise ValueError(
@@ -87,6 +91,7 @@ class WeightDistance(keras.callbacks.Callback):
         self.layer_distances = {}
         self._origin = None
         self._origin_iterations = 0
+        self._layers = []
         self._epoch_start = 0
         self._next_update = 1
 
@@ -101,7 +106,12 @@ class WeightDistance(keras.callbacks.Callback):
         values = self._values(model)
         if self._origin is None:
             self._origin = values
-            self._origin_iterations = int(model.optimizer.iterations)
+            self._origin_iterations = _iterations(model)
+            # Taken once: a model has other paths after it has been loaded.
+            self._layers = [
+                variable.path.rpartition("/")[0]
+                for variable in self._variables(model)
+            ]
         elif [v.shape for v in values] != [v.shape for v in self._origin]:
             raise ValueError(
                 "The trainable weights of the model are not those that "
@@ -113,7 +123,7 @@ class WeightDistance(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch_start = self._completed_updates(self.model)
-        self._next_update = max(self._next_update, self._epoch_start + 1)
+        self._next_update = _next_update(self._epoch_start)
 
     def on_train_batch_begin(self, batch, logs=None):
         # The number of batches stands in for the number of updates here:
@@ -171,7 +181,7 @@ class WeightDistance(keras.callbacks.Callback):
             "iterations": np.array(self._origin_iterations),
             "updates": np.array(self.updates, "int64"),
             "distances": np.array(self.distances, "float64"),
-            "layers": np.array(list(self.layer_distances), "str"),
+            "layers": np.array(self._layers, "str"),
             "layer_distances": np.array(
                 list(self.layer_distances.values()), "float64"
             ),
@@ -185,29 +195,24 @@ class WeightDistance(keras.callbacks.Callback):
         self._origin_iterations = int(state["iterations"])
         self.updates = state["updates"].tolist()
         self.distances = state["distances"].tolist()
+        self._layers = state["layers"].tolist()
         self.layer_distances = dict(
             zip(
-                state["layers"].tolist(),
+                dict.fromkeys(self._layers),
                 state["layer_distances"].tolist(),
-                strict=True,
+                strict=False,  # no lists before the first measurement
             )
         )
 
     def _measure(self):
         model = self.model
         update = self._completed_updates(model)
-        squares = {}
-        for variable, value, origin in zip(
-            self._variables(model),
-            self._values(model),
-            self._origin,
-            strict=True,
+        squares = dict.fromkeys(self._layers, 0.0)
+        for layer, value, origin in zip(
+            self._layers, self._values(model), self._origin, strict=True
         ):
-            layer = variable.path.rpartition("/")[0]
             moved = value.astype("float64") - origin
-            squares[layer] = squares.get(layer, 0.0) + float(
-                np.vdot(moved, moved)
-            )
+            squares[layer] += float(np.vdot(moved, moved))
         layers = {layer: square**0.5 for layer, square in squares.items()}
         total = sum(squares.values()) ** 0.5
 
@@ -218,11 +223,11 @@ class WeightDistance(keras.callbacks.Callback):
         for layer, distance in layers.items():
             before = self.layer_distances.get(layer, [])[:keep]
             self.layer_distances[layer] = [*before, distance]
-        self._next_update = max(update + 1, round(update * 10 ** (1 / 20)))
+        self._next_update = _next_update(update)
         return total, layers
 
     def _completed_updates(self, model):
-        return int(model.optimizer.iterations) - self._origin_iterations
+        return _iterations(model) - self._origin_iterations
 
     def _variables(self, model):
         return [
@@ -236,3 +241,12 @@ class WeightDistance(keras.callbacks.Callback):
             np.array(ops.convert_to_numpy(variable), "float32")
             for variable in self._variables(model)
         ]
+
+
+def _iterations(model):
+    return int(ops.convert_to_numpy(model.optimizer.iterations))
+
+
+def _next_update(update):
+    """The update after this one to measure at, some twenty in a decade."""
+    return max(update + 1, round(update * 10 ** (1 / 20)))

@@ -54,9 +54,10 @@ class LARS(CoupledWeightDecay):
         epsilon: Float, at least 0. Keeps the quotient finite. Defaults to
             `1e-9`.
         nesterov: Whether to apply Nesterov momentum. Defaults to `False`.
-        exclude: Sequence of regular expressions. Variables whose path matches
-            one of them (`re.search`) are excluded, all others adapted. `None`
-            excludes variables of rank 0 and 1. Defaults to `None`.
+        exclude: Sequence of regular expressions. Variables whose path
+            (`"layer/kernel"`) matches one of them (`re.search`) are excluded,
+            all others adapted. `None` excludes variables of rank 0 and 1.
+            Defaults to `None`.
         **kwargs: Arguments of `keras.optimizers.Optimizer`: `clipnorm`,
             `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
             `ema_overwrite_frequency`, `loss_scale_factor`,
@@ -125,7 +126,7 @@ class LARS(CoupledWeightDecay):
                 "`exclude_from_layer_adaptation()` can only be called before "
                 "the optimizer is built, that is before `fit`."
             )
-        paths = [f"^{re.escape(variable.path)}$" for variable in var_list or ()]
+        paths = [path_pattern(v.path) for v in var_list or ()]
         self.exclude = [*(var_names or ()), *paths]
 
     def build(self, variables):
@@ -188,6 +189,19 @@ class LARS(CoupledWeightDecay):
             return len(variable.shape) <= 1
         path = getattr(variable, "path", variable.name)
         return any(re.search(pattern, path) for pattern in self.exclude)
+
+
+def path_pattern(path):
+    """A pattern for one variable, also in the loaded model.
+
+    Keras leaves out the names of enclosing models from the left of a path
+    when it loads a model: they are optional here.
+    """
+    parts = path.split("/")
+    outer = ""
+    for part in parts[:-2]:
+        outer = f"({outer}{re.escape(part)}/)?"
+    return f"^{outer}{re.escape('/'.join(parts[-2:]))}$"
 
 
 def check(name, value, valid, expected):

@@ -1,5 +1,7 @@
 """LARS against a numpy oracle, optax and Keras's own SGD."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -168,10 +170,18 @@ def test_scalars_can_be_adapted():
 
 def build_model(dtype=None):
     keras.utils.set_random_seed(3)
+    body = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.Dense(8, "relu", name="hidden", dtype=dtype),
+        ],
+        name="body",
+    )
     return keras.Sequential(
         [
             keras.Input((8,), name="x"),
-            keras.layers.Dense(8, "relu", name="hidden", dtype=dtype),
+            body,
+            keras.layers.Dense(8, "relu", name="middle", dtype=dtype),
             keras.layers.BatchNormalization(name="norm", dtype=dtype),
             keras.layers.Dense(4, name="head", dtype=dtype),
             keras.layers.Activation("softmax", dtype="float32"),
@@ -217,9 +227,12 @@ def test_exclude_from_weight_decay_is_kept():
 def test_excluding_variables_and_names_survives_saving(tmp_path):
     model = build_model()
     optimizer = keras_lbreg.LARS(0.1)
-    head = model.get_layer("head")
     optimizer.exclude_from_layer_adaptation(
-        var_list=[head.kernel], var_names=["bias", "norm/"]
+        var_list=[
+            model.get_layer("body").get_layer("hidden").kernel,
+            model.get_layer("head").kernel,
+        ],
+        var_names=["bias", "norm/"],
     )
     fit(model, optimizer, epochs=1)
     model.save(tmp_path / "model.keras")
@@ -233,8 +246,27 @@ def test_excluding_variables_and_names_survives_saving(tmp_path):
     loaded.optimizer.apply([ops.convert_to_tensor(g) for g in gradients])
     for variable, old in zip(loaded.trainable_variables, before, strict=True):
         moved = np.linalg.norm(np.array(variable) - old)
-        adapted = variable.path.endswith("hidden/kernel")
+        adapted = variable.path.endswith("middle/kernel")
         assert (moved < 0.01) == adapted, variable.path
+
+
+def test_a_chosen_variable_is_found_whatever_models_stand_around_it():
+    inner = keras.layers.Dense(2, name="dense")
+    other = keras.layers.Dense(2, name="a_dense")
+    for layer in (inner, other):
+        keras.Sequential([keras.Input((2,)), layer], name="block")
+    optimizer = keras_lbreg.LARS()
+    optimizer.exclude_from_layer_adaptation(var_list=[inner.kernel])
+    (pattern,) = optimizer.exclude
+    for path in ("block/dense/kernel", "dense/kernel"):
+        assert re.search(pattern, path)
+    for path in (
+        other.kernel.path,
+        "a_dense/kernel",
+        "dense/kernel_left",
+        "other/dense/kernel",
+    ):
+        assert not re.search(pattern, path)
 
 
 def test_excluding_after_build_is_refused():
