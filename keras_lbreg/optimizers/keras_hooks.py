@@ -9,15 +9,10 @@ optimizer is called without its wrapper.
 import contextlib
 import sys
 import threading
-import weakref
 
 import keras
 
 _local = threading.local()
-
-# `LossScaleOptimizer.__init__` is at most this many frames above the property
-# setter that it triggers; `__setattr__` methods of Keras lie between.
-_FRAMES_TO_SETTER = 6
 
 
 def hook_update(optimizer):
@@ -100,9 +95,15 @@ def reducing_optimizer(frame):
     Returns:
         `keras.optimizers.Optimizer` or None.
     """
-    code = keras.optimizers.Optimizer._all_reduce_sum_gradients.__code__
+    return _self_of_caller(
+        keras.optimizers.Optimizer._all_reduce_sum_gradients, frame
+    )
+
+
+def _self_of_caller(method, frame):
+    """`self` of the innermost call of `method` at or above `frame`."""
     while frame is not None:
-        if frame.f_code is code:
+        if frame.f_code is method.__code__:
             return frame.f_locals["self"]
         frame = frame.f_back
     return None
@@ -131,24 +132,19 @@ def variable_indices(optimizer, variables):
     return [optimizer._get_variable_index(v) for v in variables]
 
 
-def loss_scale_optimizer_under_construction():
-    """The `LossScaleOptimizer` whose constructor is running, if one is.
+def enclosing_loss_scale_optimizer():
+    """The `LossScaleOptimizer` that is calling, directly or not, if one is.
 
-    The constructor sets `inner_optimizer.loss_scale_factor = None`: the only
-    moment at which an inner optimizer can learn what it is wrapped in.
+    An inner optimizer is not told what it is wrapped in; its caller's frame
+    knows.
 
     Returns:
-        Weak reference to it, or None.
+        `keras.optimizers.LossScaleOptimizer` or None.
     """
-    constructor = keras.optimizers.LossScaleOptimizer.__init__.__code__
-    frame = sys._getframe(1)
-    for _ in range(_FRAMES_TO_SETTER):
-        if frame is None:
-            return None
-        if frame.f_code is constructor:
-            return weakref.ref(frame.f_locals["self"])
-        frame = frame.f_back
-    return None
+    return _self_of_caller(
+        keras.optimizers.LossScaleOptimizer._stateful_handle_finite_grads,
+        sys._getframe(1),
+    )
 
 
 def count_as_non_finite(loss_scale_optimizer):

@@ -49,6 +49,7 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
     - `keras.optimizers.LossScaleOptimizer`, on which it is modelled.
     """
 
+    loss_scale_factor = _of_inner_optimizer("loss_scale_factor")
     gradient_accumulation_steps = _of_inner_optimizer(
         "gradient_accumulation_steps"
     )
@@ -73,7 +74,6 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
     def __init__(self, inner_optimizer, name=None):
         super().__init__(learning_rate=0.0, name=name)
         keras_hooks.forget_variables(self)
-        self._loss_scale_optimizer = None
         self.inner_optimizer = _checked(inner_optimizer, type(self))
 
     def build(self, variables):
@@ -95,19 +95,6 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
     @learning_rate.setter
     def learning_rate(self, learning_rate):
         self.inner_optimizer.learning_rate = learning_rate
-
-    @property
-    def loss_scale_factor(self):
-        return self.inner_optimizer.loss_scale_factor
-
-    @loss_scale_factor.setter
-    def loss_scale_factor(self, value):
-        if not hasattr(self, "inner_optimizer"):
-            return
-        self.inner_optimizer.loss_scale_factor = value
-        outside = keras_hooks.loss_scale_optimizer_under_construction()
-        if outside is not None:
-            self._loss_scale_optimizer = outside
 
     def scale_loss(self, loss):
         return self.inner_optimizer.scale_loss(loss)

@@ -135,7 +135,7 @@ class ReducedGradient(OptimizerWrapper):
                 optimizer.apply(gradients, variables)
 
         tensors = [grads[i] for i in present]
-        outside = self._loss_scale_optimizer and self._loss_scale_optimizer()
+        outside = keras_hooks.enclosing_loss_scale_optimizer()
         if outside is None or replicas.replica_count() == 1 or not reducible:
             update(tensors)
             return
