@@ -72,7 +72,7 @@ class Workspace(contextlib.AbstractContextManager):
             ),
             **environment(),
             "dataset": describe_dataset(self.dataset),
-            "settings": self._settings(),
+            "config": self._config(),
             "arms": arms,
             "seeds": seeds,
         }
@@ -89,7 +89,7 @@ class Workspace(contextlib.AbstractContextManager):
             "seeds": sorted({*old["seeds"], *seeds}),
         }
 
-    def _settings(self):
+    def _config(self):
         plan = self.plans[0]
         return {
             "dataset": self.experiment.dataset,
@@ -107,7 +107,7 @@ def check_same_configuration(path, old, new):
     differences = []
     if old["backend"] != new["backend"]:
         differences.append(("backend", old["backend"], new["backend"]))
-    for part in ("dataset", "settings"):
+    for part in ("dataset", "config"):
         for key, value in new[part].items():
             if old[part].get(key) != value:
                 differences.append((key, old[part].get(key), value))
