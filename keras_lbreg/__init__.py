@@ -18,19 +18,35 @@ if not is_command_line():
         optimizers,
         schedules,
     )
-    from keras_lbreg.callbacks import LearningRateLogger, WeightDistance
-    from keras_lbreg.layers import GhostBatchNormalization
+    from keras_lbreg.callbacks import (
+        DRegPathSelection,
+        LearningRateLogger,
+        WeightDistance,
+    )
+    from keras_lbreg.layers import (
+        DRegConv2D,
+        DRegDense,
+        DRegDepthwiseConv2D,
+        GhostBatchNormalization,
+    )
+    from keras_lbreg.models import DRegModel, apply_dreg, strip_dreg
     from keras_lbreg.optimizers import LARS
     from keras_lbreg.schedules import Regime, WarmUp, scale_learning_rate
 
 __all__ = [
     "LARS",
+    "DRegConv2D",
+    "DRegDense",
+    "DRegDepthwiseConv2D",
+    "DRegModel",
+    "DRegPathSelection",
     "GhostBatchNormalization",
     "LearningRateLogger",
     "Regime",
     "WarmUp",
     "WeightDistance",
     "__version__",
+    "apply_dreg",
     "callbacks",
     "data",
     "layers",
@@ -38,4 +54,5 @@ __all__ = [
     "optimizers",
     "scale_learning_rate",
     "schedules",
+    "strip_dreg",
 ]

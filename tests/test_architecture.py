@@ -28,6 +28,8 @@ FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
 # Files that may look into private parts of Keras or TensorFlow. Each has a
 # contract test of the same name under tests/.
 HOOKS = {
+    "layers/_stateless.py": "tests/layers/test_stateless.py",
+    "models/_keras_trainer.py": "tests/models/test_keras_trainer.py",
     "models/_keras_graph.py": "tests/models/test_keras_graph.py",
     "optimizers/keras_hooks.py": "tests/optimizers/test_keras_hooks.py",
 }

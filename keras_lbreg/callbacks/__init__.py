@@ -1,6 +1,7 @@
 """Callbacks that watch what large batches do to training."""
 
+from keras_lbreg.callbacks.dreg_path_selection import DRegPathSelection
 from keras_lbreg.callbacks.learning_rate_logger import LearningRateLogger
 from keras_lbreg.callbacks.weight_distance import WeightDistance
 
-__all__ = ["LearningRateLogger", "WeightDistance"]
+__all__ = ["DRegPathSelection", "LearningRateLogger", "WeightDistance"]

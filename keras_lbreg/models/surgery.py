@@ -43,11 +43,12 @@ def rebuild(
         transfer: Optional callable `transfer(old, new)` that carries the
             weights of a replaced layer over. By default, variables of the same
             name and shape are copied.
-        call: Optional callable `call(old, new, *args, **kwargs)` that is to
+        call: Optional callable `call(node, new, *args, **kwargs)` that is to
             return `new(*args, **kwargs)`, or what stands in its place, at every
-            call in the graph of a Functional model. `old` may be a layer, a
-            nested model or a plain operation. The layers inside a nested
-            Sequential model are called by Keras itself.
+            call in the graph of a Functional model. `node` is the old call (see
+            `calls_in_order`); its `operation` may be a layer, a nested model or
+            a plain operation. It is `None` in an outer Sequential model; the
+            layers inside a nested one are called by Keras itself.
         model_class: Class of the result instead of `model`'s own. It is built
             by `model_class(inputs, outputs, name=..., **model_kwargs)`.
         model_kwargs: Further arguments of `model_class`.
@@ -75,7 +76,7 @@ class _Rebuild:
     def __init__(self, replace, transfer, call):
         self.replace = replace
         self.transfer = transfer or transfer_by_name
-        self.call = call or (lambda old, new, *args, **kw: new(*args, **kw))
+        self.call = call or (lambda node, new, *args, **kw: new(*args, **kw))
         self.counterparts = {}
         self.copied = []
         self.replaced = []
@@ -132,13 +133,13 @@ class _Rebuild:
         if isinstance(model, keras.Sequential):
             x = tensors[id(model.inputs[0])]
             for layer in model.layers:
-                x = self.call(layer, self.counterpart(layer), x)
+                x = self.call(None, self.counterpart(layer), x)
             inputs, outputs = tensors[id(model.inputs[0])], x
         else:
             for node in calls_in_order(model):
                 args, kw = node.arguments.fill_in(tensors)
-                old = node.operation
-                result = self.call(old, self.counterpart(old), *args, **kw)
+                new = self.counterpart(node.operation)
+                result = self.call(node, new, *args, **kw)
                 for x, y in zip(
                     node.outputs, keras.tree.flatten(result), strict=True
                 ):
@@ -183,12 +184,20 @@ def _copy_layer(layer):
 
 def _copy_input(model, tensor):
     """A fresh input like one of `model`; optional where that one is."""
-    layer = next((x for x in model.layers if x.name == tensor.name), None)
+    layer = next(
+        (
+            x
+            for x in model.layers
+            if isinstance(x, keras.layers.InputLayer) and x.output is tensor
+        ),
+        None,
+    )
     return keras.Input(
         batch_shape=tensor.shape,
         dtype=tensor.dtype,
         sparse=tensor.sparse,
-        name=tensor.name,
+        # A layer named by Keras does not name its tensor.
+        name=layer.name if layer else tensor.name,
         optional=getattr(layer, "optional", False),
     )
 

@@ -288,8 +288,8 @@ def test_trainable_flag_of_a_replaced_layer():
 def test_call_hook_sees_every_call_once():
     calls = []
 
-    def call(old, new, *args, **kwargs):
-        calls.append((old.name, new.name))
+    def call(node, new, *args, **kwargs):
+        calls.append((node.operation.name, new.name))
         return new(*args, **kwargs)
 
     copy(nested_and_shared(), call=call)
@@ -302,7 +302,7 @@ def test_call_hook_sees_every_call_once():
 
 
 def test_call_hook_may_insert_an_operation():
-    def call(old, new, *args, **kwargs):
+    def call(node, new, *args, **kwargs):
         return 2 * new(*args, **kwargs)
 
     model = nested_and_shared().get_layer("inner")

@@ -1,0 +1,31 @@
+"""What `DRegModel` needs of Keras's trainer, checked on Keras 3.15.
+
+Keras publishes `compute_loss` as a whole. A model with two paths needs its
+parts: the compiled loss of one path's predictions, and what is added once.
+`tests/models/test_keras_trainer.py` fails when a new Keras changes them.
+"""
+
+from keras import ops
+from keras.src.backend import get_keras_mask, set_keras_mask
+
+
+def data_loss(model, y, y_pred, sample_weight):
+    """The loss given to `compile`, with its loss weights; `None` if none."""
+    if model._compile_loss is None:
+        return None
+    return model._compile_loss(y, y_pred, sample_weight)
+
+
+def additional_losses(model):
+    """Regularization and `add_loss` terms, scaled for distribution."""
+    return [model._aggregate_additional_loss(loss) for loss in model.losses]
+
+
+def split_batch(x):
+    """The two halves of a tensor's batch, each with its half of the mask."""
+    parts = ops.split(x, 2)
+    mask = get_keras_mask(x)
+    if mask is not None:
+        for part, part_mask in zip(parts, ops.split(mask, 2), strict=True):
+            set_keras_mask(part, part_mask)
+    return parts

@@ -1,0 +1,274 @@
+"""Distinctive regularization for the layers of an existing model."""
+
+import warnings
+
+import keras
+
+from keras_lbreg.layers.dreg_conv2d import DRegConv2D
+from keras_lbreg.layers.dreg_dense import DRegDense
+from keras_lbreg.layers.dreg_depthwise_conv2d import DRegDepthwiseConv2D
+from keras_lbreg.layers.dreg_twin import DRegTwin
+from keras_lbreg.layers.path_fork import PathFork
+from keras_lbreg.layers.path_normalization import PathNormalization
+from keras_lbreg.models.dreg_model import DRegModel
+from keras_lbreg.models.layer_search import (
+    check_graph_model,
+    find_hidden_layers,
+    find_layers,
+    resolve_layer,
+)
+from keras_lbreg.models.path_graph import PathGraph
+from keras_lbreg.models.surgery import rebuild, transfer_by_name
+
+TWINS = {
+    keras.layers.Conv2D: DRegConv2D,
+    keras.layers.DepthwiseConv2D: DRegDepthwiseConv2D,
+    keras.layers.Dense: DRegDense,
+}
+
+
+def apply_dreg(
+    model,
+    layer="last_conv",
+    weight=0.1,
+    distance="relative",
+    max_distance=None,
+    init_distance=0.01,
+    paths="both",
+    path_reduction="sum",
+    seed=None,
+):
+    """A copy of a model with distinctive regularization (DReg).
+
+    The chosen layers get a second kernel, and the model is trained with the
+    loss
+
+    ```
+    L = l(x; W, W_R) + l(x; W, W_L) − λ d(W_R, W_L)
+    ```
+
+    The weights are kept: W_R is the layer's kernel, and W_L that kernel with a
+    random perturbation of relative size `init_distance`, so that the new model
+    predicts at first what `model` does. `model` itself is left as it is. The
+    new model has to be compiled.
+
+    Batch normalizations behind a DReg layer, ghost ones too, keep statistics
+    for each path. What meets a forked tensor without having come through a
+    DReg layer (a shortcut around a block, another input) is forked as well.
+    Of several DReg layers in series, the first forks the batch.
+
+    Applying it again to a layer changes its settings and keeps its weights;
+    with the same settings it changes nothing.
+
+    Args:
+        model: A Functional or Sequential model.
+        layer: Which layers: `"last_conv"`, the last convolution with a kernel
+            larger than 1x1; the name of a layer; the path of a layer in a
+            nested model (`"backbone/conv1"`); an index from the output among
+            the layers that are possible (`-1`); or a list of these. `Conv2D`,
+            `DepthwiseConv2D` and `Dense` are possible. The paper recommends a
+            layer close to the output.
+        weight: λ. Defaults to `0.1`.
+        distance: `"relative"` (the default, bounded) or `"frobenius"` (the
+            paper's, unbounded); see `keras_lbreg.DRegConv2D`.
+        max_distance: Optional number, beyond which the penalty has no gradient.
+        init_distance: Relative size of the perturbation. Defaults to `0.01`.
+        paths: `"both"` (the default): every sample takes both paths, and the
+            result is a `keras_lbreg.DRegModel`. `"split"`: one half of the
+            batch takes each path, at the cost of a plain model.
+        path_reduction: `"sum"` (the default, the paper's) or `"mean"` of the
+            two path losses; without effect on `paths="split"`.
+        seed: Optional integer, the seed of the perturbation.
+
+    Returns:
+        The new model, not compiled.
+
+    Raises:
+        ValueError: If a layer is not found or of another type, or `model` is a
+            subclassed model.
+
+    Example:
+
+    >>> model = keras.applications.MobileNetV2(
+    ...     weights=None, input_shape=(96, 96, 3), classes=10
+    ... )
+    >>> model = keras_lbreg.apply_dreg(model, layer="block_16_depthwise")
+    >>> model.compile("sgd", "sparse_categorical_crossentropy")
+
+    Reference:
+
+    - [Yuan et al., 2020](https://arxiv.org/abs/2011.08968)
+    """
+    check_graph_model(
+        model,
+        "Use `keras_lbreg.DRegConv2D` and its siblings inside the model's own "
+        "code instead.",
+    )
+    found = _find(model, layer)
+    if any(isinstance(x, PathFork) for x in find_layers(model).values()):
+        model = without_forks(model)
+    layers = find_layers(model)
+    targets = {id(layers[path]) for path in found}
+    sources = targets | {
+        id(x) for x in layers.values() if isinstance(x, DRegTwin)
+    }
+    graph = PathGraph(
+        model,
+        is_source=lambda x: id(x) in sources,
+        is_uniform=lambda x: id(x) in sources or _keeps_statistics(x),
+    )
+    _warn_of_hidden_statistics(model, graph)
+    settings = {
+        "weight": weight,
+        "distance": distance,
+        "max_distance": max_distance,
+        "init_distance": init_distance,
+        "seed": seed,
+    }
+
+    def replace(old):
+        if id(old) in sources:
+            behind_fork = id(old) in graph.forked_layers
+            new_paths = "split" if behind_fork else paths
+            return _twin(
+                old,
+                {
+                    **(settings if id(old) in targets else {}),
+                    "paths": new_paths,
+                },
+            )
+        if (
+            isinstance(old, keras.layers.BatchNormalization)
+            and id(old) in graph.forked_layers
+        ):
+            return PathNormalization(
+                type(old).from_config(old.get_config()), name=old.name
+            )
+        return None
+
+    forks = {}
+
+    def call(node, new, *args, **kwargs):
+        to_fork = (
+            graph.to_fork.get(id(node)) if node and paths == "both" else None
+        )
+        if to_fork:
+            args, kwargs = keras.tree.map_structure(
+                lambda old, x: _fork(x, forks) if id(old) in to_fork else x,
+                (node.arguments.args, node.arguments.kwargs),
+                (args, kwargs),
+            )
+        return new(*args, **kwargs)
+
+    if paths == "both":
+        model_class = DRegModel
+        model_kwargs = {"path_reduction": path_reduction}
+    else:
+        model_class = keras.Model if isinstance(model, DRegModel) else None
+        model_kwargs = None
+    return rebuild(model, replace, _transfer, call, model_class, model_kwargs)
+
+
+def without_forks(model):
+    """A copy of a DReg model without the forks around its DReg layers."""
+
+    def call(node, new, *args, **kwargs):
+        if isinstance(new, PathFork):
+            return args[0]
+        return new(*args, **kwargs)
+
+    return rebuild(
+        model,
+        lambda layer: None,
+        call=call,
+        model_class=keras.Model if isinstance(model, DRegModel) else None,
+    )
+
+
+def _find(model, which):
+    """Paths of the layers that the caller chose."""
+    candidates = find_layers(
+        model, lambda x: type(x) in TWINS or isinstance(x, DRegTwin)
+    )
+    chosen = [
+        _last_convolution(candidates)
+        if one == "last_conv"
+        else resolve_layer(model, one, candidates)
+        for one in (which if isinstance(which, (list, tuple)) else [which])
+    ]
+    if None in chosen or not chosen:
+        raise ValueError(
+            "Invalid value for argument `layer`. Expected one of "
+            f"{list(candidates)}; model '{model.name}' has no two-dimensional "
+            f"convolution. Received: layer={which!r}"
+        )
+    return [
+        next(path for path, x in candidates.items() if x is layer)
+        for layer in chosen
+    ]
+
+
+def _last_convolution(candidates):
+    """The last convolution, preferably one larger than 1x1."""
+    convolutions = [
+        x for x in candidates.values() if not isinstance(x, keras.layers.Dense)
+    ]
+    spatial = [x for x in convolutions if tuple(x.kernel_size) != (1, 1)]
+    return (spatial or convolutions or [None])[-1]
+
+
+def _twin(old, settings):
+    if old.quantization_mode is not None:
+        raise ValueError(
+            f"Layer '{old.name}' is quantized and cannot be trained. Apply "
+            "DReg before `quantize`."
+        )
+    twin_class = type(old) if isinstance(old, DRegTwin) else TWINS[type(old)]
+    return twin_class.from_config({**old.get_config(), **settings})
+
+
+def _keeps_statistics(layer):
+    return isinstance(
+        layer, (keras.layers.BatchNormalization, PathNormalization)
+    )
+
+
+def _warn_of_hidden_statistics(model, graph):
+    behind = {
+        path
+        for path, layer in find_layers(model).items()
+        if id(layer) in graph.forked_layers
+        and not isinstance(layer, PathNormalization)
+    }
+    hidden = [
+        name
+        for name in find_hidden_layers(model, _keeps_statistics)
+        if name.rpartition("/")[0] in behind
+    ]
+    if hidden:
+        warnings.warn(
+            f"Batch normalizations inside other layers ({hidden}) stay as they "
+            "are: their statistics will mix the two paths of DReg. Use them "
+            "as layers of the model itself to keep the paths apart.",
+            stacklevel=3,
+        )
+
+
+def _fork(x, forks):
+    if id(x) not in forks:
+        # The tensor is kept too: its id must stay its own.
+        forks[id(x)] = (PathFork()(x), x)
+    return forks[id(x)][0]
+
+
+def _transfer(old, new):
+    if isinstance(new, PathNormalization):
+        transfer_by_name(old, new.layer)
+        for left, right in zip(
+            new.left_statistics, new.right_statistics, strict=True
+        ):
+            left.assign(right)
+        return
+    transfer_by_name(old, new)
+    if not isinstance(old, DRegTwin):
+        new.reset_left()
