@@ -27,9 +27,9 @@ class LARS(CoupledWeightDecay):
     rate grow with the batch where one layer's gradient would otherwise blow
     up.
 
-    `local` is 1 where `||w||` or `||g||` is 0, as in the authors' code, so
-    that a variable that starts at zero can leave it. Norms and the update are
-    computed in float32 or better, also for half-precision variables.
+    `local` is 1 where `||w||` or `||g||` is 0, so that a variable that starts
+    at zero can leave it. Norms and the update are computed in float32 or
+    better, also for half-precision variables.
 
     By default variables of rank 0 and 1 (biases, the scales and offsets of
     normalisation) are excluded: `local = 1` and `beta = 0`, plain momentum

@@ -1,0 +1,135 @@
+"""README, method cards and docstrings say what is true.
+
+A Python block whose first line is `# backend: tensorflow` runs only there;
+one that begins with `# not run: <why>` is not executed.
+"""
+
+import inspect
+import pathlib
+import re
+import urllib.parse
+
+import keras
+import pytest
+
+import keras_lbreg
+from keras_lbreg.techniques import register
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+CARDS = {path.stem: path for path in sorted(ROOT.glob("docs/methods/*.md"))}
+HEADINGS = [
+    "What it does",
+    "How to use",
+    "Hyperparameters",
+    "Technical details",
+    "Cost",
+    "When it does not help",
+    "Attribution",
+]
+# Cards of techniques that experiments do not switch on and off.
+OTHER_CARDS = ["lars"]
+
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|<img[^>]+src=\"([^\"]+)\"")
+
+
+def relative(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def python_blocks():
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in BLOCK.finditer(text):
+            line = text.count("\n", 0, match.start(1)) + 1
+            yield pytest.param(
+                page, line, match[1], id=f"{relative(page)}:{line}"
+            )
+
+
+def local_links():
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in LINK.finditer(text):
+            target = match[1] or match[2]
+            if urllib.parse.urlparse(target).scheme:
+                continue
+            line = text.count("\n", 0, match.start()) + 1
+            yield pytest.param(page, target, id=f"{relative(page)}:{line}")
+
+
+def anchors(page):
+    """The anchors of a page's headings."""
+    headings = re.findall(
+        r"^#+ +(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in headings
+    }
+
+
+def public_objects():
+    for name in keras_lbreg.__all__:
+        value = getattr(keras_lbreg, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            yield pytest.param(value, id=name)
+
+
+@pytest.mark.parametrize(("page", "line", "code"), list(python_blocks()))
+def test_code_runs(page, line, code, tmp_path, monkeypatch):
+    first = code.partition("\n")[0]
+    if first.startswith("# not run"):
+        reason = first.removeprefix("# not run").lstrip(": ")
+        assert reason, "the line has to say why the block is not run"
+        pytest.skip(reason)
+    backend = re.fullmatch(r"# backend: (\w+)", first)
+    if backend and backend[1] != keras.backend.backend():
+        pytest.skip(f"needs the {backend[1]} backend")
+    monkeypatch.chdir(tmp_path)
+    # The empty lines give errors the line numbers of the page.
+    program = compile("\n" * (line - 1) + code, page, "exec")
+    exec(program, {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize(("page", "target"), list(local_links()))
+def test_link_leads_somewhere(page, target):
+    path, _, anchor = target.partition("#")
+    destination = (page.parent / path) if path else page
+    assert destination.exists(), target
+    if anchor:
+        assert anchor in anchors(destination), target
+
+
+@pytest.mark.parametrize("value", list(public_objects()))
+def test_docstring_is_complete(value):
+    missing = [
+        section
+        for section in ("Args", "Example", "Reference")
+        if section not in (value.__doc__ or "")
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize("technique", register.TECHNIQUES, ids=lambda t: t.name)
+def test_technique_is_public_and_has_a_card(technique):
+    assert technique.card in CARDS
+    assert set(technique.public_names) <= set(keras_lbreg.__all__)
+
+
+@pytest.mark.parametrize(
+    "card", sorted({t.card for t in register.TECHNIQUES} | set(OTHER_CARDS))
+)
+def test_card_has_every_section(card):
+    text = CARDS[card].read_text(encoding="utf-8")
+    found = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert [heading for heading in found if heading in HEADINGS] == HEADINGS
+    # What is written under a heading goes beyond a line.
+    for section in re.split(r"^## .*$", text, flags=re.MULTILINE)[1:]:
+        assert len(section.split()) > 10
+
+
+def test_every_card_is_checked():
+    expected = {t.card for t in register.TECHNIQUES} | set(OTHER_CARDS)
+    assert set(CARDS) == expected
