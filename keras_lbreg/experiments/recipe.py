@@ -21,7 +21,7 @@ class Recipe:
             epochs on, the learning rate is `factor` times the first one.
         momentum: Momentum of SGD.
         clip: Global norm the gradient is clipped to, or `None`.
-        dreg_layer: The layer DReg duplicates, `"last_conv"` or a name.
+        dreg_layer: The layer DReg duplicates, see `keras_lbreg.apply_dreg`.
         image_size: Size to resize images to, where they differ in size.
         hyperparameters: Hyperparameters of techniques that fit this dataset,
             by technique name.
@@ -42,6 +42,6 @@ class Recipe:
     milestones: tuple = ((0.5, 0.1), (0.75, 0.01))
     momentum: float = 0.9
     clip: float | None = None
-    dreg_layer: str = "last_conv"
+    dreg_layer: str | int = "last_conv"
     image_size: tuple | None = None
     hyperparameters: dict = dataclasses.field(default_factory=dict)

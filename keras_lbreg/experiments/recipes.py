@@ -117,5 +117,6 @@ OTHERS = Recipe(
     batch_size=1024,
     learning_rate=0.02,
     epochs=20,
-    dreg_layer="last",
+    # The last layer before the logits.
+    dreg_layer=-2,
 )

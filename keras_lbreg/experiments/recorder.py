@@ -1,7 +1,6 @@
 """The callback that writes down a run."""
 
 import math
-import time
 
 import keras
 
@@ -30,6 +29,7 @@ class Recorder(keras.callbacks.Callback):
         seed: Seed of the run.
         journal: Path of `epochs.jsonl`.
         checkpoint: The `Checkpoint`.
+        stopwatch: The run's `Stopwatch`.
         distance: The run's `WeightDistance`.
         records: `EpochRecord`s of earlier sessions.
         on_event: Called with `EpochEnded` events.
@@ -37,7 +37,7 @@ class Recorder(keras.callbacks.Callback):
 
     Example:
 
-    >>> model.fit(batches, callbacks=[distance, rate, recorder])
+    >>> model.fit(batches, callbacks=[stopwatch, distance, recorder])
 
     Reference: `keras_lbreg.experiments.results.EpochRecord`.
     """
@@ -48,6 +48,7 @@ class Recorder(keras.callbacks.Callback):
         seed,
         journal,
         checkpoint,
+        stopwatch,
         distance,
         records,
         on_event,
@@ -58,25 +59,12 @@ class Recorder(keras.callbacks.Callback):
         self.seed = seed
         self.journal = journal
         self.checkpoint = checkpoint
+        self.stopwatch = stopwatch
         self.distance = distance
         self.records = list(records)
         self.on_event = on_event
         self.log = log
         self.failure = None
-        self._wall_time = records[-1].wall_time if records else 0.0
-        self._started = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._started = time.perf_counter()
-
-    def on_test_begin(self, logs=None):
-        if self._started is None:
-            # Another callback evaluates.
-            return
-        # JAX hands out results before they are there: reading one waits.
-        keras.ops.convert_to_numpy(self.model.optimizer.iterations)
-        self._wall_time += time.perf_counter() - self._started
-        self._started = None
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(value) for name, value in logs.items()}
@@ -88,7 +76,7 @@ class Recorder(keras.callbacks.Callback):
             epoch=done,
             updates=updates,
             samples=updates * self.plan.batch_size,
-            wall_time=self._wall_time,
+            wall_time=self.stopwatch.seconds,
             **{name: logs.pop(name, math.nan) for name in OWN_COLUMNS},
             extras=logs,
         )
@@ -102,7 +90,7 @@ class Recorder(keras.callbacks.Callback):
         elif done < self.plan.epochs and self.checkpoint.due():
             self.checkpoint.save(
                 self.model,
-                {"epoch": done, "wall_time": self._wall_time},
+                {"epoch": done, "wall_time": self.stopwatch.seconds},
                 self.distance.get_state(),
             )
         self.on_event(

@@ -94,6 +94,7 @@ def train(workspace, plan, seed, on_event, model_path):
         training_state,
     )
     from keras_lbreg.experiments.recorder import Recorder
+    from keras_lbreg.experiments.stopwatch import Stopwatch
     from keras_lbreg.experiments.tensorboard_log import TensorBoardLog
 
     dataset = workspace.dataset
@@ -124,11 +125,13 @@ def train(workspace, plan, seed, on_event, model_path):
         log = TensorBoardLog(
             tensorboard_dir(workspace.path, plan.arm.name, seed)
         )
+    stopwatch = Stopwatch(records[-1].wall_time if records else 0.0)
     recorder = Recorder(
         plan,
         seed,
         folder / "epochs.jsonl",
         checkpoint,
+        stopwatch,
         distance,
         records,
         on_event,
@@ -144,6 +147,7 @@ def train(workspace, plan, seed, on_event, model_path):
         shuffle=False,
         verbose=0,
         callbacks=[
+            stopwatch,
             *build.build_callbacks(plan, dataset, seed),
             distance,
             LearningRateLogger(),

@@ -35,9 +35,15 @@ DREG = Technique(
         "DRegPathSelection",
         "apply_dreg",
     ),
-    defaults={"weight": 0.1, "path_reduction": "sum"},
+    defaults={
+        "weight": 0.1,
+        "distance": "relative",
+        "max_distance": None,
+        "path_reduction": "sum",
+    },
     search_space={
         "weight": SearchRange(1e-3, 1.0, log=True),
+        "distance": SearchRange(choices=("relative", "frobenius")),
         "path_reduction": SearchRange(choices=("sum", "mean")),
     },
     helps_when="the batch is very large (the paper: from 4,096 on)",

@@ -14,7 +14,7 @@ class Context:
         batch_size: Batch size of the run.
         initial_step: Updates already done when data begins to flow; not 0
             where a run is resumed.
-        dreg_layer: Name of the layer that DReg duplicates.
+        dreg_layer: The layer DReg duplicates, see `keras_lbreg.apply_dreg`.
         validation_data: The tuple `(x_val, y_val)`.
 
     Example:
@@ -28,7 +28,7 @@ class Context:
     base_batch_size: int
     batch_size: int
     initial_step: int = 0
-    dreg_layer: str = "last_conv"
+    dreg_layer: str | int = "last_conv"
     validation_data: tuple | None = None
 
 

@@ -50,4 +50,4 @@ def c1(dataset):
             keras.layers.Dropout(0.5),
         ]
     layers.append(keras.layers.Dense(dataset.classes, name="logits"))
-    return keras.Sequential(layers)
+    return keras.Sequential(layers, name="network")

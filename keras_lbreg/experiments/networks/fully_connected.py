@@ -40,4 +40,4 @@ def fully_connected(dataset, widths):
             keras.layers.ReLU(),
         ]
     layers.append(keras.layers.Dense(dataset.classes, name="logits"))
-    return keras.Sequential(layers)
+    return keras.Sequential(layers, name="network")

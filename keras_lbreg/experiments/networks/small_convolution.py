@@ -43,4 +43,4 @@ def small_convolution(dataset, widths=(32, 64, 128)):
         keras.layers.GlobalAveragePooling2D(),
         keras.layers.Dense(dataset.classes, name="logits"),
     ]
-    return keras.Sequential(layers)
+    return keras.Sequential(layers, name="network")

@@ -1,0 +1,85 @@
+import pytest
+
+from keras_lbreg.data import load_dataset
+from keras_lbreg.experiments import Experiment, arm_names
+from keras_lbreg.experiments.plan import make_plan, recording_interval
+
+DIGITS = load_dataset("digits")
+
+
+def plan(arm, **kwargs):
+    return make_plan(Experiment("digits", **kwargs), arm, DIGITS)
+
+
+def test_small_batch_is_the_recipe():
+    small = plan("small_batch")
+    assert (small.batch_size, small.epochs) == (16, 20)
+    assert small.updates == 20 * 64
+    assert small.samples == 20 * 1024
+    assert small.regime.base_learning_rate == 0.02
+    assert small.regime.milestones[0] == (10, pytest.approx(0.002))
+    assert small.regime.milestones[1] == (15, pytest.approx(0.0002))
+    assert small.changes() == []
+
+
+def test_large_batch_changes_the_batch_alone():
+    large = plan("large_batch")
+    assert large.batch_size == 512
+    assert large.regime.base_learning_rate == 0.02
+    assert large.updates == 40
+    assert large.changes() == ["batch size 16 -> 512 (x32)"]
+
+
+def test_learning_rate_is_scaled_and_doubled():
+    rate = 0.02 * 32**0.5
+    assert plan("lr").regime.base_learning_rate == pytest.approx(rate)
+    double = plan("lr_doubled").regime
+    assert double.base_learning_rate == pytest.approx(2 * rate)
+    assert double.milestones[0][1] == pytest.approx(0.2 * rate)
+    assert "(control)" in double.changes[-1]
+
+
+def test_regime_adaptation_has_the_small_batch_s_updates():
+    adapted = plan("lr_gbn_ra")
+    assert adapted.epochs == 640
+    assert adapted.updates == plan("small_batch").updates
+    assert adapted.epochs / adapted.record_every >= 40
+    assert adapted.epochs % adapted.record_every == 0
+
+
+def test_hyperparameters_default_recipe_experiment():
+    assert plan("lr_gbn").techniques["ghost_batch_norm"] == {
+        "ghost_batch_size": 32,
+        "statistics": "sequential",
+    }
+    given = {"ghost_batch_norm": {"ghost_batch_size": 64}}
+    mine = plan("lr_gbn", hyperparameters=given)
+    assert mine.techniques["ghost_batch_norm"]["ghost_batch_size"] == 64
+    assert "ghost_batch_size=64" in mine.changes()[-1]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 5])
+def test_short_runs_keep_what_milestones_they_can(epochs):
+    for arm in arm_names():
+        assert plan(arm, epochs=epochs).epochs >= epochs
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"batch_size": 2048}, "training samples, 1024.*batch_size=2048"),
+        ({"batch_size": 16}, "more than the small batch size, 16"),
+        ({"small_batch_size": 600}, "more than the small batch size, 600"),
+    ],
+)
+def test_sizes_that_do_not_fit(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        plan("lr", **sizes)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "interval"),
+    [(1, 1), (20, 1), (79, 1), (80, 2), (640, 16), (641, 1), (1600, 40)],
+)
+def test_recording_interval(epochs, interval):
+    assert recording_interval(epochs) == interval

@@ -1,0 +1,97 @@
+import json
+
+import pytest
+
+from keras_lbreg.experiments import compare, read_results
+from keras_lbreg.experiments.lock import lock
+from keras_lbreg.experiments.workspace import Workspace
+from tests.experiments.small_problem import experiment
+
+
+def open_once(chosen, arms=("large_batch",), seeds=(0,), fresh=False):
+    with Workspace(chosen, fresh, arms, seeds) as workspace:
+        return workspace.manifest
+
+
+def test_manifest_says_what_ran_where(tmp_path):
+    manifest = open_once(experiment(tmp_path))
+    assert manifest["schema"] == 1
+    assert manifest["dataset"]["train_samples"] == 96
+    assert manifest["config"]["batch_size"] == 32
+    assert {"python", "keras", "numpy", "keras_lbreg"} < set(
+        manifest["versions"]
+    )
+    assert manifest["versions"][manifest["backend"]]
+    assert manifest["device"]
+    assert manifest["cpu_count"] >= 1
+    on_disk = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert on_disk == manifest
+
+
+def test_arms_and_seeds_can_be_added(tmp_path):
+    open_once(experiment(tmp_path), arms=["lr"], seeds=[0])
+    manifest = open_once(experiment(tmp_path), arms=["small_batch"], seeds=[1])
+    assert [arm["name"] for arm in manifest["arms"]] == ["small_batch", "lr"]
+    assert manifest["seeds"] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 5}, "epochs: 4 there, 5 now"),
+        ({"batch_size": 48}, "batch_size: 32 there, 48 now"),
+        ({"hyperparameters": {}}, "hyperparameters: "),
+    ],
+)
+def test_another_configuration_is_refused(tmp_path, changes, message):
+    before = open_once(experiment(tmp_path))
+    other = experiment(tmp_path, **changes)
+    with pytest.raises(ValueError, match=message):
+        open_once(other)
+    file = tmp_path / "run" / "manifest.json"
+    assert json.loads(file.read_text()) == before
+    fresh = open_once(other, fresh=True)
+    assert fresh["config"] != before["config"]
+
+
+def test_other_data_of_the_same_name_are_refused(tmp_path):
+    chosen = experiment(tmp_path)
+    open_once(chosen)
+    from keras_lbreg.data import load_dataset
+    from keras_lbreg.data.sources.npz import save_npz
+
+    dataset = load_dataset(chosen.dataset)
+    dataset.x_train[0] += 1
+    save_npz(dataset, chosen.dataset)
+    with pytest.raises(ValueError, match="checksum"):
+        open_once(chosen)
+
+
+def test_fresh_deletes_results_and_nothing_else(tmp_path):
+    chosen = experiment(tmp_path, arms=("large_batch",), epochs=1)
+    compare(chosen)
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    open_once(chosen, fresh=True)
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+    assert read_results(tmp_path / "run").runs == ()
+
+
+def test_one_writer_at_a_time(tmp_path):
+    pytest.importorskip("fcntl")
+    (tmp_path / "run").mkdir()
+    with (
+        lock(tmp_path / "run"),
+        pytest.raises(ValueError, match="Another process is writing"),
+    ):
+        open_once(experiment(tmp_path))
+    open_once(experiment(tmp_path))
+
+
+def test_damaged_manifest_is_refused(tmp_path):
+    open_once(experiment(tmp_path))
+    file = tmp_path / "run" / "manifest.json"
+    file.write_text(file.read_text()[:100])
+    with pytest.raises(ValueError, match=r"manifest\.json: it is not valid"):
+        open_once(experiment(tmp_path))
+    with pytest.raises(ValueError, match="that `lbreg compare` has written"):
+        read_results(tmp_path)
