@@ -13,6 +13,7 @@ if not is_command_line():
     from keras_lbreg import (
         callbacks,
         data,
+        distribute,
         layers,
         models,
         optimizers,
@@ -23,6 +24,8 @@ if not is_command_line():
         LearningRateLogger,
         WeightDistance,
     )
+    from keras_lbreg.data import mix_sample_weights
+    from keras_lbreg.distribute import GradientMixCrossDeviceOps
     from keras_lbreg.layers import (
         DRegConv2D,
         DRegDense,
@@ -30,7 +33,7 @@ if not is_command_line():
         GhostBatchNormalization,
     )
     from keras_lbreg.models import DRegModel, apply_dreg, strip_dreg
-    from keras_lbreg.optimizers import LARS
+    from keras_lbreg.optimizers import LARS, GradientMix, GradientNoise
     from keras_lbreg.schedules import Regime, WarmUp, scale_learning_rate
 
 __all__ = [
@@ -41,6 +44,9 @@ __all__ = [
     "DRegModel",
     "DRegPathSelection",
     "GhostBatchNormalization",
+    "GradientMix",
+    "GradientMixCrossDeviceOps",
+    "GradientNoise",
     "LearningRateLogger",
     "Regime",
     "WarmUp",
@@ -49,7 +55,9 @@ __all__ = [
     "apply_dreg",
     "callbacks",
     "data",
+    "distribute",
     "layers",
+    "mix_sample_weights",
     "models",
     "optimizers",
     "scale_learning_rate",

@@ -4,11 +4,9 @@ import warnings
 
 import keras
 
-from keras_lbreg.distribute import replicas
-from keras_lbreg.optimizers import sparse_gradients
+from keras_lbreg.optimizers import replicas, sparse_gradients
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
-from keras_lbreg.random.mixing_weights import check_mixing_law
-from keras_lbreg.random.mixing_weights import mixing_weights
+from keras_lbreg.random.mixing_weights import check_mixing_law, mixing_weights
 from keras_lbreg.random.seeds import resolve_seed
 from keras_lbreg.warnings import NoEffectWarning
 
@@ -28,9 +26,9 @@ class GradientMix(ReducedGradient):
     the full one in time and memory: it brings back gradient noise. `c -> inf`
     is plain averaging, `c -> 0` is one random replica.
 
-    The weights are a function of `(seed, completed updates)`; `mix_sample_weights`
-    and `GradientMixCrossDeviceOps` draw the same ones. See `ReducedGradient`
-    for the order of operations.
+    The weights are a function of `(seed, completed updates)`;
+    `mix_sample_weights` and `GradientMixCrossDeviceOps` draw the same ones. See
+    `ReducedGradient` for the order of operations.
 
     With one replica, and under JAX, where replicas do not exist, there is
     nothing to mix: it warns once. Use `mix_sample_weights` there.
@@ -111,7 +109,7 @@ class GradientMix(ReducedGradient):
             return
         self._has_warned = True
         warnings.warn(
-            "`GradientMix` has no effect on one replica: there are no gradients "
+            "`GradientMix` has no effect on one replica: there is nothing "
             "to mix. On one device, and under JAX, weight the samples of K "
             "groups instead: `keras_lbreg.mix_sample_weights(dataset, "
             "groups=K)`.",

@@ -86,7 +86,7 @@ class GradientNoise(ReducedGradient):
     def transform_reduced_gradients(self, gradients, indices, step):
         sigma = self.stddev(step)
         noisy = []
-        for gradient, index in zip(gradients, indices):
+        for gradient, index in zip(gradients, indices, strict=True):
             noise = normal(
                 tuple(gradient.shape), self._seed_variable, step, index
             )

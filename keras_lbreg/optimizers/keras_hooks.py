@@ -95,13 +95,21 @@ def reducing_optimizer(frame):
     Returns:
         `keras.optimizers.Optimizer` or None.
     """
-    return _self_of_caller(
+    return self_of_caller(
         keras.optimizers.Optimizer._all_reduce_sum_gradients, frame
     )
 
 
-def _self_of_caller(method, frame):
-    """`self` of the innermost call of `method` at or above `frame`."""
+def self_of_caller(method, frame):
+    """`self` of the innermost running call of `method`.
+
+    Args:
+        method: Function of a class, whose first argument is named `self`.
+        frame: Where to begin: the innermost frame of a thread.
+
+    Returns:
+        Object, or None if `method` is not running there.
+    """
     while frame is not None:
         if frame.f_code is method.__code__:
             return frame.f_locals["self"]
@@ -141,7 +149,7 @@ def enclosing_loss_scale_optimizer():
     Returns:
         `keras.optimizers.LossScaleOptimizer` or None.
     """
-    return _self_of_caller(
+    return self_of_caller(
         keras.optimizers.LossScaleOptimizer._stateful_handle_finite_grads,
         sys._getframe(1),
     )

@@ -4,11 +4,8 @@ import functools
 
 import keras
 
-from keras_lbreg.distribute import replicas
-from keras_lbreg.optimizers import keras_hooks
-from keras_lbreg.optimizers import sparse_gradients
-from keras_lbreg.optimizers.optimizer_wrapper import OptimizerWrapper
-from keras_lbreg.optimizers.optimizer_wrapper import chain_of
+from keras_lbreg.optimizers import keras_hooks, replicas, sparse_gradients
+from keras_lbreg.optimizers.optimizer_wrapper import OptimizerWrapper, chain_of
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
@@ -111,7 +108,9 @@ class ReducedGradient(OptimizerWrapper):
         # the sum, as in Keras.
         reducible = [
             i
-            for i, (gradient, variable) in enumerate(zip(grads, variables))
+            for i, (gradient, variable) in enumerate(
+                zip(grads, variables, strict=True)
+            )
             if gradient is not None
             and not keras_hooks.overwrites_with_gradient(variable)
         ]
@@ -121,14 +120,16 @@ class ReducedGradient(OptimizerWrapper):
             [grads[i] for i in reducible],
             [variables[i] for i in reducible],
         )
-        for i, gradient in zip(reducible, reduced):
+        for i, gradient in zip(reducible, reduced, strict=True):
             grads[i] = gradient
 
-        present = [i for i, gradient in enumerate(grads) if gradient is not None]
+        present = [
+            i for i, gradient in enumerate(grads) if gradient is not None
+        ]
 
         def update(tensors):
             gradients = [None] * len(variables)
-            for i, gradient in zip(present, tensors):
+            for i, gradient in zip(present, tensors, strict=True):
                 gradients[i] = gradient
             finish = functools.partial(_finish, wrappers, optimizer)
             with keras_hooks.reduced_gradients(optimizer, finish):
@@ -179,7 +180,7 @@ def _reduce(wrappers, optimizer, gradients, variables):
     if clips or any(wrapper.needs_dense_gradients for wrapper in wrappers):
         gradients = [
             sparse_gradients.densify(gradient, variable.shape)
-            for gradient, variable in zip(gradients, variables)
+            for gradient, variable in zip(gradients, variables, strict=True)
         ]
     return gradients
 

@@ -3,8 +3,7 @@
 import keras
 import numpy as np
 
-from keras_lbreg.random.bits_to_floats import box_muller
-from keras_lbreg.random.bits_to_floats import uniform
+from keras_lbreg.random.bits_to_floats import box_muller, uniform
 from keras_lbreg.random.threefry import threefry2x32
 
 # A proposal is accepted with probability >= 0.95 for every shape >= 1, so all
@@ -62,9 +61,7 @@ def dirichlet(key, groups, concentration, stream, xp=keras.ops):
     log_ratio = xp.reshape(log_ratio, (_PROPOSALS, groups))
     log_gamma = xp.zeros((groups,), dtype="float32")
     for proposal in reversed(range(_PROPOSALS)):
-        log_gamma = xp.where(
-            accepted[proposal], log_ratio[proposal], log_gamma
-        )
+        log_gamma = xp.where(accepted[proposal], log_ratio[proposal], log_gamma)
     # log d is common to all weights and cancels in the softmax.
     logits = log_gamma + xp.log(boost) * np.float32(1.0 / concentration)
     weights = xp.exp(logits - xp.max(logits))

@@ -3,11 +3,9 @@
 import keras
 import numpy as np
 
-from keras_lbreg.random.bits_to_floats import box_muller
-from keras_lbreg.random.bits_to_floats import uniform
+from keras_lbreg.random.bits_to_floats import box_muller, uniform
 from keras_lbreg.random.dirichlet import dirichlet
-from keras_lbreg.random.threefry import make_key
-from keras_lbreg.random.threefry import threefry2x32
+from keras_lbreg.random.threefry import make_key, threefry2x32
 
 LAWS = ("dirichlet", "gaussian")
 _STREAM = 1
