@@ -21,10 +21,23 @@ app = typer.Typer(
 )
 
 
+def show_version(wanted: bool):
+    if wanted:
+        typer.echo(f"lbreg {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def lbreg(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version",
+            # Eager: before a missing command is an error.
+            is_eager=True,
+            callback=show_version,
+            help="Show the version and exit.",
+        ),
     ] = False,
 ):
     """
@@ -37,9 +50,6 @@ def lbreg(
     **Begin with** `lbreg compare digits`: three seeds on real data that needs
     no download, a few minutes on two CPU cores, and a report to read.
     """
-    if version:
-        typer.echo(f"lbreg {__version__}")
-        raise typer.Exit
 
 
 app.command("compare")(compare)

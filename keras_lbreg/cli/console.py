@@ -4,7 +4,7 @@ import rich.console
 
 # Rich renders at 80 columns where it finds no terminal; a log file or a CI
 # page has more room, and a wrapped table is unreadable.
-MINIMUM_WIDTH = 110
+MINIMUM_WIDTH = 120
 
 
 def make_console(stderr=False):

@@ -1,15 +1,14 @@
 """Show a comparison while it runs: a live panel, or lines in a log file."""
 
-import statistics
-
 import rich.console
 import rich.live
 import rich.panel
 import rich.progress_bar
 import rich.table
 
-from keras_lbreg.cli.plan import print_plan
+from keras_lbreg.cli.print_plan import print_plan
 from keras_lbreg.cli.time_left import TimeLeft
+from keras_lbreg.experiments.arms import REFERENCE, standard_arms
 from keras_lbreg.experiments.events import (
     CompareStarted,
     EpochEnded,
@@ -18,9 +17,10 @@ from keras_lbreg.experiments.events import (
 )
 from keras_lbreg.experiments.formatting import (
     format_duration,
-    format_mean,
     format_rate,
+    format_stat,
 )
+from keras_lbreg.experiments.statistics import Stat
 
 
 class LineDisplay:
@@ -30,18 +30,20 @@ class LineDisplay:
 
     Args:
         console: The `rich.console.Console` to print to.
+        total: Number of runs, until `CompareStarted` tells it.
     """
 
-    def __init__(self, console):
+    def __init__(self, console, total=1):
         self.console = console
+        self.total = total
         self.handlers = {
             CompareStarted: self.on_compare_started,
             RunStarted: self.on_run_started,
             EpochEnded: self.on_epoch_ended,
             RunEnded: self.on_run_ended,
         }
-        self.titles = {}
-        self.total = 0
+        self.titles = {arm.name: arm.title for arm in standard_arms()}
+        self.planned = False
         self.ended = []
         self.active = {}
         self.time_left = TimeLeft({})
@@ -56,19 +58,21 @@ class LineDisplay:
         self.handlers[type(event)](event)
 
     def on_compare_started(self, event):
-        arms = event.manifest["arms"]
-        self.titles = {arm["name"]: arm["title"] for arm in arms}
         self.total = event.total
-        self.time_left = TimeLeft(event.pending_samples, arms[0]["name"])
+        self.time_left = TimeLeft(event.pending_samples, REFERENCE)
         print_plan(event.manifest, event.total, event.pending, self.console)
+        self.planned = True
 
     def on_run_started(self, event):
         key = event.arm, event.seed
         self.active[key] = event, None
         self.time_left.start(*key, event.epoch, event.epochs)
+        if not self.planned:
+            for line in event.changes:
+                self.console.print(line, markup=False, soft_wrap=True)
         again = f", going on after epoch {event.epoch}" if event.epoch else ""
         self.announce(
-            f"{self.title(event.arm)}, seed {event.seed}: "
+            f"{self.titles[event.arm]}, seed {event.seed}: "
             f"{event.epochs} epochs{again}"
         )
 
@@ -85,15 +89,12 @@ class LineDisplay:
         self.time_left.end(*key)
         self.ended.append(result)
         self.announce(
-            f"[{len(self.ended)}/{self.total}] {self.title(result.arm)}, "
+            f"[{len(self.ended)}/{self.total}] {self.titles[result.arm]}, "
             f"seed {result.seed}: {outcome(event)}{self.time_left_text()}"
         )
 
     def announce(self, line):
         self.console.print(line, soft_wrap=True, markup=False)
-
-    def title(self, arm):
-        return self.titles.get(arm, arm)
 
     def time_left_text(self):
         seconds = self.time_left.remaining()
@@ -105,8 +106,8 @@ class LineDisplay:
 class LiveDisplay(LineDisplay):
     """Keeps a panel up to date: the whole, the current run, finished arms."""
 
-    def __init__(self, console):
-        super().__init__(console)
+    def __init__(self, console, total=1):
+        super().__init__(console, total)
         self.live = rich.live.Live(
             console=console,
             get_renderable=self.render,
@@ -114,9 +115,10 @@ class LiveDisplay(LineDisplay):
             transient=True,
         )
 
-    def __enter__(self):
+    def on_run_started(self, event):
+        super().on_run_started(event)
+        # Not earlier: loading the data is silent, and so is the panel.
         self.live.start()
-        return self
 
     def __exit__(self, *exception):
         self.live.stop()
@@ -131,8 +133,6 @@ class LiveDisplay(LineDisplay):
             parts.append(self.finished())
         return rich.panel.Panel(
             rich.console.Group(*parts),
-            title="lbreg compare",
-            title_align="left",
             border_style="dim",
         )
 
@@ -150,23 +150,22 @@ class LiveDisplay(LineDisplay):
         return row
 
     def current(self, started, event):
-        row = rich.table.Table.grid(padding=(0, 2))
         epoch = event.record.epoch if event else started.epoch
-        cells = [
+        grid = rich.table.Table.grid(padding=(0, 2))
+        grid.add_row(
             rich.progress_bar.ProgressBar(
                 total=started.epochs, completed=epoch, width=32
             ),
-            f"[bold]{self.title(started.arm)}[/], seed {started.seed}",
-            f"epoch {epoch}/{started.epochs}",
-        ]
+            f"[bold]{self.titles[started.arm]}[/], seed {started.seed}",
+        )
+        numbers = [f"epoch {epoch}/{started.epochs}"]
         if event:
-            cells += [
-                f"val {percent(event.record.val_accuracy)}",
+            numbers += [
+                f"accuracy {percent(event.record.val_accuracy)}",
                 f"best {percent(event.best_val_accuracy)}",
-                f"lr {format_rate(event.record.learning_rate)}",
+                f"learning rate {format_rate(event.record.learning_rate)}",
             ]
-        row.add_row(*cells)
-        return row
+        return rich.console.Group(grid, "   ".join(numbers), "")
 
     def finished(self):
         table = rich.table.Table(box=None, padding=(0, 2, 0, 0))
@@ -179,10 +178,10 @@ class LiveDisplay(LineDisplay):
             good = [run for run in runs if run.status == "finished"]
             if runs:
                 table.add_row(
-                    self.title(arm),
+                    self.titles[arm],
                     str(len(runs)),
-                    mean_percent([run.final_val_accuracy for run in good]),
-                    mean_percent([run.best_val_accuracy for run in good]),
+                    mean_percent(run.final_val_accuracy for run in good),
+                    mean_percent(run.best_val_accuracy for run in good),
                 )
         return table
 
@@ -211,8 +210,4 @@ def percent(fraction):
 
 
 def mean_percent(fractions):
-    if not fractions:
-        return format_mean(None)
-    values = [100 * fraction for fraction in fractions]
-    spread = statistics.stdev(values) if len(values) > 1 else None
-    return format_mean(statistics.fmean(values), spread)
+    return format_stat(Stat.of(fractions), scale=100)

@@ -46,6 +46,9 @@ class TimeLeft:
         mark, now = self.marks[arm, seed], self.clock()
         mark.samples_per_epoch = samples / epoch
         done = (epoch - mark.epoch) * mark.samples_per_epoch
+        # A single run was not announced: it is all there is to do.
+        whole = (mark.epochs - mark.epoch) * mark.samples_per_epoch
+        self.pending.setdefault(arm, whole)
         self.seconds[arm] = self.seconds.get(arm, 0.0) + now - mark.time
         self.samples[arm] = self.samples.get(arm, 0.0) + done
         self._take(arm, done)

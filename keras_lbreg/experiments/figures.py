@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_lbreg.experiments import plots
+from keras_lbreg.experiments.curves import mean_curves
 from keras_lbreg.experiments.plot_style import to_svg
 
 
@@ -31,11 +32,13 @@ def make_figures(results):
     """Draw the figures for which `results` holds enough.
 
     Args:
-        results: A `Results` with at least one recorded epoch.
+        results: A `Results`.
 
     Returns:
         A list of `ReportFigure`s.
     """
+    if not mean_curves(results):
+        return []
     several = len(results.manifest["seeds"]) > 1
     band = (
         " Bands are one standard deviation over the seeds." if several else ""

@@ -23,8 +23,8 @@ def headline(results):
     small, large = rows.get(REFERENCE), rows.get(BASELINE)
     if not (small and large and small.finished and large.finished):
         return (
-            "The small batch or the large batch has no finished run yet, so "
-            "there is no gap to compare with."
+            "There is no finished run of both the small and the plain large "
+            "batch, so there is no gap to compare with."
         )
     gap = 100 * large.gap.mean
     sizes = {arm["name"]: arm["batch_size"] for arm in results.arms}
@@ -54,7 +54,7 @@ def _remedies(rows, large):
         if name not in (REFERENCE, BASELINE) and not math.isnan(row.closed.mean)
     ]
     if not others:
-        return "No remedy has a finished run yet."
+        return "No remedy has a finished run."
     others.sort(key=lambda row: -row.closed.mean)
     best = others[0]
     if not _helps(best):

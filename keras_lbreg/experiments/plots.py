@@ -193,12 +193,6 @@ def _panels(results, xlabel):
     Both have the small and the large batch.
     """
     curves = mean_curves(results)
-    if not curves:
-        raise ValueError(
-            "Invalid value for argument `results`. Expected at least one "
-            f"recorded epoch in {results.path}. Received: none. Wait for the "
-            "first epoch of a run and build the report again."
-        )
     colors = arm_colors(results.arms)
     groups = _groups(results.arms)
     figure = _figure(PANEL_WIDTH * max(len(groups), 1.4), HEIGHT)

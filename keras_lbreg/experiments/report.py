@@ -32,9 +32,6 @@ def write_report(results):
     Returns:
         The path of `report.html`.
 
-    Raises:
-        ValueError: No epoch has been recorded yet.
-
     Example:
 
     >>> write_report(read_results("runs/digits"))

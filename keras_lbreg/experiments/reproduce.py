@@ -17,7 +17,7 @@ def compare_command(manifest):
     Returns:
         A string for a POSIX shell.
     """
-    settings = manifest["settings"]
+    settings = manifest["config"]
     words = ["lbreg", "compare", settings["dataset"]]
     arms = [arm["name"] for arm in manifest["arms"]]
     if arms != arm_names():

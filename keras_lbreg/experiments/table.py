@@ -17,13 +17,14 @@ from keras_lbreg.experiments.statistics import Stat, arm_statistics
 
 COLUMNS = (
     "arm",
+    "seeds",
     "final, %",
     "best, %",
-    "gap, points",
-    "gap closed, %",
+    "gap",
+    "closed, %",
     "updates",
-    "training time",
-    "time to small batch's",
+    "time",
+    "time to small",
 )
 
 
@@ -43,14 +44,17 @@ def table_rows(results):
 
 
 def _row(row, decimals, seeds):
-    title = row.title + _runs_note(row, seeds)
+    runs = str(row.finished)
+    if row.finished < seeds:
+        runs += f" of {seeds}"
     if not row.finished:
-        return (title, *[MISSING] * (len(COLUMNS) - 1))
+        return (row.title, runs, *[MISSING] * (len(COLUMNS) - 2))
     reference = row.arm == REFERENCE
     # The ends of the scale, 0 and 100 by definition.
     measure = row.arm in (REFERENCE, BASELINE)
     return (
-        title,
+        row.title,
+        runs,
         format_stat(row.final, decimals, 100),
         format_stat(row.best, decimals, 100),
         MISSING if reference else format_stat(row.gap, decimals, 100),
@@ -59,15 +63,6 @@ def _row(row, decimals, seeds):
         format_duration(row.wall_time.mean),
         _reach(row),
     )
-
-
-def _runs_note(row, seeds):
-    notes = []
-    if row.finished < seeds:
-        notes.append(f"{row.finished} of {seeds} runs")
-    if row.failed:
-        notes.append(f"{len(row.failed)} failed")
-    return f" ({', '.join(notes)})" if notes else ""
 
 
 def _reach(row):

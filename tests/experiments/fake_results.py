@@ -86,7 +86,7 @@ LARGE = FakeArm(
 )
 SCALED = FakeArm(
     "lr",
-    "LB + LR",
+    "LR",
     300,
     0.387,
     20,
@@ -95,13 +95,13 @@ SCALED = FakeArm(
     ("learning rate 0.1 -> 0.3873 (sqrt rule, x3.87)",),
 )
 LONGER = FakeArm(
-    "ra",
-    "LB + LR + RA",
+    "lr_gbn_ra",
+    "LR + GBN + RA",
     300,
     0.387,
     300,
-    (0.97, 0.975, 0.98),
-    ("lr_scaling", "regime_adaptation"),
+    (0.965, 0.975, 0.98),
+    ("lr_scaling", "ghost_batch_norm", "regime_adaptation"),
     ("epochs 20 -> 300 (regime adaptation, x15)",),
 )
 ARMS = (SMALL, LARGE, SCALED, LONGER)
@@ -154,7 +154,7 @@ def fake_manifest(arms, seeds):
             "val_samples": 400,
             "checksum": 1,
         },
-        "settings": {
+        "config": {
             "dataset": "digits",
             "small_batch_size": SMALL.batch_size,
             "batch_size": LARGE.batch_size,
