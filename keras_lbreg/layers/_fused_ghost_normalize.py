@@ -6,21 +6,38 @@ Keras operations do the same everywhere else: XLA fuses them by itself, and on a
 GPU many small launches would undo the gain.
 """
 
+import math
+
 import tensorflow as tf
+from keras import ops
 
 # TensorFlow publishes no way to ask whether a function is compiled by XLA
 # (checked on 2.21).
 from tensorflow.python.ops import control_flow_util
 
+from keras_lbreg.layers.ghost_batches import GhostBatches
+from keras_lbreg.layers.ghost_normalize import normalize_in_ops
 
-def can_fuse(x, axis):
-    """Whether the fused kernel takes this input here."""
+
+# Elements in a ghost batch below which the loop over ghosts costs more than the
+# kernel saves (see `benchmarks/ghost_batch_normalization.py`).
+WORTHWHILE = 2**16
+
+
+def can_fuse(x, ghosts):
+    """Whether the fused kernel takes this input here, and is worth it."""
     return (
         x.dtype == tf.float32
-        and axis == len(x.shape) - 1
+        and ghosts.axis == len(x.shape) - 1
+        and _is_worthwhile(ghosts)
         and not in_xla()
         and not tf.config.list_physical_devices("GPU")
     )
+
+
+def _is_worthwhile(ghosts):
+    per_ghost = ghosts.ghost_batch_size * math.prod(ghosts.shape[1:])
+    return not isinstance(per_ghost, int) or per_ghost >= WORTHWHILE
 
 
 def in_xla():
@@ -30,30 +47,25 @@ def in_xla():
     )
 
 
-def fused_ghost_normalize(x, ghosts, gamma, beta, epsilon, reference):
+def fused_ghost_normalize(x, ghosts, epsilon, gamma, beta):
     """Normalizes each ghost batch by its own mean and variance.
 
     Args:
         x: float32 tensor of shape `(B, ..., C)`.
         ghosts: The `GhostBatches` of the batch.
+        epsilon: A float.
         gamma: Tensor of shape `(C,)`.
         beta: Tensor of shape `(C,)`.
-        epsilon: A float.
-        reference: Callable `(x, gamma, beta) -> y` that computes the same by
-            differentiable operations, for `x` of four axes. The kernel's
-            gradient has no gradient of its own: second derivatives come from
-            here.
 
     Returns:
         Tuple `(y, means, variances)`. The last two, of shape `(q, C)`, carry
         no gradient.
     """
-    shape = tf.shape(x)
-    channels = x.shape[-1]
-    elements = tf.reduce_prod(shape[1:-1])
     # The kernel insists on four axes.
-    images = tf.reshape(x, [shape[0], elements, 1, channels])
-    images = tf.ensure_shape(images, [x.shape[0], None, 1, channels])
+    images = tf.reshape(
+        x, [ghosts.batch_size, math.prod(ghosts.shape[1:-1]), 1, x.shape[-1]]
+    )
+    as_images = GhostBatches(ops.shape(images), ghosts.ghost_batch_size, 3)
 
     @tf.custom_gradient
     def normalize(images, gamma, beta):
@@ -62,12 +74,15 @@ def fused_ghost_normalize(x, ghosts, gamma, beta, epsilon, reference):
         @tf.custom_gradient
         def differentiate(images, gamma, beta, dy):
             def second_order(*upstream):
+                # The kernel's gradient has no gradient of its own.
                 inputs = (images, gamma, beta, dy)
                 with tf.GradientTape() as outer:
                     outer.watch(inputs)
                     with tf.GradientTape() as inner:
                         inner.watch(inputs[:3])
-                        y = reference(images, gamma, beta)
+                        y, _, _ = normalize_in_ops(
+                            images, as_images, epsilon, gamma, beta
+                        )
                     first = inner.gradient(y, inputs[:3], output_gradients=dy)
                 return outer.gradient(
                     first,
@@ -87,12 +102,10 @@ def fused_ghost_normalize(x, ghosts, gamma, beta, epsilon, reference):
         return (y, statistics[:, 0], statistics[:, 1]), gradient
 
     y, means, variances = normalize(images, gamma, beta)
-    y = tf.reshape(y, shape)
-    y.set_shape(x.shape)
     # The kernel divides the squares by n - 1.
-    counts = ghosts.sizes() * tf.cast(elements, x.dtype)
-    variances *= tf.maximum(counts - 1, 1) / tf.maximum(counts, 1)
-    return y, means, variances
+    n = ghosts.elements(x.dtype)
+    variances *= tf.maximum(n - 1, 1) / tf.maximum(n, 1)
+    return tf.reshape(y, ghosts.shape), means, variances
 
 
 def _forward(images, gamma, beta, ghosts, epsilon):

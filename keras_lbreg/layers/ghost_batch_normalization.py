@@ -4,8 +4,7 @@ import keras
 from keras import ops
 
 from keras_lbreg.layers.ghost_batches import GhostBatches
-from keras_lbreg.layers.ghost_moments import ghost_moments
-from keras_lbreg.layers.ghost_normalize import ghost_normalize, scale_and_shift
+from keras_lbreg.layers.ghost_normalize import ghost_normalize
 from keras_lbreg.layers.ghost_renorm import renorm_correction
 from keras_lbreg.layers.moving_statistics import (
     STATISTICS,
@@ -146,18 +145,24 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
                 f", with inputs.shape={inputs.shape}"
             )
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        ghosts = GhostBatches(ops.shape(x)[0], self.ghost_batch_size)
+        axis = self.axis % len(x.shape)
+        ghosts = GhostBatches(ops.shape(x), self.ghost_batch_size, axis)
+        features = (ghosts.channels,)
+        gamma = (
+            ops.cast(self.gamma, x.dtype)
+            if self.scale
+            else ops.ones(features, x.dtype)
+        )
+        beta = (
+            ops.cast(self.beta, x.dtype)
+            if self.center
+            else ops.zeros(features, x.dtype)
+        )
         if self.renorm:
-            y = self._renormalize(x, ghosts, mask)
+            y = self._renormalize(x, ghosts, gamma, beta, mask)
         else:
             y, means, variances = ghost_normalize(
-                x,
-                ghosts,
-                self.axis % len(x.shape),
-                self.epsilon,
-                self._cast(self.gamma, x),
-                self._cast(self.beta, x),
-                mask,
+                x, ghosts, self.epsilon, gamma, beta, mask
             )
             self._take_in(self.moving_mean, means, ghosts)
             self._take_in(self.moving_variance, variances, ghosts)
@@ -170,22 +175,16 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
             "statistics": self.statistics,
         }
 
-    def _renormalize(self, x, ghosts, mask):
-        axis = self.axis % len(x.shape)
-        means, variances, centred = ghost_moments(x, ghosts, axis, mask)
-        r, d = renorm_correction(means, variances, self)
-        gamma, beta = self._cast(self.gamma, x), self._cast(self.beta, x)
-        # (r x + d) gamma + beta = x (r gamma) + (d gamma + beta)
-        shift = d if gamma is None else d * gamma
-        y = scale_and_shift(
-            centred,
-            variances,
-            ghosts,
-            axis,
-            self.epsilon,
-            r if gamma is None else r * gamma,
-            shift if beta is None else shift + beta,
+    def _renormalize(self, x, ghosts, gamma, beta, mask):
+        z, means, variances = ghost_normalize(
+            x, ghosts, self.epsilon, ops.ones_like(gamma), 0 * beta, mask
         )
+        r, d = renorm_correction(means, variances, self)
+        scale, offset = (
+            ghosts.expand(r * gamma),
+            ghosts.expand(d * gamma + beta),
+        )
+        y = ghosts.split(z) * ghosts.spread(scale) + ghosts.spread(offset)
         stddevs = ops.sqrt(variances + self.epsilon)
         rate = self.renorm_momentum
         self._take_in(self.renorm_mean, means, ghosts, rate)
@@ -193,11 +192,11 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         self._take_in(self.moving_mean, means, ghosts)
         stddev = self._take_in(self.moving_stddev, stddevs, ghosts)
         self.moving_variance.assign(ops.relu(stddev**2 - self.epsilon))
-        return y
+        return ghosts.join(y)
 
     def _take_in(self, variable, per_ghost, ghosts, momentum=None):
         """Updates a moving statistic; returns its new value."""
-        moving = self._cast(variable, per_ghost)
+        moving = ops.cast(variable, per_ghost.dtype)
         updated = update_moving_statistics(
             moving,
             per_ghost,
@@ -208,7 +207,3 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         updated = ops.where(ghosts.batch_size > 0, updated, moving)
         variable.assign(updated)
         return updated
-
-    @staticmethod
-    def _cast(variable, like):
-        return None if variable is None else ops.cast(variable, like.dtype)

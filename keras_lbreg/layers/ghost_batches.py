@@ -1,5 +1,7 @@
 """How a batch is cut into ghost batches."""
 
+import math
+
 from keras import ops
 
 
@@ -8,81 +10,116 @@ class GhostBatches:
 
     A batch of `B` samples has `q = max(1, B // S)` ghost batches of `S`
     samples each, but for the last one, which also takes the `B mod S` samples
-    left over. Sizes are plain integers where the batch size is known while
+    left over. Numbers are plain integers where the batch size is known while
     tracing, else scalar tensors (TensorFlow only).
 
+    Sums over ghosts, and whatever is computed from them, are of *ghost shape*:
+    `(q, 1, ..., C, ..., 1)`, ready to broadcast. Ghosts of equal size are
+    summed in a view of shape `(q, S, ...)`. Otherwise the spatial axes are
+    reduced for every sample by itself, and only the small result is cut, so
+    that the large input is never copied.
+
     Args:
-        batch_size: `B`, an integer or a scalar integer tensor.
+        shape: Shape of the input, `(B, ...)`, as `keras.ops.shape` gives it.
         ghost_batch_size: `S`, an integer.
+        axis: The features axis, positive and not 0.
 
     Attributes:
+        batch_size: `B`.
         count: `q`.
         last_size: Number of samples in the last ghost batch.
+        channels: `C`, the size of the features axis.
 
     Example:
 
-    >>> ghosts = GhostBatches(batch_size=10, ghost_batch_size=4)
+    >>> ghosts = GhostBatches((10, 3), ghost_batch_size=4, axis=1)
     >>> ghosts.count, ghosts.last_size
     (2, 6)
+    >>> ghosts.rows(ghosts.sum(np.ones((10, 3)))).tolist()
+    [[4.0, 4.0, 4.0], [6.0, 6.0, 6.0]]
 
     Reference:
 
     - [Hoffer et al., 2017](https://arxiv.org/abs/1705.08741)
     """
 
-    def __init__(self, batch_size, ghost_batch_size):
-        self.batch_size = batch_size
+    def __init__(self, shape, ghost_batch_size, axis):
+        self.shape = tuple(shape)
         self.ghost_batch_size = ghost_batch_size
-        self.is_static = isinstance(batch_size, int)
-        count = batch_size // ghost_batch_size
-        self.count = max(1, count) if self.is_static else ops.maximum(1, count)
+        self.axis = axis
+        self.batch_size = self.shape[0]
+        count = self.batch_size // ghost_batch_size
+        is_static = isinstance(self.batch_size, int)
+        self.count = max(1, count) if is_static else ops.maximum(1, count)
+        self.channels = self.shape[axis]
+        self._axes_after = len(self.shape) - 1 - axis
         self._tail_start = (self.count - 1) * ghost_batch_size
-        self.last_size = batch_size - self._tail_start
-
-    @property
-    def is_even(self):
-        """Whether all ghost batches are known to be of the same size."""
-        return self.is_static and (
-            self.count == 1 or self.last_size == self.ghost_batch_size
+        self.last_size = self.batch_size - self._tail_start
+        self._is_even = is_static and (
+            self.count == 1 or self.last_size == ghost_batch_size
         )
 
-    def sizes(self, dtype="float32"):
-        """Number of samples in every ghost batch, of shape `(q, 1)`."""
-        size = ops.cast(self.ghost_batch_size, dtype)
-        last = ops.cast(self.last_size, dtype)
-        is_last = ops.arange(self.count) == self.count - 1
-        return ops.expand_dims(ops.where(is_last, last, size), 1)
+    def split(self, x):
+        """The input, in the view in which it is summed."""
+        if not self._is_even:
+            return x
+        return ops.reshape(x, (self.count, self.last_size, *self.shape[1:]))
 
-    def sum(self, values):
-        """Sums `(B, C)` values over each ghost batch, to `(q, C)`."""
-        channels = values.shape[1]
-        if self.is_even:
-            split = (self.count, self.last_size, channels)
-            return ops.sum(ops.reshape(values, split), axis=1)
-        head, tail = values[: self._tail_start], values[self._tail_start :]
-        split = (self.count - 1, self.ghost_batch_size, channels)
-        head = ops.sum(ops.reshape(head, split), axis=1)
-        return ops.concatenate([head, ops.sum(tail, axis=0, keepdims=True)])
+    def join(self, y):
+        """Undoes `split`."""
+        return ops.reshape(y, self.shape) if self._is_even else y
+
+    def sum(self, x):
+        """Sums a split input over each ghost batch, to ghost shape."""
+        rank = len(x.shape)
+        features = rank - self._axes_after - 1
+        others = [a for a in range(1, rank) if a != features]
+        if others:
+            x = ops.sum(x, axis=others, keepdims=True)
+        if self._is_even:
+            return x
+        head, tail = x[: self._tail_start], x[self._tail_start :]
+        head = ops.reshape(
+            head, (self.count - 1, self.ghost_batch_size, *x.shape[1:])
+        )
+        return ops.concatenate(
+            [ops.sum(head, axis=1), ops.sum(tail, axis=0, keepdims=True)]
+        )
 
     def spread(self, values):
-        """Hands each sample the value of its ghost: `(q, C)` to `(B, C)`."""
-        channels = values.shape[1]
-        if self.is_even:
-            return self._repeat(values, self.count, self.last_size)
-        head = self._repeat(values[:-1], self.count - 1, self.ghost_batch_size)
-        tail = ops.broadcast_to(values[-1:], (self.last_size, channels))
+        """Hands every sample of a split input the value of its ghost."""
+        if self._is_even:
+            return values
+        rest = values.shape[1:]
+        head = ops.broadcast_to(
+            ops.expand_dims(values[:-1], 1),
+            (self.count - 1, self.ghost_batch_size, *rest),
+        )
+        head = ops.reshape(head, (self._tail_start, *rest))
+        tail = ops.broadcast_to(values[-1:], (self.last_size, *rest))
         return ops.concatenate([head, tail])
 
-    @staticmethod
-    def _repeat(values, count, times):
-        channels = values.shape[1]
-        values = ops.broadcast_to(
-            ops.expand_dims(values, 1), (count, times, channels)
+    def expand(self, values):
+        """Values of shape `(C,)`, `(q, C)` or `(q, 1)`, in ghost shape."""
+        rank = len(self.shape) + (1 if self._is_even else 0)
+        before = rank - 2 - self._axes_after
+        shape = (*(1,) * before, values.shape[-1], *(1,) * self._axes_after)
+        values = ops.reshape(values, (-1, *shape))
+        return ops.broadcast_to(values, (self.count, *shape))
+
+    def rows(self, values):
+        """Values in ghost shape, as `(q, C)`."""
+        return ops.reshape(values, (self.count, self.channels))
+
+    def elements(self, dtype):
+        """Number of elements of each ghost and feature, of shape `(q, 1)`."""
+        others = [
+            n for a, n in enumerate(self.shape) if a not in (0, self.axis)
+        ]
+        samples = ops.where(
+            ops.arange(self.count) == self.count - 1,
+            self.last_size,
+            self.ghost_batch_size,
         )
-        return ops.reshape(values, (count * times, channels))
-
-
-def ghost_batch_sizes(batch_size, ghost_batch_size):
-    """Sizes of the ghost batches of a batch, as a list of integers."""
-    ghosts = GhostBatches(batch_size, ghost_batch_size)
-    return [ghost_batch_size] * (ghosts.count - 1) + [ghosts.last_size]
+        count = ops.cast(samples, dtype) * ops.cast(math.prod(others), dtype)
+        return ops.expand_dims(count, 1)
