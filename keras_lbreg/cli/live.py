@@ -59,7 +59,9 @@ class LineDisplay:
 
     def on_compare_started(self, event):
         self.total = event.total
-        self.time_left = TimeLeft(event.pending_samples, REFERENCE)
+        self.time_left = TimeLeft(
+            event.pending_samples, event.pending, REFERENCE
+        )
         print_plan(event.manifest, event.total, event.pending, self.console)
         self.planned = True
 
