@@ -32,7 +32,13 @@ if not is_command_line():
         DRegDepthwiseConv2D,
         GhostBatchNormalization,
     )
-    from keras_lbreg.models import DRegModel, apply_dreg, strip_dreg
+    from keras_lbreg.models import (
+        DRegModel,
+        apply_dreg,
+        apply_ghost_batch_norm,
+        strip_dreg,
+        strip_ghost_batch_norm,
+    )
     from keras_lbreg.optimizers import LARS, GradientMix, GradientNoise
     from keras_lbreg.schedules import Regime, WarmUp, scale_learning_rate
 
@@ -53,6 +59,7 @@ __all__ = [
     "WeightDistance",
     "__version__",
     "apply_dreg",
+    "apply_ghost_batch_norm",
     "callbacks",
     "data",
     "distribute",
@@ -63,4 +70,5 @@ __all__ = [
     "scale_learning_rate",
     "schedules",
     "strip_dreg",
+    "strip_ghost_batch_norm",
 ]

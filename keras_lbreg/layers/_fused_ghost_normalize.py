@@ -18,7 +18,6 @@ from tensorflow.python.ops import control_flow_util
 from keras_lbreg.layers.ghost_batches import GhostBatches
 from keras_lbreg.layers.ghost_normalize import normalize_in_ops
 
-
 # Elements in a ghost batch below which the loop over ghosts costs more than the
 # kernel saves (see `benchmarks/ghost_batch_normalization.py`).
 WORTHWHILE = 2**16

@@ -55,6 +55,11 @@ def calls_in_order(model):
     ]
 
 
+def input_layer(tensor):
+    """The `InputLayer` of an input tensor. Its name may be another."""
+    return tensor._keras_history.operation
+
+
 def further_config(model):
     """Entries of a Functional subclass's config beyond a plain model's."""
     if type(model).get_config is Functional.get_config:

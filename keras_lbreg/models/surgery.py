@@ -5,6 +5,7 @@ import keras
 from keras_lbreg.models._keras_graph import (
     calls_in_order,
     further_config,
+    input_layer,
     is_graph_model,
     sublayers,
     takes_tensors,
@@ -67,7 +68,16 @@ def transfer_by_name(old, new):
     for variable in new.variables:
         source = values.get(variable.name)
         if source is not None and source.shape == variable.shape:
-            variable.assign(source)
+            assign_copy(variable, source)
+
+
+def assign_copy(target, source):
+    """Assigns the value of one variable to another, in memory of its own.
+
+    Under JAX two variables could share it, and a training step of one model,
+    which reuses the memory, would destroy the other.
+    """
+    target.assign(keras.ops.copy(keras.ops.convert_to_tensor(source)))
 
 
 class _Rebuild:
@@ -123,13 +133,13 @@ class _Rebuild:
     def copy_sequential(self, model):
         layers = [self.counterpart(layer) for layer in model.layers]
         if _has_graph(model):
-            layers.insert(0, _copy_input(model, model.inputs[0]))
+            layers.insert(0, _copy_input(model.inputs[0]))
         new = keras.Sequential(layers, name=model.name)
         self.models.append((model, new))
         return new
 
     def copy_graph(self, model, model_class, kwargs):
-        tensors = {id(x): _copy_input(model, x) for x in model.inputs}
+        tensors = {id(x): _copy_input(x) for x in model.inputs}
         if isinstance(model, keras.Sequential):
             x = tensors[id(model.inputs[0])]
             for layer in model.layers:
@@ -182,24 +192,10 @@ def _copy_layer(layer):
     return type(layer).from_config(config)
 
 
-def _copy_input(model, tensor):
-    """A fresh input like one of `model`; optional where that one is."""
-    layer = next(
-        (
-            x
-            for x in model.layers
-            if isinstance(x, keras.layers.InputLayer) and x.output is tensor
-        ),
-        None,
-    )
-    return keras.Input(
-        batch_shape=tensor.shape,
-        dtype=tensor.dtype,
-        sparse=tensor.sparse,
-        # A layer named by Keras does not name its tensor.
-        name=layer.name if layer else tensor.name,
-        optional=getattr(layer, "optional", False),
-    )
+def _copy_input(tensor):
+    """A fresh input like the one that `tensor` is."""
+    layer = input_layer(tensor)
+    return type(layer).from_config(layer.get_config()).output
 
 
 def _has_graph(model):
@@ -229,4 +225,4 @@ def _copy_state(old, new):
             f"{[(v.path, v.shape) for v in new_variables]}"
         )
     for source, target in zip(old_variables, new_variables, strict=True):
-        target.assign(source)
+        assign_copy(target, source)

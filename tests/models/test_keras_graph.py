@@ -49,6 +49,13 @@ def test_plain_config_keys():
     }
 
 
+def test_input_layer():
+    model = diamond()
+    layer = graph.input_layer(model.inputs[0])
+    assert layer is model.get_layer("x")
+    assert layer.output is model.inputs[0]
+
+
 def test_sublayers_are_recursive():
     layer = keras.layers.TimeDistributed(
         keras.layers.TimeDistributed(keras.layers.Dense(1, name="deep"))
