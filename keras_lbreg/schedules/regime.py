@@ -103,8 +103,16 @@ class Regime:
             milestones = milestones.items()
         milestones = tuple((epoch, rate) for epoch, rate in milestones)
         check_milestones(milestones)
-        object.__setattr__(self, "milestones", milestones)
-        object.__setattr__(self, "changes", tuple(self.changes))
+        # Python's own numbers, which JSON takes.
+        normal = {
+            "base_batch_size": int(self.base_batch_size),
+            "base_learning_rate": float(self.base_learning_rate),
+            "epochs": int(self.epochs),
+            "milestones": tuple((int(e), float(r)) for e, r in milestones),
+            "changes": tuple(self.changes),
+        }
+        for name, value in normal.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def with_decay(
@@ -154,7 +162,7 @@ class Regime:
         self,
         batch_size,
         rule="sqrt",
-        warmup_epochs=0,
+        warmup_epochs=None,
         stretch=False,
         verbose=True,
     ):
@@ -168,7 +176,7 @@ class Regime:
             warmup_epochs: Number of epochs of linear warm-up, counted in the
                 epochs of the new regime. It starts from the learning rate
                 before scaling, as in Goyal et al., or from zero if scaling
-                did not raise the rate.
+                did not raise the rate. `None` keeps the regime's own.
             stretch: Whether every period of `E` epochs becomes
                 `E * batch_size / base_batch_size` epochs. Ends of periods are
                 rounded to the nearest epoch, halves up, each from the start

@@ -41,14 +41,17 @@ def scaled_regime(regime, batch_size, rule, warmup_epochs, stretch):
             f"(regime adaptation, x{batch_size / base:.4g})"
         )
 
-    warmup_start = 0.0
-    if warmup_epochs:
-        if factor > 1:
-            warmup_start = 1 / factor
+    warmup_start = regime.warmup_start
+    if warmup_epochs is None:
+        warmup_epochs = regime.warmup_epochs
+    elif warmup_epochs:
+        warmup_start = 1 / factor if factor > 1 else 0.0
         changes.append(
             f"warm-up over {warmup_epochs:g} epochs from learning rate "
             f"{warmup_start * rate:.4g}"
         )
+    elif regime.warmup_epochs:
+        changes.append("no warm-up any more")
     return dataclasses.replace(
         regime,
         base_batch_size=batch_size,

@@ -133,7 +133,7 @@ def test_weight_decay_enters_as_sum_of_norms_not_norm_of_sum():
     [
         # A kernel that starts at zero takes the plain step: 0 - 0.1 * 2.
         (0.0, 2.0, -0.2),
-        # No gradient: only the coupled decay, 1 - 0.1 * 0.5 * 1.
+        # No gradient: the coupled decay, once, 1 - 0.1 * 0.5 * 1.
         (1.0, 0.0, 0.95),
         (0.0, 0.0, 0.0),
     ],
@@ -204,13 +204,6 @@ def fit(model, optimizer, epochs=2, **compile_options):
     return model.fit(
         *data(), batch_size=8, epochs=epochs, shuffle=False, verbose=0
     )
-
-
-def test_weights_are_not_decayed_a_second_time():
-    # A zero gradient and a zero rate leave only Keras's own decay, if any.
-    optimizer = keras_lbreg.LARS(0.0, weight_decay=0.5)
-    (weight,) = apply_steps(optimizer, [np.ones((2, 2))], [[np.ones((2, 2))]])
-    np.testing.assert_array_equal(weight, np.ones((2, 2)))
 
 
 def test_exclude_from_weight_decay_is_kept():

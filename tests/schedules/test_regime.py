@@ -141,6 +141,16 @@ def test_warm_up_without_scaling_starts_from_zero():
     assert float(schedule(20)) == np.float32(0.1)
 
 
+def test_an_existing_warm_up_is_kept_or_its_end_is_printed():
+    warm = Regime(32, 0.1, 10, warmup_epochs=2, warmup_start=0.5)
+    kept = warm.scaled(64, verbose=False)
+    assert (kept.warmup_epochs, kept.warmup_start) == (2, 0.5)
+    assert not any("warm-up" in change for change in kept.changes)
+    dropped = warm.scaled(64, warmup_epochs=0, verbose=False)
+    assert dropped.warmup_epochs == 0
+    assert "no warm-up any more" in dropped.summary()
+
+
 def test_scaling_prints_what_it_changed(capsys):
     TABLES["f1"].scaled(4096, stretch=True, warmup_epochs=5)
     assert capsys.readouterr().out == (
@@ -180,6 +190,14 @@ def test_survives_json():
     assert hash(loaded) == hash(regime)
     assert loaded != TABLES["alexnet"]
     assert loaded.get_config() == regime.get_config()
+
+
+def test_numpy_numbers_become_python_numbers():
+    regime = Regime(
+        np.int64(32), np.float32(0.5), np.int32(9), {np.int64(3): 1}
+    )
+    assert json.dumps(regime.get_config())
+    assert regime == Regime(32, 0.5, 9, {3: 1.0})
 
 
 def test_is_immutable():
