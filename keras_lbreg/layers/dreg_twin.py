@@ -194,39 +194,16 @@ class DRegTwin:
         )
 
     def save_own_variables(self, store):
-        for i, variable in enumerate(self._own_variables()):
-            store[str(i)] = variable
+        # Keras's layers save the variables they name, so not the twin kernel.
+        keras.layers.Layer.save_own_variables(self, store)
 
     def load_own_variables(self, store):
-        """Loads what this layer saved, or what its plain Keras layer did.
-
-        From a plain layer, the kernel becomes that of the right path, and that
-        of the left path a slightly distinctive copy.
-        """
-        variables = self._own_variables()
-        plain = variables[:-2]
-        if len(store.keys()) not in (len(plain), len(variables)):
-            raise ValueError(
-                f"Layer '{self.name}' expected {len(variables)} variables "
-                f"({[v.name for v in variables]}), or the {len(plain)} of its "
-                f"plain Keras layer. Received: {len(store.keys())} variables."
-            )
-        for i, variable in enumerate(variables[: len(store.keys())]):
-            variable.assign(store[str(i)])
-        if len(store.keys()) == len(plain):
-            self.reset_left()
+        keras.layers.Layer.load_own_variables(self, store)
 
     def reset_left(self):
         """Makes the left kernel a slightly perturbed copy of the right one."""
         self.kernel_left.assign(self._perturbed(self.kernel))
         self.active_path = "right"
-
-    def _own_variables(self):
-        if not self.built:
-            return []
-        bias = [self.bias] if self.use_bias else []
-        # The plain layer's come first: see `load_own_variables`.
-        return [self.kernel, *bias, self.kernel_left, self.left_active]
 
     def get_config(self):
         return {

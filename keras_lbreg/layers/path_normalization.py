@@ -60,8 +60,9 @@ class PathNormalization(keras.layers.Wrapper):
             self.add_weight(
                 name=f"{variable.name}_left",
                 shape=variable.shape,
-                initializer=lambda shape, dtype=None, v=variable: ops.cast(
-                    v, dtype
+                # A copy: variables that share memory cannot be trained in JAX.
+                initializer=lambda shape, dtype=None, v=variable: ops.copy(
+                    ops.convert_to_tensor(v)
                 ),
                 dtype=variable.dtype,
                 autocast=False,
@@ -76,6 +77,9 @@ class PathNormalization(keras.layers.Wrapper):
             dtype="bool",
             trainable=False,
         )
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
 
     @property
     def active_path(self):

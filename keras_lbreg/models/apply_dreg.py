@@ -18,7 +18,7 @@ from keras_lbreg.models.layer_search import (
     resolve_layer,
 )
 from keras_lbreg.models.path_graph import PathGraph
-from keras_lbreg.models.surgery import rebuild, transfer_by_name
+from keras_lbreg.models.surgery import assign_copy, rebuild, transfer_by_name
 
 TWINS = {
     keras.layers.Conv2D: DRegConv2D,
@@ -267,7 +267,7 @@ def _transfer(old, new):
         for left, right in zip(
             new.left_statistics, new.right_statistics, strict=True
         ):
-            left.assign(right)
+            assign_copy(left, right)
         return
     transfer_by_name(old, new)
     if not isinstance(old, DRegTwin):

@@ -10,7 +10,7 @@ from keras_lbreg.layers.path_normalization import PathNormalization
 from keras_lbreg.models.apply_dreg import TWINS
 from keras_lbreg.models.dreg_model import DRegModel
 from keras_lbreg.models.layer_search import check_graph_model, find_layers
-from keras_lbreg.models.surgery import rebuild, transfer_by_name
+from keras_lbreg.models.surgery import assign_copy, rebuild, transfer_by_name
 from keras_lbreg.warnings import NoEffectWarning
 
 SETTINGS = (
@@ -91,7 +91,7 @@ def strip_dreg(model, path="active"):
         if isinstance(old, DRegTwin):
             transfer_by_name(old, new)
             if use_left:
-                new.kernel.assign(old.kernel_left)
+                assign_copy(new.kernel, old.kernel_left)
             return
         transfer_by_name(old.layer, new)
         if use_left:
@@ -99,7 +99,7 @@ def strip_dreg(model, path="active"):
             for right, left in zip(
                 old.right_statistics, old.left_statistics, strict=True
             ):
-                by_name[right.name].assign(left)
+                assign_copy(by_name[right.name], left)
 
     def call(node, new, *args, **kwargs):
         if isinstance(new, PathFork):

@@ -285,6 +285,16 @@ def test_trainable_flag_of_a_replaced_layer():
     assert new.get_layer("a").trainable
 
 
+def test_training_the_new_model_leaves_the_old_one_usable():
+    model = sequential()
+    x = np.ones((2, 3), "float32")
+    expected = to_numpy(model(x))
+    new = copy(model)
+    new.compile("sgd", "mse")
+    new.fit(x, np.zeros_like(expected), verbose=0)
+    np.testing.assert_array_equal(model(x), expected)
+
+
 def test_call_hook_sees_every_call_once():
     calls = []
 
