@@ -54,6 +54,10 @@ def values(model):
     ]
 
 
+def names(model):
+    return [v.name for v in model.trainable_variables]
+
+
 def norm(now, before):
     return sum(
         np.sum((a - b) ** 2) for a, b in zip(now, before, strict=True)
@@ -210,27 +214,24 @@ def test_log_fit_recovers_the_line():
 
 
 def test_second_kernels_of_dreg_layers_are_left_out():
-    class Twins(keras.layers.Layer):
-        def build(self, input_shape):
-            self.kernel = self.add_weight(name="kernel", shape=(4, 1))
-            self.kernel_left = self.add_weight(name="kernel_left", shape=(4, 1))
-
-        def call(self, x):
-            return x @ (self.kernel + 10 * self.kernel_left)
-
-    model = keras.Sequential([keras.Input((4,)), Twins()])
+    model = keras.Sequential([keras.Input((4,)), keras_lbreg.DRegDense(1)])
     model.compile(keras.optimizers.SGD(1e-3), "mse")
-    (kernel, left) = values(model)
+    origin = dict(zip(names(model), values(model), strict=True))
     default = keras_lbreg.WeightDistance()
     everything = keras_lbreg.WeightDistance(exclude=())
     fit(model, [default, everything], epochs=1)
-    kernel_moved, left_moved = (
-        np.linalg.norm(a - b)
-        for a, b in zip(values(model), (kernel, left), strict=True)
-    )
-    np.testing.assert_allclose(default.distances, kernel_moved, rtol=1e-6)
+    moved = {
+        name: np.linalg.norm(value - origin[name])
+        for name, value in zip(names(model), values(model), strict=True)
+    }
+    assert moved["kernel_left"] > 0
     np.testing.assert_allclose(
-        everything.distances, np.hypot(kernel_moved, left_moved), rtol=1e-6
+        default.distances, np.hypot(moved["kernel"], moved["bias"]), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        everything.distances,
+        np.hypot(default.distances, moved["kernel_left"]),
+        rtol=1e-6,
     )
 
 
