@@ -3,7 +3,7 @@
 import keras
 
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
-from keras_lbreg.random.normal import normal
+from keras_lbreg.random.normal import normal, normal_keys
 from keras_lbreg.random.seeds import resolve_seed
 
 
@@ -85,14 +85,11 @@ class GradientNoise(ReducedGradient):
 
     def transform_reduced_gradients(self, gradients, indices, step):
         sigma = self.stddev(step)
+        keys = normal_keys(self._seed_variable, step, indices)
         noisy = []
-        for gradient, index in zip(gradients, indices, strict=True):
-            noise = normal(
-                tuple(gradient.shape), self._seed_variable, step, index
-            )
-            noisy.append(
-                gradient + keras.ops.cast(sigma * noise, gradient.dtype)
-            )
+        for gradient, key in zip(gradients, keys, strict=True):
+            noise = sigma * normal(tuple(gradient.shape), key)
+            noisy.append(gradient + keras.ops.cast(noise, gradient.dtype))
         return noisy
 
     def get_config(self):

@@ -11,11 +11,41 @@ from keras_lbreg.random.threefry import make_key, threefry2x32
 _STREAM = 2
 
 
-def normal(shape, seed, step, index):
-    """Draws standard normal noise as a function of `(seed, step, index)`.
+def normal_keys(seed, step, indices):
+    """Derives one key for the noise of each variable at one update.
 
-    The key `(seed, step)` encrypts the counter `(index, 2)` with Threefry; the
-    result seeds a named generator of the backend:
+    The key `(seed, step)` encrypts the counters `(index, 2)` with Threefry, all
+    at once: the cost in operations does not grow with the number of variables.
+
+    Args:
+        seed: Non-negative integer below 2**31, or an integer tensor.
+        step: Number of completed updates, an integer or an integer tensor.
+        indices: List of integers that tell the variables apart.
+
+    Returns:
+        List of `uint32` tensors of shape `(2,)`, keys for `normal`.
+
+    Example:
+
+    >>> first, second = normal_keys(seed=1, step=0, indices=[0, 1])
+
+    Reference:
+
+    - [Salmon et al., 2011](https://doi.org/10.1145/2063384.2063405)
+    """
+    counter = (
+        np.array(indices, dtype="uint32"),
+        np.full((len(indices),), _STREAM, dtype="uint32"),
+    )
+    words = keras.ops.stack(threefry2x32(make_key(seed, step), counter), 1)
+    return keras.ops.unstack(words, len(indices))
+
+
+def normal(shape, key):
+    """Draws standard normal noise as a function of `key` alone.
+
+    A generator of the backend is used, and named, so that all replicas and
+    XLA-compiled code draw the same numbers:
 
     - TensorFlow: `stateless_uniform(alg="philox")` gives the bits and
       Box-Muller the numbers. `stateless_normal` is not used: XLA turns the same
@@ -26,9 +56,7 @@ def normal(shape, seed, step, index):
 
     Args:
         shape: Tuple of integers.
-        seed: Non-negative integer below 2**31, or an integer tensor.
-        step: Number of completed updates, an integer or an integer tensor.
-        index: Integer that tells the variables of one update apart.
+        key: `uint32` tensor of shape `(2,)`, from `normal_keys`.
 
     Returns:
         `float32` tensor of the given shape.
@@ -38,26 +66,20 @@ def normal(shape, seed, step, index):
 
     Example:
 
-    >>> normal((2, 3), seed=1, step=0, index=0)
+    >>> [key] = normal_keys(seed=1, step=0, indices=[0])
+    >>> noise = normal((2, 3), key)
 
     Reference:
 
-    - [Salmon et al., 2011](https://doi.org/10.1145/2063384.2063405)
+    - [Box and Muller, 1958](https://doi.org/10.1214/aoms/1177706645)
     """
-    counter = (
-        np.array([index], dtype="uint32"),
-        np.array([_STREAM], dtype="uint32"),
-    )
-    words = threefry2x32(make_key(seed, step), counter)
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        return _philox_normal(shape, keras.ops.concatenate(words))
+        return _philox_normal(shape, key)
     if backend == "jax":
         import jax
 
-        key = jax.random.wrap_key_data(
-            keras.ops.concatenate(words), impl="threefry2x32"
-        )
+        key = jax.random.wrap_key_data(key, impl="threefry2x32")
         return jax.random.normal(key, shape, dtype="float32")
     raise RuntimeError(
         "Gradient noise needs a stateless generator with a named algorithm, "
@@ -66,13 +88,12 @@ def normal(shape, seed, step, index):
     )
 
 
-def _philox_normal(shape, words):
+def _philox_normal(shape, key):
     import tensorflow as tf
 
-    size = math.prod(shape)
     bits = tf.random.stateless_uniform(
-        (2, size),
-        seed=tf.bitcast(words, tf.int32),
+        (2, math.prod(shape)),
+        seed=tf.bitcast(key, tf.int32),
         minval=None,
         maxval=None,
         dtype=tf.uint32,
