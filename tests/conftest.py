@@ -5,6 +5,7 @@ marked for a GPU. `KERAS_BACKEND=jax pytest` runs what works without
 TensorFlow, and makes any attempt to import TensorFlow an error.
 """
 
+import importlib.abc
 import os
 import sys
 
@@ -17,9 +18,20 @@ os.environ.setdefault("MPLBACKEND", "agg")
 VIRTUAL_DEVICES = 8
 
 if os.environ["KERAS_BACKEND"] == "jax":
-    # None in sys.modules turns `import tensorflow` into an ImportError, as on
-    # a machine where it is not installed.
-    sys.modules["tensorflow"] = None
+
+    class NoTensorFlow(importlib.abc.MetaPathFinder):
+        """Makes `import tensorflow` fail, as where it is not installed.
+
+        `sys.modules["tensorflow"] = None` would do that too, but Keras takes
+        its presence there for an imported TensorFlow.
+        """
+
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] == "tensorflow":
+                raise ModuleNotFoundError(f"No module named {name!r}")
+            return None
+
+    sys.meta_path.insert(0, NoTensorFlow())
 else:
     import tensorflow as tf
 

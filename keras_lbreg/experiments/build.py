@@ -86,7 +86,8 @@ def build_data(plan, dataset, seed, initial_epoch=0, limit=None):
         )
         for hook, hp in plan.hooks("data"):
             result = hook(result, hp, context)
-        return itertools.islice(iter(result), limit)
+        # A generator: the only kind of iterator that `fit` takes.
+        yield from itertools.islice(iter(result), limit)
 
     if keras.backend.backend() != "tensorflow":
         return batches()
