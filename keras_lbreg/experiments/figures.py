@@ -84,9 +84,10 @@ def make_figures(results):
             "Euclidean distance of all trainable weights from where they "
             "began, against the number of updates. On the logarithmic axis a "
             "straight line means that the distance grows as log t, as Hoffer "
-            "et al. found for every batch size; b is the slope of the fitted "
-            "line. Remedies that work bring the large batch's line towards "
-            "the small batch's.",
+            "et al. found for every batch size; b is the slope of the line "
+            "fitted until the learning rate first falls. With learning-rate "
+            "scaling and ghost batch norm they saw the lines of large and "
+            "small batches come together.",
             plots.plot_weight_distance(results),
         )
     )

@@ -1,17 +1,24 @@
-"""The result of a comparison in two or three sentences."""
+"""The result of a comparison in a few sentences."""
 
 import math
 
 from keras_lbreg.experiments.arms import BASELINE, REFERENCE
-from keras_lbreg.experiments.statistics import arm_statistics, gap_is_resolved
+from keras_lbreg.experiments.statistics import (
+    Stat,
+    arm_statistics,
+    finals,
+    gap_is_resolved,
+)
+
+SCALING = "lr"
 
 
 def headline(results):
     """Say what the large batch costs and what gives it back.
 
-    An arm is said to help only if its gain over the large batch exceeds two
-    standard errors over the seeds. With one seed there is no such measure,
-    and the sentence says so.
+    One arm is said to be better than another only if the difference, taken
+    seed by seed, exceeds two standard errors. With one seed there is no such
+    measure, and the text says so.
 
     Args:
         results: A `Results`.
@@ -21,7 +28,7 @@ def headline(results):
     """
     rows = {row.arm: row for row in arm_statistics(results)}
     small, large = rows.get(REFERENCE), rows.get(BASELINE)
-    if not (small and large and small.finished and large.finished):
+    if not (small and large and large.gap.n):
         return (
             "There is no finished run of both the small and the plain large "
             "batch, so there is no gap to compare with."
@@ -29,59 +36,71 @@ def headline(results):
     gap = 100 * large.gap.mean
     sizes = {arm["name"]: arm["batch_size"] for arm in results.arms}
     change = f"from batch {sizes[REFERENCE]} to {sizes[BASELINE]:,}"
-    single = large.gap.n < 2
     if gap <= 0:
         return (
             f"Going {change} costs no accuracy here ({-gap:.1f} points "
             "gained), so there is no gap to close."
         )
     text = f"Going {change} costs {gap:.1f} points of accuracy"
+    single = large.gap.n < 2
     if not single and not gap_is_resolved(results):
         return (
             f"{text}, which is within the noise of {large.gap.n} seeds: this "
             "comparison cannot tell the arms apart."
         )
-    text += f". {_remedies(rows, large)}"
+    text += f". {remedies(results, rows)}"
     if single:
         text += " One seed only: treat it as a first look."
     return text
 
 
-def _remedies(rows, large):
-    others = [
+def remedies(results, rows):
+    """Say which arms help, and whether they do more than a scaled rate."""
+    tried = [
         row
-        for name, row in rows.items()
-        if name not in (REFERENCE, BASELINE) and not math.isnan(row.closed.mean)
+        for row in rows.values()
+        if row.group not in ("reference", "control")
+        and not math.isnan(row.closed.mean)
     ]
-    if not others:
+    if not tried:
         return "No remedy has a finished run."
-    others.sort(key=lambda row: -row.closed.mean)
-    best = others[0]
-    if not _helps(best):
-        return f"None of {len(others)} remedies gives back more than chance."
-    text = f"{best.title} gives back {_share(best)} of it"
-    same_budget = [r for r in others if r.updates.mean <= large.updates.mean]
+    tried.sort(key=lambda row: -row.closed.mean)
+    best, large = tried[0], rows[BASELINE]
+    if not is_better(results, best.arm, BASELINE):
+        return "No remedy gives back more than chance would."
+    text = f"{best.title} gives back {share(best)} of it"
     if best.updates.mean > large.updates.mean:
         times = best.updates.mean / large.updates.mean
         text += f", with {times:.0f} times the updates"
-        if same_budget and _helps(same_budget[0]):
-            second = same_budget[0]
-            text += (
-                f"; at the same number of updates {second.title} gives back "
-                f"{_share(second)}"
-            )
-    worse = [row for row in others if row.closed.mean < 0]
+    equal = [row for row in tried if row.updates.mean <= large.updates.mean]
+    if equal and equal[0] is not best:
+        text += (
+            f". At the large batch's number of updates {equal[0].title} gives "
+            f"back most, {share(equal[0])}"
+        )
+    scaling = rows.get(SCALING)
+    if equal and scaling in equal and equal[0] is not scaling:
+        verdict = (
+            f"against {share(scaling)} by learning-rate scaling alone"
+            if is_better(results, equal[0].arm, SCALING)
+            else "no more than chance above learning-rate scaling alone "
+            f"({share(scaling)})"
+        )
+        text += f", {verdict}"
+    worse = [r.title for r in tried if is_better(results, BASELINE, r.arm)]
     if worse:
-        names = ", ".join(row.title for row in worse)
-        text += f". Worse than the plain large batch: {names}"
+        text += f". Worse than the plain large batch: {', '.join(worse)}"
     return f"{text}."
 
 
-def _helps(row):
-    if row.closed.n < 2:
-        return row.closed.mean > 0
-    return row.closed.mean > 2 * row.closed.std / math.sqrt(row.closed.n)
+def is_better(results, arm, other):
+    """Whether `arm` ends above `other` by more than chance, as far as known."""
+    own, others = finals(results, arm), finals(results, other)
+    gain = Stat.of(own[seed] - others[seed] for seed in own if seed in others)
+    if gain.n < 2:
+        return gain.mean > 0
+    return gain.mean > 2 * gain.std / math.sqrt(gain.n)
 
 
-def _share(row):
+def share(row):
     return f"{100 * row.closed.mean:.0f} %"

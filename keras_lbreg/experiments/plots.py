@@ -5,14 +5,17 @@ import math
 import numpy as np
 
 from keras_lbreg.experiments.arms import BASELINE, REFERENCE
-from keras_lbreg.experiments.curves import mean_curves
+from keras_lbreg.experiments.plot_layout import (
+    PANEL_WIDTH,
+    legend,
+    log_axis,
+    new_figure,
+    new_panels,
+    spread_out,
+    zoom,
+)
 from keras_lbreg.experiments.plot_style import INK, arm_colors, plot_style
 from keras_lbreg.experiments.statistics import arm_statistics
-
-# Inches. At 150 dots per inch wider than a README's column, so it stays sharp.
-PANEL_WIDTH = 5.6
-HEIGHT = 5.2
-MOST_IN_A_PANEL = 6
 
 
 def plot_accuracy_by_epoch(results):
@@ -52,7 +55,7 @@ def plot_gap_closed(results):
     rows = gap_closed_rows(results)
     colors = arm_colors(results.arms)
     with plot_style():
-        figure = _figure(1.4 * PANEL_WIDTH, 1.1 + 0.42 * len(rows))
+        figure = new_figure(1.4 * PANEL_WIDTH, 1.1 + 0.42 * len(rows))
         axis = figure.subplots()
         axis.grid(False)
         axis.spines["left"].set_visible(False)
@@ -70,7 +73,13 @@ def plot_gap_closed(results):
             )
         for position, row in enumerate(rows):
             share, std = 100 * row.closed.mean, 100 * row.closed.std
-            axis.barh(position, share, 0.62, color=colors[row.arm][0])
+            axis.barh(
+                position,
+                share,
+                0.62,
+                color=colors[row.arm][0],
+                alpha=0.55 if row.group == "control" else 1.0,
+            )
             if std >= 0:
                 axis.errorbar(
                     share,
@@ -106,7 +115,8 @@ def plot_weight_distance(results):
 
     Hoffer et al. see a random walk on a random potential: the distance grows
     as the logarithm of the number of updates `t`, a straight line here. The
-    thin lines are least-squares fits of `a + b log t`.
+    thin lines are least-squares fits of `a + b log t` until the learning rate
+    first falls.
 
     Args:
         results: A `Results` with at least one recorded epoch.
@@ -115,32 +125,36 @@ def plot_weight_distance(results):
         A `matplotlib.figure.Figure`.
     """
     with plot_style():
-        figure, panels = _panels(results, "updates")
+        figure, panels = new_panels(results, "updates")
+        milestones = {arm["name"]: arm["milestones"] for arm in results.arms}
         for axis, curves in panels:
             for curve, color, dashes in curves:
-                _draw_distance(axis, curve, color, dashes)
-            _log_axis(axis)
-            _legend(axis)
+                drops = milestones[curve.name]
+                _draw_distance(axis, curve, color, dashes, drops)
+            log_axis(axis)
+            legend(axis)
         panels[0][0].set_ylabel("distance from the start, ‖w − w₀‖")
     return figure
 
 
-def _draw_distance(axis, curve, color, dashes):
-    updates, distance = curve.updates, curve.distance
-    seen = np.isfinite(distance)
+def _draw_distance(axis, curve, color, dashes, milestones):
+    seen = np.isfinite(curve.distance)
     if not seen.any():
         return
+    updates, distance = curve.updates[seen], curve.distance[seen]
     label = curve.title
-    if seen.sum() > 1:
-        slope, start = np.polyfit(np.log(updates[seen]), distance[seen], 1)
-        line = start + slope * np.log(updates)
-        axis.plot(updates, line, color=color, linewidth=1.0, alpha=0.6)
+    # A smaller learning rate all but stops the walk: fit what lies before.
+    ends = milestones[0][0] if milestones else math.inf
+    fitted = updates[curve.epoch[seen] <= ends]
+    if len(fitted) > 2:
+        slope, start = np.polyfit(np.log(fitted), distance[: len(fitted)], 1)
+        line = start + slope * np.log(fitted)
+        axis.plot(fitted, line, color=color, linewidth=1.0, alpha=0.6)
         label = f"{curve.title}  (b = {slope:.2g})"
     axis.plot(
         updates,
         distance,
         color=color,
-        linestyle=dashes,
         marker="o" if dashes == "-" else "s",
         markersize=2.5,
         linewidth=0.0,
@@ -150,18 +164,32 @@ def _draw_distance(axis, curve, color, dashes):
 
 def _plot_accuracy(results, field, label):
     with plot_style():
-        figure, panels = _panels(results, label)
+        figure, panels = new_panels(results, label)
         for axis, curves in panels:
             for curve, color, dashes in curves:
                 _draw_accuracy(axis, curve, field, color, dashes)
             spans = [getattr(curve, field) for curve, _, _ in curves]
-            if _spread_out(spans):
-                _log_axis(axis)
-            _legend(axis)
+            if spread_out(spans):
+                log_axis(axis)
+            elif field == "epoch":
+                axis.xaxis.get_major_locator().set_params(integer=True)
+            legend(axis)
         everything = [curve for _, curves in panels for curve, _, _ in curves]
-        axis.set_ylim(*_zoom(everything))
+        axis.set_ylim(*zoom(everything))
+        figure.suptitle(_setting(results), x=0.01, ha="left", fontsize=11)
         panels[0][0].set_ylabel("validation accuracy, %")
     return figure
+
+
+def _setting(results):
+    """Return what a picture without its page needs to be understood."""
+    config, seeds = results.manifest["config"], len(results.manifest["seeds"])
+    return (
+        f"{results.manifest['dataset']['title']}: small batch "
+        f"{config['small_batch_size']:,}, large batch "
+        f"{config['batch_size']:,}"
+        + (f", mean of {seeds} seeds" if seeds > 1 else ", one seed")
+    )
 
 
 def _draw_accuracy(axis, curve, field, color, dashes):
@@ -180,86 +208,6 @@ def _draw_accuracy(axis, curve, field, color, dashes):
         curve.accuracy - curve.spread,
         curve.accuracy + curve.spread,
         color=color,
-        alpha=0.14,
+        alpha=0.1,
         linewidth=0,
-    )
-
-
-def _panels(results, xlabel):
-    """Return a figure and, per panel, its axis and `(curve, color, dashes)`.
-
-    Few arms share one panel. Many are shown in two: the techniques added one
-    after another, as in the columns of Hoffer et al., and all other arms.
-    Both have the small and the large batch.
-    """
-    curves = mean_curves(results)
-    colors = arm_colors(results.arms)
-    groups = _groups(results.arms)
-    figure = _figure(PANEL_WIDTH * max(len(groups), 1.4), HEIGHT)
-    axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
-    panels = []
-    for axis, (title, names) in zip(axes, groups, strict=True):
-        axis.set(title=title, xlabel=xlabel)
-        chosen = [curve for curve in curves if curve.name in names]
-        panels.append((axis, [(c, *colors[c.name]) for c in chosen]))
-    return figure, panels
-
-
-def _groups(arms):
-    if len(arms) <= MOST_IN_A_PANEL:
-        return [("", [arm["name"] for arm in arms])]
-    columns = ("reference", "cumulative")
-    return [
-        (
-            "Added one after another",
-            [arm["name"] for arm in arms if arm["group"] in columns],
-        ),
-        (
-            "Each alone on top of LR, and all together",
-            [arm["name"] for arm in arms if arm["group"] != "cumulative"],
-        ),
-    ]
-
-
-def _figure(width, height):
-    # Not pyplot: no window, no global list of figures.
-    from matplotlib.figure import Figure
-
-    return Figure((width, height), layout="constrained")
-
-
-def _spread_out(values):
-    ends = [value[-1] for value in values if len(value)]
-    return max(ends) > 3 * min(ends)
-
-
-def _zoom(curves):
-    """Return limits that show the final differences, not the first epochs."""
-    finals = [curve.accuracy[-1] for curve in curves]
-    top = max(float(np.max(c.accuracy + c.spread)) for c in curves)
-    room = max(top - min(finals), 2.0)
-    lowest = min(float(np.min(curve.accuracy)) for curve in curves)
-    return max(lowest - 0.05 * room, min(finals) - 1.6 * room), top + 0.1 * room
-
-
-def _log_axis(axis):
-    axis.set_xscale("log")
-    axis.xaxis.set_major_formatter(lambda x, _: f"{x:,.10g}")
-
-
-def _legend(axis):
-    """Add the legend under the axis, highest final value first."""
-    handles, labels = axis.get_legend_handles_labels()
-    order = sorted(
-        range(len(handles)), key=lambda i: -handles[i].get_ydata()[-1]
-    )
-    axis.legend(
-        [handles[i] for i in order],
-        [labels[i] for i in order],
-        loc="upper left",
-        bbox_to_anchor=(-0.02, -0.13),
-        ncols=2 if len(order) > 3 else 1,
-        handlelength=1.5,
-        columnspacing=1.5,
-        borderaxespad=0.0,
     )

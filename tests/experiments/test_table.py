@@ -127,7 +127,38 @@ def test_headline_names_gap_and_best_remedies(results):
     text = headline(results)
     assert "from batch 20 to 300 costs 6.0 points" in text
     assert "LR + GBN + RA gives back 106 % of it, with 15 times" in text
-    assert "at the same number of updates LR gives back 50 %" in text
+    assert "number of updates LR gives back most, 50 %." in text
+
+
+def test_headline_measures_remedies_against_scaling_alone(tmp_path):
+    better = dataclasses.replace(
+        SCALED, name="lr_dreg", title="LR + DReg", group="alone"
+    )
+    chance = dataclasses.replace(better, final=(0.97, 0.925, 0.95))
+    better = dataclasses.replace(better, final=(0.945, 0.954, 0.966))
+    for arm, expected in (
+        (better, "LR + DReg gives back 75 % of it, against 50 % by"),
+        (
+            chance,
+            "no more than chance above learning-rate scaling alone (50 %)",
+        ),
+    ):
+        folder = write_results(
+            tmp_path / str(arm.final), (SMALL, LARGE, SCALED, arm)
+        )
+        assert expected in headline(read_results(folder))
+
+
+def test_headline_does_not_praise_a_control(tmp_path):
+    control = dataclasses.replace(
+        SCALED,
+        name="lr_doubled",
+        title="LR x2",
+        group="control",
+        final=(0.96, 0.97, 0.98),
+    )
+    write_results(tmp_path, (SMALL, LARGE, SCALED, control))
+    assert "LR x2" not in headline(read_results(tmp_path))
 
 
 def with_finals(*finals):
@@ -150,11 +181,11 @@ def with_finals(*finals):
         ),
         (
             [(0.96, 0.97, 0.98), (0.90, 0.91, 0.92), (0.93, 0.89, 0.91)],
-            "None of 1 remedies gives back more than chance",
+            "No remedy gives back more than chance",
         ),
         (
             [(0.96, 0.97, 0.98), (0.90, 0.91, 0.92), (0.80, 0.81, 0.82)],
-            "None of 1 remedies",
+            "No remedy gives back more",
         ),
     ],
     ids=["no gap", "noise", "chance", "harm"],
