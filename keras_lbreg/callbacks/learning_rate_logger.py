@@ -19,9 +19,6 @@ class LearningRateLogger(keras.callbacks.Callback):
         verbose: `1` prints a line when an epoch begins with another learning
             rate than the one before. Defaults to `0`.
 
-    Raises:
-        ValueError: The model's optimizer has no learning rate.
-
     Example:
 
     >>> logger = keras_lbreg.LearningRateLogger(verbose=1)
@@ -38,6 +35,7 @@ class LearningRateLogger(keras.callbacks.Callback):
     def __init__(self, verbose=0):
         super().__init__()
         self.verbose = verbose
+        self._epoch = 0
         self._learning_rate = None
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -45,13 +43,7 @@ class LearningRateLogger(keras.callbacks.Callback):
         # has not set the rate by then.
         if batch > 0:
             return
-        optimizer = self.model.optimizer
-        if not hasattr(optimizer, "learning_rate"):
-            raise ValueError(
-                "`LearningRateLogger` needs a model whose optimizer has a "
-                f"`learning_rate`. Received: optimizer={optimizer}"
-            )
-        rate = float(ops.convert_to_numpy(optimizer.learning_rate))
+        rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         if self.verbose and rate != self._learning_rate:
             before = (
                 ""
