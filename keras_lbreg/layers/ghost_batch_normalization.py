@@ -54,12 +54,17 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
     Statistics are computed in float32 also for inputs of lower precision.
 
     Args:
+        axis: Integer, the axis of the features; not the batch axis.
+            Defaults to `-1`.
+        momentum: Float, momentum `m` of the moving statistics.
+            Defaults to `0.99`.
+        epsilon: Float, added to variances. Defaults to `1e-3`.
+        center: If `True`, add `beta`. Defaults to `True`.
+        scale: If `True`, multiply by `gamma`. Defaults to `True`.
         ghost_batch_size: Integer, the number of samples `S` in a ghost batch.
             Defaults to `128`.
         statistics: `"sequential"` or `"mean"`, how the moving statistics take
             in those of several ghost batches. Defaults to `"sequential"`.
-        axis: Integer, the axis of the features; not the batch axis.
-            Defaults to `-1`.
         **kwargs: The other arguments of `keras.layers.BatchNormalization`.
             `synchronized=True` is refused: it asks for the statistics of the
             batch over all replicas, ghost batches for those of a part of it.
@@ -96,7 +101,16 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
     """
 
     def __init__(
-        self, ghost_batch_size=128, statistics="sequential", axis=-1, **kwargs
+        self,
+        axis=-1,
+        momentum=0.99,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        *,
+        ghost_batch_size=128,
+        statistics="sequential",
+        **kwargs,
     ):
         if kwargs.get("synchronized"):
             raise ValueError(
@@ -121,7 +135,7 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
                 "Invalid value for argument `statistics`. Expected one of "
                 f"{STATISTICS}. Received: statistics={statistics}"
             )
-        super().__init__(axis=axis, **kwargs)
+        super().__init__(axis, momentum, epsilon, center, scale, **kwargs)
         self.ghost_batch_size = ghost_batch_size
         self.statistics = statistics
 
