@@ -11,7 +11,7 @@ def fully_connected(dataset, widths):
     """`len(widths)` times [Dense, batch normalization, ReLU], then logits.
 
     F1 of the paper is `widths=(512,) * 5` on 28x28 images: 1,462,794 trainable
-    and moving parameters less the moving ones.
+    parameters.
 
     Args:
         dataset: The `Dataset` to build for.
