@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,12 +61,12 @@ def test_resumed_run_is_the_uninterrupted_one_bit_for_bit(arm, tmp_path):
 
 
 def test_same_seed_same_numbers_other_seed_others(tmp_path):
-    first = experiment(tmp_path, seeds=2, out_dir=str(tmp_path / "a"))
-    second = experiment(tmp_path, seeds=2, out_dir=str(tmp_path / "b"))
-    results = compare(first)
-    assert numbers(results) == numbers(compare(second))
-    losses = [run.epochs[-1].loss for run in results.runs_of("small_batch")]
-    assert losses[0] != losses[1]
+    common = {"arms": ("large_batch",), "epochs": 2}
+    first = experiment(tmp_path, seeds=2, out_dir=str(tmp_path / "a"), **common)
+    second = experiment(tmp_path, out_dir=str(tmp_path / "b"), **common)
+    expected = numbers(compare(first))
+    assert numbers(compare(second)) == expected[:2]
+    assert expected[0]["loss"] != expected[2]["loss"]
 
 
 def test_records(tmp_path):
@@ -142,27 +143,72 @@ def test_crashed_run_is_recorded_and_tried_again(tmp_path, monkeypatch):
     assert not (folder / "error.txt").exists()
 
 
-def test_half_written_line_is_dropped_and_repeated(tmp_path):
+def test_crashed_run_goes_on_from_its_checkpoint(tmp_path):
     chosen = experiment(tmp_path, arms=("large_batch",))
+
+    def crash(event):
+        if isinstance(event, EpochEnded) and event.record.epoch == 2:
+            raise OSError("disk full")
+
+    [failed] = compare(chosen, on_event=crash).runs
+    assert failed.reason == "OSError: disk full"
+    events = []
+    [finished] = compare(chosen, on_event=events.append).runs
+    assert finished.status == "finished"
+    assert next(e for e in events if isinstance(e, RunStarted)).epoch > 0
+    assert [e.epoch for e in finished.epochs] == [1, 2, 3, 4]
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """A folder whose run was stopped after its third epoch."""
+    folder = tmp_path_factory.mktemp("interrupted")
     with pytest.raises(KeyboardInterrupt):
-        compare(chosen, on_event=Stop(3))
-    journal = run_dir(tmp_path / "run", "large_batch", 0) / "epochs.jsonl"
-    with open(journal, "a") as file:
+        compare(experiment(folder, arms=("large_batch",)), on_event=Stop(3))
+    return folder
+
+
+def copy_of(interrupted, tmp_path):
+    """The interrupted experiment, in a folder that a test may spoil."""
+    shutil.copytree(interrupted, tmp_path, dirs_exist_ok=True)
+    chosen = experiment(tmp_path, arms=("large_batch",))
+    return chosen, run_dir(tmp_path / "run", "large_batch", 0)
+
+
+def test_half_written_line_is_dropped_and_repeated(interrupted, tmp_path):
+    chosen, folder = copy_of(interrupted, tmp_path)
+    with open(folder / "epochs.jsonl", "a") as file:
         file.write('{"arm": "large_ba')
-    results = compare(chosen)
-    assert [e.epoch for e in results.runs[0].epochs] == [1, 2, 3, 4]
+    [result] = compare(chosen).runs
+    assert [e.epoch for e in result.epochs] == [1, 2, 3, 4]
 
 
-def test_damaged_journal_is_refused_and_left_alone(tmp_path):
-    chosen = experiment(tmp_path, arms=("large_batch",))
-    with pytest.raises(KeyboardInterrupt):
-        compare(chosen, on_event=Stop(3))
-    journal = run_dir(tmp_path / "run", "large_batch", 0) / "epochs.jsonl"
+def test_damaged_journal_is_refused_and_left_alone(interrupted, tmp_path):
+    chosen, folder = copy_of(interrupted, tmp_path)
+    journal = folder / "epochs.jsonl"
     damaged = journal.read_text().replace('{"arm"', "{arm", 1)
     journal.write_text(damaged)
     with pytest.raises(ValueError, match=r"epochs\.jsonl: line 1 is damaged"):
         compare(chosen)
     assert journal.read_text() == damaged
+
+
+def test_damaged_checkpoint_is_refused_and_left_alone(interrupted, tmp_path):
+    chosen, folder = copy_of(interrupted, tmp_path)
+    content = (folder / "checkpoint.npz").read_bytes()[:500]
+    (folder / "checkpoint.npz").write_bytes(content)
+    before = (folder / "epochs.jsonl").read_text()
+    with pytest.raises(ValueError, match="Cannot read the checkpoint"):
+        compare(chosen)
+    assert (folder / "checkpoint.npz").read_bytes() == content
+    assert (folder / "epochs.jsonl").read_text() == before
+
+
+def test_journal_that_misses_epochs_is_refused(interrupted, tmp_path):
+    chosen, folder = copy_of(interrupted, tmp_path)
+    (folder / "epochs.jsonl").write_text("")
+    with pytest.raises(ValueError, match="does not reach the checkpoint"):
+        compare(chosen)
 
 
 def test_saved_model_takes_raw_inputs_and_is_plain(tmp_path):

@@ -1,0 +1,75 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_lbreg.experiments import checkpoint as checkpoint_module
+from keras_lbreg.experiments.checkpoint import (
+    Checkpoint,
+    set_training_state,
+    training_state,
+)
+
+
+def make_model(units=3):
+    model = keras.Sequential(
+        [
+            keras.Input((2,)),
+            keras.layers.Dropout(0.5, seed=1),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dense(units),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    return model
+
+
+def fit(model):
+    x = np.random.default_rng(0).normal(size=(8, 2))
+    model.fit(x, np.ones((8, 3)), batch_size=4, shuffle=False, verbose=0)
+
+
+def test_round_trip_continues_bit_for_bit(tmp_path):
+    model = make_model()
+    fit(model)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.npz")
+    checkpoint.save(model, 7, {"updates": np.arange(3)})
+    fit(model)
+    expected = training_state(model)
+
+    epoch, state, distance = Checkpoint(checkpoint.path).load()
+    assert epoch == 7
+    np.testing.assert_array_equal(distance["updates"], [0, 1, 2])
+    again = make_model()
+    set_training_state(again, state)
+    fit(again)
+    for a, b in zip(training_state(again), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert a.dtype == b.dtype
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.npz"]
+
+
+def test_state_of_another_model_is_refused():
+    with pytest.raises(ValueError, match="does not fit the model"):
+        set_training_state(make_model(4), training_state(make_model(3)))
+
+
+def test_nothing_to_load(tmp_path):
+    assert Checkpoint(tmp_path / "checkpoint.npz").load() is None
+
+
+def test_saves_take_a_twentieth_of_the_time(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(checkpoint_module.time, "monotonic", lambda: now[0])
+
+    def slow_state(model):
+        now[0] += 3
+        return []
+
+    monkeypatch.setattr(checkpoint_module, "training_state", slow_state)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.npz")
+    assert checkpoint.due()
+    checkpoint.save(None, 1, {})
+    now[0] += 59
+    assert not checkpoint.due()
+    now[0] += 1
+    assert checkpoint.due()
