@@ -1,0 +1,22 @@
+import numpy as np
+import pytest
+
+from keras_lbreg.random.seeds import resolve_seed
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**31 - 1, np.int64(5)])
+def test_given_seeds_are_kept(seed):
+    assert resolve_seed(seed) == seed
+    assert type(resolve_seed(seed)) is int
+
+
+def test_random_seeds_differ():
+    seeds = {resolve_seed(None) for _ in range(20)}
+    assert len(seeds) == 20
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 0.5, "1", False])
+def test_invalid_seeds(seed):
+    with pytest.raises(ValueError, match="argument `seed`"):
+        resolve_seed(seed)
