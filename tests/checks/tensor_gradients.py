@@ -9,7 +9,8 @@ def gradients(function, inputs):
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.grad(function, argnums=tuple(range(len(inputs))))(*inputs)
+        every = tuple(range(len(inputs)))
+        return jax.jit(jax.grad(function, argnums=every))(*inputs)
     import tensorflow as tf
 
     with tf.GradientTape() as tape:

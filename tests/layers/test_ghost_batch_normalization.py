@@ -169,6 +169,7 @@ def test_statistics_are_float32_in_mixed_precision(dtype):
     assert keras.backend.standardize_dtype(y.dtype) == layer.compute_dtype
 
 
+@pytest.mark.tensorflow
 def test_float64():
     layer, oracle = make_pair(4, -1, 3, dtype="float64")
     check(layer, oracle, inputs((11, 3)).astype("float64"))
@@ -337,3 +338,24 @@ def test_replicas_cut_their_own_part_and_an_empty_one_does_no_harm():
     assert outputs[1].shape == (0, 3)
     np.testing.assert_allclose(later[0], x[0], atol=1e-5)
     np.testing.assert_array_equal(later[1], means[1])
+
+
+@pytest.mark.tensorflow
+def test_fit_with_an_empty_replica_batch():
+    """9 samples in batches of 4: the last one has none for replica 1, which
+    turns the weights of a model with plain batch normalization into NaN."""
+    with mirrored_strategy(2).scope():
+        model = keras.Sequential(
+            [
+                keras.Input((3,)),
+                keras.layers.Dense(4),
+                GhostBatchNormalization(ghost_batch_size=2),
+                keras.layers.Dense(1),
+            ]
+        )
+        model.compile("sgd", "mse")
+    x = inputs((9, 3))
+    history = model.fit(x, x[:, :1], batch_size=4, epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    for value in model.get_weights():
+        assert np.isfinite(value).all()
