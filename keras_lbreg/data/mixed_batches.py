@@ -119,21 +119,33 @@ class MixedPyDataset(keras.utils.PyDataset):
         self.group_weights = group_weights
         self.initial_step = initial_step
         self.epoch = 0
+        self._has_begun = False
+        self._is_complete = False
 
     @property
     def num_batches(self):
         return self.dataset.num_batches
 
     def __getitem__(self, index):
-        step = self.initial_step + self.epoch * (self.num_batches or 0) + index
-        weights = self.group_weights(step)
+        length = self.num_batches or 0
+        self._is_complete |= index == length - 1
+        weights = self.group_weights(
+            self.initial_step + self.epoch * length + index
+        )
         return weigh(
             self.dataset[index], lambda y: weights_of_samples(weights, len(y))
         )
 
     def on_epoch_begin(self):
         self.dataset.on_epoch_begin()
+        self._has_begun = True
+        # Worker processes take the batches out of this one's sight.
+        self._is_complete = self.use_multiprocessing
 
     def on_epoch_end(self):
+        # Keras also calls this before the first epoch, and after a look at a
+        # first batch: such epochs do not count.
         self.dataset.on_epoch_end()
-        self.epoch += 1
+        if self._has_begun and self._is_complete:
+            self.epoch += 1
+        self._has_begun = False

@@ -7,6 +7,7 @@ optimizer is called without its wrapper.
 """
 
 import contextlib
+import inspect
 import sys
 import threading
 
@@ -110,8 +111,9 @@ def self_of_caller(method, frame):
     Returns:
         Object, or None if `method` is not running there.
     """
+    code = inspect.unwrap(method).__code__
     while frame is not None:
-        if frame.f_code is method.__code__:
+        if frame.f_code is code:
             return frame.f_locals["self"]
         frame = frame.f_back
     return None

@@ -98,6 +98,7 @@ class ReducedGradient(OptimizerWrapper):
         """
         return gradients
 
+    @replicas.without_autograph
     def apply(self, grads, trainable_variables=None):
         grads = list(grads)
         variables = self._resolve_variables(trainable_variables)

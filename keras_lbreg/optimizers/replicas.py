@@ -61,6 +61,25 @@ def cond_on_all_replicas(predicate, true_fn, false_fn, tensors):
     tf.distribute.get_replica_context().merge_call(merge, args=(tensors,))
 
 
+def without_autograph(method):
+    """Keeps AutoGraph from rewriting a method, as it does in a `tf.function`.
+
+    Keras's own methods are exempt; others, such as an optimizer's `apply`, run
+    rewritten in a custom training loop and as they are in `fit`.
+
+    Args:
+        method: Function.
+
+    Returns:
+        The function itself outside of TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return method
+    import tensorflow as tf
+
+    return tf.autograph.experimental.do_not_convert(method)
+
+
 def _replica_context():
     if keras.backend.backend() != "tensorflow":
         return None

@@ -37,7 +37,9 @@ def densify(gradient, shape):
     import tensorflow as tf
 
     indices = tf.cast(gradient.indices, "int64")[:, None]
-    return tf.scatter_nd(indices, gradient.values, tf.constant(tuple(shape), "int64"))
+    return tf.scatter_nd(
+        indices, gradient.values, tf.constant(tuple(shape), "int64")
+    )
 
 
 def all_finite(gradients):

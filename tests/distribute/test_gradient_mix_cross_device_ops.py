@@ -1,0 +1,183 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_lbreg.distribute import GradientMixCrossDeviceOps
+from keras_lbreg.optimizers import GradientMix, GradientNoise
+from keras_lbreg.random.mixing_weights import mixing_weights
+from tests.checks.replicas import (
+    compiled,
+    descend,
+    fit,
+    make_model,
+    mirrored_strategy,
+    weights,
+)
+
+
+def sgd():
+    return keras.optimizers.SGD(0.1, momentum=0.9)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("inner", ["ReductionToOneDevice", None])
+@pytest.mark.parametrize("replicas", [2, 4])
+def test_twenty_steps_are_those_of_the_wrapper(replicas, inner):
+    import tensorflow as tf
+
+    inner = inner and getattr(tf.distribute, inner)()
+    ops = GradientMixCrossDeviceOps(inner, concentration=0.5, seed=3)
+    final = descend(sgd, replicas, steps=20, cross_device_ops=ops)
+    wrapped = descend(
+        lambda: GradientMix(sgd(), concentration=0.5, seed=3),
+        replicas,
+        steps=20,
+    )
+    np.testing.assert_allclose(final, wrapped, atol=1e-5)
+    assert np.abs(final - descend(sgd, replicas, steps=20)).max() > 1e-3
+
+
+@pytest.mark.tensorflow
+def test_hierarchical_copy_inside():
+    import tensorflow as tf
+
+    ops = GradientMixCrossDeviceOps(
+        tf.distribute.HierarchicalCopyAllReduce(), seed=3
+    )
+    np.testing.assert_allclose(
+        descend(sgd, 4, cross_device_ops=ops),
+        descend(lambda: GradientMix(sgd(), seed=3), 4),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.tensorflow
+def test_wrappers_and_loss_scaling_on_top():
+    def noisy():
+        inner = GradientNoise(sgd(), alpha=0.01, seed=4)
+        return keras.optimizers.LossScaleOptimizer(inner)
+
+    def noisy_mix():
+        inner = GradientNoise(GradientMix(sgd(), seed=3), alpha=0.01, seed=4)
+        return keras.optimizers.LossScaleOptimizer(inner)
+
+    ops = GradientMixCrossDeviceOps(seed=3)
+    np.testing.assert_allclose(
+        descend(noisy, 2, cross_device_ops=ops),
+        descend(noisy_mix, 2),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.tensorflow
+def test_statistics_metrics_and_losses_are_left_alone():
+    """Synchronised batch norm sends sums on the gradients' own way."""
+
+    def trained(make_optimizer, ops=None):
+        model = compiled(
+            make_optimizer,
+            2,
+            make_model=lambda: make_model(batch_norm=True),
+            cross_device_ops=ops,
+            metrics=["mae"],
+        )
+        history = fit(model, epochs=2).history
+        return weights(model), history["loss"], history["mae"]
+
+    ops = GradientMixCrossDeviceOps(seed=3)
+    for ours, theirs in zip(
+        trained(sgd, ops),
+        trained(lambda: GradientMix(sgd(), seed=3)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.tensorflow
+def test_only_what_an_optimizer_reduces_is_mixed():
+    import tensorflow as tf
+
+    class Watching(tf.distribute.ReductionToOneDevice):
+        def __init__(self):
+            super().__init__()
+            self.sums = []
+
+        def batch_reduce_implementation(self, reduce_op, pairs, options):
+            result = super().batch_reduce_implementation(
+                reduce_op, pairs, options
+            )
+            self.sums += [float(sum(value.values)) for value, _ in pairs]
+            return result
+
+    inner = Watching()
+    strategy = mirrored_strategy(2, GradientMixCrossDeviceOps(inner, seed=3))
+    with strategy.scope():
+        variable = keras.Variable(0.0)
+        optimizer = keras.optimizers.SGD(1.0)
+        optimizer.build([variable])
+
+    def replica_step():
+        context = tf.distribute.get_replica_context()
+        rank = float(context.replica_id_in_sync_group)
+        context.all_reduce("SUM", tf.constant(rank))
+        context.all_reduce("MEAN", tf.constant(rank))
+        optimizer.apply([tf.constant(rank)], [variable])
+
+    for step in range(2):
+        strategy.run(replica_step)
+        mixed = 2 * mixing_weights(3, step, 2, xp=np)[1]
+        assert inner.sums == pytest.approx([1.0, 1.0, mixed], rel=1e-5)
+        inner.sums.clear()
+
+
+@pytest.mark.tensorflow
+def test_mixing_twice_is_refused():
+    ops = GradientMixCrossDeviceOps(seed=3)
+    with pytest.raises(ValueError, match="mixed twice"):
+        descend(
+            lambda: GradientNoise(GradientMix(sgd(), seed=3)),
+            2,
+            cross_device_ops=ops,
+        )
+
+
+@pytest.mark.tensorflow
+def test_raises_where_tensorflow_would_ignore_it(monkeypatch):
+    strategy = mirrored_strategy(2, GradientMixCrossDeviceOps(seed=3))
+    with strategy.scope():
+        variable = keras.Variable(0.0)
+    # As under XLA on GPUs alone, which no CPU can show.
+    monkeypatch.setattr(strategy.extended, "_use_merge_call", lambda: False)
+    per_replica = strategy.experimental_distribute_values_from_function(
+        lambda context: keras.ops.ones(())
+    )
+    with pytest.raises(RuntimeError, match="has no effect when XLA"):
+        strategy.extended.reduce_to("SUM", per_replica, variable.value)
+
+
+@pytest.mark.tensorflow
+def test_it_is_a_cross_device_ops():
+    import tensorflow as tf
+
+    ops = GradientMixCrossDeviceOps(seed=3)
+    assert isinstance(ops, tf.distribute.CrossDeviceOps)
+    assert not isinstance(ops, tf.distribute.ReductionToOneDevice)
+    assert ops.__class__ is GradientMixCrossDeviceOps
+    assert isinstance(ops.inner, tf.distribute.ReductionToOneDevice)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("concentration", 0), ("seed", -1), ("law", "beta"), ("stddev", -1)],
+)
+def test_invalid_arguments(argument, value):
+    with pytest.raises(ValueError, match=f"argument `{argument}`"):
+        GradientMixCrossDeviceOps(**{argument: value})
+
+
+def test_other_backends_get_a_clear_error():
+    if keras.backend.backend() == "tensorflow":
+        pytest.skip("needs another backend")
+    with pytest.raises(RuntimeError, match="needs the TensorFlow backend"):
+        GradientMixCrossDeviceOps()
