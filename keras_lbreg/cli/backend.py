@@ -30,7 +30,9 @@ def start_keras(backend=None):
     try:
         with quiet_stderr():
             keras = importlib.import_module("keras")
-            importlib.import_module("keras_lbreg.experiments")
+            # Keras imports TensorFlow here even on JAX, if it is installed.
+            # Each run sets its own seed later.
+            keras.utils.set_random_seed(0)
     except ImportError as error:
         name = backend or os.environ.get("KERAS_BACKEND", "the default backend")
         raise ImportError(

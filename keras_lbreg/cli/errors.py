@@ -30,6 +30,8 @@ def report_errors(command):
             return command(*args, debug=debug, **kwargs)
         try:
             return command(*args, debug=debug, **kwargs)
+        except typer.Exit:
+            raise
         except USAGE_ERRORS as error:
             show_error(error)
             raise typer.Exit(BAD_USAGE) from None

@@ -37,7 +37,7 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, data):
         if "style" not in self.open[-1:]:
-            self.text += data
+            self.text += data.replace("\u00a0", " ")
 
     def handle_endtag(self, tag):
         while self.open and self.open.pop() != tag:
