@@ -55,6 +55,8 @@ def mix_sample_weights(
       endless dataset begins at `initial_step` each time it is iterated.
     - `keras.utils.PyDataset`: batch `i` of epoch `e` has step `e * n + i` for
       `n` batches in an epoch, in whatever order `fit(shuffle=True)` takes them.
+      With `workers > 1`, which read ahead, Keras's look at a first batch may
+      count as an epoch.
 
     Args:
         dataset: Batches `(x, y)` or `(x, y, sample_weight)` with NumPy arrays
