@@ -16,8 +16,8 @@ def load_dataset(name, data_dir=None, image_size=None):
         data_dir: Folder of the prepared datasets. Defaults to the
             environment variable `LBREG_DATA_DIR`, or TensorFlow Datasets'
             default.
-        image_size: Height and width to resize a prepared dataset's images
-            to. Needed where they differ in size.
+        image_size: Height and width to resize a prepared dataset's images to
+            where they differ in size. Ignored where they do not.
 
     Returns:
         A `Dataset`.

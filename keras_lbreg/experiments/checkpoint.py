@@ -73,11 +73,18 @@ class Checkpoint:
         """Whether enough time has passed since the last save."""
         return time.monotonic() >= self._next_save
 
-    def save(self, model, numbers, arrays):
-        """Save the model's state with some more numbers and arrays."""
+    def save(self, model, epoch, distance):
+        """Save the training state after `epoch` epochs.
+
+        Args:
+            model: The compiled model.
+            epoch: Number of epochs done.
+            distance: State of the run's `WeightDistance`, a dictionary of
+                arrays.
+        """
         start = time.monotonic()
-        content = {f"numbers/{k}": np.array(v) for k, v in numbers.items()}
-        content |= {f"arrays/{k}": v for k, v in arrays.items()}
+        content = {f"distance/{k}": v for k, v in distance.items()}
+        content["epoch"] = np.array(epoch)
         for index, value in enumerate(training_state(model)):
             content[f"state/{index}"] = value
         partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
@@ -88,7 +95,7 @@ class Checkpoint:
         self._next_save = end + (end - start) / TIME_SHARE
 
     def load(self):
-        """Saved `(state, numbers, arrays)`, or `None` without a file."""
+        """What was saved, `(epoch, state, distance)`, or `None`."""
         if not self.path.is_file():
             return None
         try:
@@ -100,13 +107,18 @@ class Checkpoint:
                 "was changed. Delete the file to begin this run anew, or "
                 "start again with `--fresh`."
             ) from error
-        parts = {"state": {}, "numbers": {}, "arrays": {}}
+        state, distance = {}, {}
         for key, value in content.items():
             part, _, name = key.partition("/")
-            parts[part][name] = value
-        state = [parts["state"][str(i)] for i in range(len(parts["state"]))]
-        numbers = {k: v.item() for k, v in parts["numbers"].items()}
-        return state, numbers, parts["arrays"]
+            if part == "state":
+                state[int(name)] = value
+            elif part == "distance":
+                distance[name] = value
+        return (
+            int(content["epoch"]),
+            [state[index] for index in range(len(state))],
+            distance,
+        )
 
     def delete(self):
         self.path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import keras
 
 from keras_lbreg.experiments.events import EpochEnded
 from keras_lbreg.experiments.journal import append_to_journal
-from keras_lbreg.experiments.results import EpochRecord
+from keras_lbreg.experiments.results import EpochRecord, best_accuracy
 
 OWN_COLUMNS = (
     "learning_rate",
@@ -88,16 +88,12 @@ class Recorder(keras.callbacks.Callback):
             self.failure = f"the loss became {record.loss} in epoch {done}"
             self.model.stop_training = True
         elif done < self.plan.epochs and self.checkpoint.due():
-            self.checkpoint.save(
-                self.model,
-                {"epoch": done, "wall_time": self.stopwatch.seconds},
-                self.distance.get_state(),
-            )
+            self.checkpoint.save(self.model, done, self.distance.get_state())
         self.on_event(
             EpochEnded(
                 record,
                 self.plan.epochs,
                 self.plan.updates,
-                max(r.val_accuracy for r in self.records),
+                best_accuracy(self.records),
             )
         )

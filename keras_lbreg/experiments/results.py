@@ -1,12 +1,11 @@
 """Read the results of a comparison back as plain dataclasses."""
 
 import dataclasses
-import json
 import math
-import os
 import pathlib
 
 from keras_lbreg.experiments.journal import read_journal
+from keras_lbreg.experiments.json_file import read_json
 
 SCHEMA = 1
 
@@ -33,9 +32,9 @@ class EpochRecord:
         samples: Training samples seen so far.
         wall_time: Seconds of training so far, over all resumes, without
             compilation and validation.
-        learning_rate: Learning rate of the last update.
-        loss: Training loss over the epoch.
-        accuracy: Training accuracy over the epoch.
+        learning_rate: Learning rate of the first update since the last record.
+        loss: Training loss since the last record.
+        accuracy: Training accuracy since the last record.
         val_loss: Validation loss.
         val_accuracy: Validation accuracy.
         weight_distance: `||w_t - w_0||` over all trainable weights.
@@ -122,10 +121,7 @@ class RunResult:
 
     @property
     def best_val_accuracy(self):
-        return max(
-            (e.val_accuracy for e in self.epochs if e.val_accuracy >= 0),
-            default=math.nan,
-        )
+        return best_accuracy(self.epochs)
 
     @property
     def updates(self):
@@ -178,6 +174,12 @@ class Results:
     def runs_of(self, arm):
         """The runs of one arm."""
         return [run for run in self.runs if run.arm == arm]
+
+
+def best_accuracy(records):
+    """The highest validation accuracy of some records; `nan` without any."""
+    known = [r.val_accuracy for r in records if not math.isnan(r.val_accuracy)]
+    return max(known, default=math.nan)
 
 
 def run_dir(path, arm, seed):
@@ -271,29 +273,6 @@ def read_results(path):
             if run is not None:
                 runs.append(run)
     return Results(pathlib.Path(path), manifest, tuple(runs))
-
-
-def read_json(file):
-    """The content of one JSON file, with an error that names it."""
-    try:
-        return json.loads(pathlib.Path(file).read_text("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"Cannot read {file}: it is not valid JSON ({error}). Nothing was "
-            "changed. Restore the file, move its folder away, or start again "
-            "with `--fresh`."
-        ) from error
-
-
-def write_json(file, content):
-    """Write one JSON file so that no reader ever sees a half of it."""
-    file = pathlib.Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_text(
-        json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8"
-    )
-    os.replace(partial, file)
 
 
 def _number(value):

@@ -1,17 +1,17 @@
 """Train one arm with one seed."""
 
+import pathlib
 import shutil
 import time
 import traceback
 
-from keras_lbreg.experiments.events import RunEnded, RunStarted
-from keras_lbreg.experiments.journal import read_journal, rewrite_journal
+from keras_lbreg.experiments.events import RunEnded
+from keras_lbreg.experiments.json_file import write_json
 from keras_lbreg.experiments.results import (
-    EpochRecord,
+    best_accuracy,
     read_run,
     run_dir,
     tensorboard_dir,
-    write_json,
 )
 
 
@@ -28,15 +28,19 @@ def run(experiment, arm, seed=0, on_event=None, fresh=False, model_path=None):
             finished run whose model is not there is trained again.
 
     Returns:
-        A `RunResult`.
+        A `RunResult`. A run that failed has the status `"failed"` and a
+        reason; nothing is raised for it.
 
     Raises:
         ValueError: The arm or a size makes no sense, or the folder holds the
-            results of another configuration.
+            results of another configuration or a damaged file.
 
     Example:
 
-    >>> result = run(Experiment("digits"), "lr_gbn", model_path="model.keras")
+    >>> experiment = keras_lbreg.experiments.Experiment("digits")
+    >>> result = keras_lbreg.experiments.run(
+    ...     experiment, "lr_gbn", model_path="model.keras"
+    ... )
     >>> result.final_val_accuracy
 
     Reference: `keras_lbreg.experiments.compare` runs all arms.
@@ -51,144 +55,67 @@ def run(experiment, arm, seed=0, on_event=None, fresh=False, model_path=None):
 
 def run_plan(workspace, plan, seed, on_event, model_path=None):
     """Run, resume or skip one plan with one seed; failures are recorded."""
+    from keras_lbreg.experiments.train import find_start, train
+
     name = plan.arm.name
-    done = read_run(workspace.path, name, seed)
-    model_missing = model_path is not None and not model_path_exists(model_path)
-    if done is not None and ended_for_good(done) and not model_missing:
-        on_event(RunEnded(done, skipped=True))
-        return done
+    before = read_run(workspace.path, name, seed)
+    has_model = model_path is None or pathlib.Path(model_path).is_file()
+    if before is not None and ended_for_good(before):
+        if has_model or before.status == "failed":
+            on_event(RunEnded(before, skipped=True))
+            return before
+        delete_run(workspace, name, seed)
     folder = run_dir(workspace.path, name, seed)
-    if done is not None and done.status != "running":
-        shutil.rmtree(folder)
-        shutil.rmtree(
-            tensorboard_dir(workspace.path, name, seed), ignore_errors=True
-        )
     folder.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
-    # What went wrong, and whether another attempt could go better.
+    # A run that crashed goes on from its checkpoint.
+    (folder / "summary.json").unlink(missing_ok=True)
+    (folder / "error.txt").unlink(missing_ok=True)
+    # Damaged files raise here: they are not the run's own failure.
+    start = find_start(folder)
+    clock = time.monotonic()
+    retry = False
     try:
-        reason, retry = (
-            train(workspace, plan, seed, on_event, model_path),
-            False,
-        )
+        reason = train(workspace, plan, seed, start, on_event, model_path)
     except Exception as error:
         (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
         first_line = (str(error).strip() or "no message").splitlines()[0]
-        reason, retry = f"{type(error).__name__}: {first_line}", True
-    write_summary(workspace, plan, seed, reason, retry, start)
+        reason = f"{type(error).__name__}: {first_line}"
+        retry = True
+    seconds = time.monotonic() - clock
+    write_summary(workspace, plan, seed, reason, retry, seconds)
+    if not retry:
+        start.checkpoint.delete()
     result = read_run(workspace.path, name, seed)
     on_event(RunEnded(result))
     return result
 
 
-def train(workspace, plan, seed, on_event, model_path):
-    """Train from the last checkpoint on; returns why it failed, or `None`."""
-    import keras
+def ended_for_good(result):
+    """Whether to leave a run alone: finished, or failed by itself.
 
-    from keras_lbreg.callbacks.learning_rate_logger import LearningRateLogger
-    from keras_lbreg.callbacks.weight_distance import WeightDistance
-    from keras_lbreg.experiments import build
-    from keras_lbreg.experiments.checkpoint import (
-        Checkpoint,
-        set_training_state,
-        training_state,
-    )
-    from keras_lbreg.experiments.recorder import Recorder
-    from keras_lbreg.experiments.stopwatch import Stopwatch
-    from keras_lbreg.experiments.tensorboard_log import TensorBoardLog
-
-    dataset = workspace.dataset
-    folder = run_dir(workspace.path, plan.arm.name, seed)
-    checkpoint = Checkpoint(folder / "checkpoint.npz")
-    saved = checkpoint.load()
-    epoch = saved[1]["epoch"] if saved else 0
-    records = earlier_records(folder / "epochs.jsonl", epoch)
-    on_event(
-        RunStarted(
-            plan.arm.name, seed, epoch, plan.epochs, tuple(plan.changes())
-        )
+    A crash (no memory, a full disk) is tried again, a divergence is not.
+    """
+    return result.status == "finished" or (
+        result.status == "failed" and not result.summary.get("retry")
     )
 
-    model = build.build_model(plan, dataset, seed)
-    distance = WeightDistance()
-    state = training_state(model)
-    build.compile_ahead(model, plan, dataset, seed)
-    if saved:
-        state = saved[0]
-        distance.set_state(saved[2])
-    set_training_state(model, state)
 
-    log = None
-    if workspace.experiment.tensorboard and (
-        keras.backend.backend() == "tensorflow"
-    ):
-        log = TensorBoardLog(
-            tensorboard_dir(workspace.path, plan.arm.name, seed)
-        )
-    stopwatch = Stopwatch(records[-1].wall_time if records else 0.0)
-    recorder = Recorder(
-        plan,
-        seed,
-        folder / "epochs.jsonl",
-        checkpoint,
-        stopwatch,
-        distance,
-        records,
-        on_event,
-        log,
-    )
-    model.fit(
-        build.build_data(plan, dataset, seed, initial_epoch=epoch),
-        steps_per_epoch=plan.record_every * plan.steps_per_epoch,
-        initial_epoch=epoch // plan.record_every,
-        epochs=plan.epochs // plan.record_every,
-        validation_data=(dataset.x_val, dataset.y_val),
-        validation_batch_size=build.VALIDATION_BATCH_SIZE,
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            stopwatch,
-            *build.build_callbacks(plan, dataset, seed),
-            distance,
-            LearningRateLogger(),
-            recorder,
-        ],
-    )
-    if log is not None:
-        log.close()
-    if recorder.failure is None and model_path is not None:
-        for finalize, _ in plan.hooks("finalize"):
-            model = finalize(model)
-        model.save(model_path)
-    checkpoint.delete()
-    return recorder.failure
+def delete_run(workspace, arm, seed):
+    """Delete what there is of one run."""
+    shutil.rmtree(run_dir(workspace.path, arm, seed))
+    logs = tensorboard_dir(workspace.path, arm, seed)
+    shutil.rmtree(logs, ignore_errors=True)
 
 
-def earlier_records(journal, epoch):
-    """The journal's records up to `epoch`; what lies behind is forgotten."""
-    lines = read_journal(journal)
-    records = [
-        EpochRecord.from_json(line) for line in lines if line["epoch"] <= epoch
-    ]
-    if epoch and (not records or records[-1].epoch != epoch):
-        raise ValueError(
-            f"Cannot resume: {journal} does not reach the checkpoint's epoch "
-            f"{epoch}. Nothing was changed. Delete the run's folder to begin "
-            "it anew, or start again with `--fresh`."
-        )
-    rewrite_journal(journal, [record.to_json() for record in records])
-    return records
-
-
-def write_summary(workspace, plan, seed, reason, retry, start):
+def write_summary(workspace, plan, seed, reason, retry, seconds):
     """Write `summary.json`, which marks the run as ended."""
-    folder = run_dir(workspace.path, plan.arm.name, seed)
     result = read_run(workspace.path, plan.arm.name, seed)
     records = result.epochs if result else ()
-    best = max(records, key=lambda r: r.val_accuracy, default=None)
     last = records[-1].to_json() if records else {}
+    best = best_accuracy(records)
+    best_epochs = [r.epoch for r in records if r.val_accuracy == best]
     write_json(
-        folder / "summary.json",
+        run_dir(workspace.path, plan.arm.name, seed) / "summary.json",
         {
             "arm": plan.arm.name,
             "seed": seed,
@@ -199,26 +126,12 @@ def write_summary(workspace, plan, seed, reason, retry, start):
             "updates": last.get("updates", 0),
             "samples": last.get("samples", 0),
             "final_val_accuracy": last.get("val_accuracy"),
-            "best_val_accuracy": best and best.to_json()["val_accuracy"],
-            "best_epoch": best and best.epoch,
+            "best_val_accuracy": best if best_epochs else None,
+            "best_epoch": best_epochs[0] if best_epochs else None,
             "wall_time": last.get("wall_time", 0.0),
-            "session_time": time.monotonic() - start,
+            "session_time": seconds,
         },
     )
-
-
-def ended_for_good(result):
-    """Whether to leave a run alone: finished, or failed for a reason of its
-    own. A crash (no memory, a full disk) is tried again."""
-    return result.status == "finished" or (
-        result.status == "failed" and not result.summary.get("retry")
-    )
-
-
-def model_path_exists(model_path):
-    import pathlib
-
-    return pathlib.Path(model_path).is_file()
 
 
 def ignore(event):

@@ -38,6 +38,5 @@ class TensorBoardLog:
         with self._writer.as_default(step=record.updates):
             for name, value in numbers.items():
                 self._summary.scalar(name, value)
-
-    def close(self):
-        self._writer.close()
+        # So that nothing is missing when the process is killed.
+        self._writer.flush()

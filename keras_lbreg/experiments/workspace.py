@@ -9,11 +9,13 @@ import zlib
 import numpy as np
 
 from keras_lbreg.data.load_dataset import load_dataset
+from keras_lbreg.experiments.arms import arm_names
 from keras_lbreg.experiments.environment import environment
+from keras_lbreg.experiments.json_file import write_json
 from keras_lbreg.experiments.lock import lock
 from keras_lbreg.experiments.plan import make_plan
 from keras_lbreg.experiments.recipes import recipe_for
-from keras_lbreg.experiments.results import SCHEMA, read_manifest, write_json
+from keras_lbreg.experiments.results import SCHEMA, read_manifest
 
 
 class Workspace(contextlib.AbstractContextManager):
@@ -81,8 +83,6 @@ class Workspace(contextlib.AbstractContextManager):
         old = read_manifest(self.path)
         check_same_configuration(self.path, old, new)
         known = {arm["name"]: arm for arm in old["arms"] + arms}
-        from keras_lbreg.experiments.arms import arm_names
-
         return {
             **old,
             "arms": [known[name] for name in arm_names() if name in known],

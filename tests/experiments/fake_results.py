@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from keras_lbreg.experiments.results import EpochRecord, run_dir, write_json
+from keras_lbreg.experiments.json_file import write_json
+from keras_lbreg.experiments.results import EpochRecord, run_dir
 
 SAMPLES = 600
 

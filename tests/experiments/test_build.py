@@ -97,7 +97,7 @@ def test_hooks_are_applied():
     assert type(model.optimizer).__name__ == "GradientNoise"
     ghosts = build.build_model(plan("lr_gbn"), DIGITS, seed=0)
     [first, _] = [x for x in ghosts.layers if hasattr(x, "ghost_batch_size")]
-    assert first.ghost_batch_size == 32
+    assert first.ghost_batch_size == 16
     assert len(build.build_callbacks(plan("all"), DIGITS, seed=0)) == 1
 
 

@@ -49,7 +49,7 @@ def test_regime_adaptation_has_the_small_batch_s_updates():
 
 def test_hyperparameters_default_recipe_experiment():
     assert plan("lr_gbn").techniques["ghost_batch_norm"] == {
-        "ghost_batch_size": 32,
+        "ghost_batch_size": 16,
         "statistics": "sequential",
     }
     given = {"ghost_batch_norm": {"ghost_batch_size": 64}}

@@ -14,6 +14,11 @@ def test_recipe_is_sound(name):
     assert fractions == sorted(fractions)
     for technique, values in recipe.hyperparameters.items():
         get(technique).hyperparameters(values)
+    ghosts = {
+        **get("ghost_batch_norm").defaults,
+        **recipe.hyperparameters.get("ghost_batch_norm", {}),
+    }
+    assert ghosts["ghost_batch_size"] == recipe.small_batch_size
 
 
 def test_unknown_datasets_get_a_network_that_fits():

@@ -70,8 +70,8 @@ def load_tensorflow_dataset(name, data_dir=None, image_size=None):
     Args:
         name: Name in TensorFlow Datasets.
         data_dir: Folder of the prepared datasets.
-        image_size: Height and width to resize every image to. Needed where
-            the images differ in size.
+        image_size: Height and width to resize the images to where they
+            differ in size; images of one size are left as they are.
 
     Returns:
         A `Dataset` of `uint8` images.
@@ -92,6 +92,8 @@ def load_tensorflow_dataset(name, data_dir=None, image_size=None):
     tfds = import_tfds(name)
     builder = tfds.builder_from_directory(version)
     check_features(name, builder.info, image_size)
+    if None not in builder.info.features["image"].shape:
+        image_size = None
     splits = [s for s in VALIDATION_SPLITS if s in builder.info.splits]
     if "train" not in builder.info.splits or not splits:
         raise ValueError(
