@@ -52,7 +52,7 @@ def compare(
     printed before it starts.
 
     **Interrupted?** Give the same command again. Finished runs are kept, a
-    half run goes on from its last completed epoch.
+    half run goes on from its last saved epoch.
 
     **Examples**
 
@@ -105,7 +105,7 @@ def compare(
         console.print(
             "Interrupted. Nothing is lost: give the same command again"
             f"{' without --fresh' if fresh else ''} and it goes on from the "
-            "last completed epoch. `lbreg report` shows what there is.",
+            "last saved epoch. `lbreg report` shows what there is.",
             style="yellow",
             markup=False,
         )

@@ -51,7 +51,7 @@ def train(
 
     The saved model is plain Keras: what a technique added for training (ghost
     batch norm's layers, DReg's second path) is taken out again. Interrupted,
-    the same command continues from the last completed epoch.
+    the same command continues from the last saved epoch.
 
     **Examples**
 
@@ -96,7 +96,7 @@ def train(
             )
     except KeyboardInterrupt:
         console.print(
-            "Interrupted. The same command goes on from the last completed "
+            "Interrupted. The same command goes on from the last saved "
             "epoch.",
             style="yellow",
         )
