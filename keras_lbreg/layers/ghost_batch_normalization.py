@@ -50,8 +50,9 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
     `keras.layers.BatchNormalization`. It has the same variables, too, so
     weights can go from one to the other.
 
-    Under `tf.distribute`, every replica cuts its own part of the batch.
-    Statistics are computed in float32 also for inputs of lower precision.
+    Under `tf.distribute`, every replica cuts its own part of the batch and, as
+    with Keras's layer, keeps its own moving statistics. Statistics are
+    computed in float32 also for inputs of lower precision.
 
     Args:
         axis: Integer, the axis of the features; not the batch axis.
@@ -92,8 +93,9 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
 
     >>> layer = GhostBatchNormalization(ghost_batch_size=2, epsilon=1e-9)
     >>> x = np.array([[0.0], [2.0], [10.0], [14.0]])
-    >>> layer(x, training=True)
-    array([[-1.], [1.], [-1.], [1.]])
+    >>> y = layer(x, training=True)
+    >>> keras.ops.convert_to_numpy(y).round(3).ravel().tolist()
+    [-1.0, 1.0, -1.0, 1.0]
 
     Reference:
 
@@ -140,7 +142,7 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         self.statistics = statistics
 
     def build(self, input_shape):
-        if self.axis % len(input_shape) == 0:
+        if self.axis in (0, -len(input_shape)):
             raise ValueError(
                 "Invalid value for argument `axis`. Expected the axis of the "
                 "features: axis 0 is the batch, which is cut into ghost "
@@ -194,11 +196,9 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
             x, ghosts, self.epsilon, ops.ones_like(gamma), 0 * beta, mask
         )
         r, d = renorm_correction(means, variances, self)
-        scale, offset = (
-            ghosts.expand(r * gamma),
-            ghosts.expand(d * gamma + beta),
-        )
-        y = ghosts.split(z) * ghosts.spread(scale) + ghosts.spread(offset)
+        scale = ghosts.spread(ghosts.expand(r * gamma))
+        offset = ghosts.spread(ghosts.expand(d * gamma + beta))
+        y = ghosts.join(ghosts.split(z) * scale + offset)
         stddevs = ops.sqrt(variances + self.epsilon)
         rate = self.renorm_momentum
         self._take_in(self.renorm_mean, means, ghosts, rate)
@@ -206,7 +206,7 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         self._take_in(self.moving_mean, means, ghosts)
         stddev = self._take_in(self.moving_stddev, stddevs, ghosts)
         self.moving_variance.assign(ops.relu(stddev**2 - self.epsilon))
-        return ghosts.join(y)
+        return y
 
     def _take_in(self, variable, per_ghost, ghosts, momentum=None):
         """Updates a moving statistic; returns its new value."""

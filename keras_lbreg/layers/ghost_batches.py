@@ -35,7 +35,8 @@ class GhostBatches:
     >>> ghosts = GhostBatches((10, 3), ghost_batch_size=4, axis=1)
     >>> ghosts.count, ghosts.last_size
     (2, 6)
-    >>> ghosts.rows(ghosts.sum(np.ones((10, 3)))).tolist()
+    >>> sums = ghosts.rows(ghosts.sum(ghosts.split(np.ones((10, 3)))))
+    >>> keras.ops.convert_to_numpy(sums).tolist()
     [[4.0, 4.0, 4.0], [6.0, 6.0, 6.0]]
 
     Reference:

@@ -22,6 +22,8 @@ def one_ghost_in_place(monkeypatch):
     )
 
 
+# Keras's checks hand a generator to `fit`.
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
 class TestOneGhost(batch_normalization_test.BatchNormalizationTest):
     """Inherits them all."""
 
