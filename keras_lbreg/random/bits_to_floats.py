@@ -36,9 +36,9 @@ def uniform(bits, xp=keras.ops):
 
 
 def box_muller(u, v, xp=keras.ops):
-    """Turns two uniforms into one standard normal number.
+    """Turns two uniforms into two independent standard normal numbers.
 
-    `z = sqrt(-2 log u) cos(2 pi v)`.
+    `z = sqrt(-2 log u) cos(2 pi v)`, and the same with the sine.
 
     Args:
         u: `float32` array with values in (0, 1].
@@ -46,11 +46,11 @@ def box_muller(u, v, xp=keras.ops):
         xp: Module that computes: `keras.ops` or `numpy`.
 
     Returns:
-        `float32` array of the same shape.
+        Pair of `float32` arrays of the same shape.
 
     Example:
 
-    >>> box_muller(np.float32([0.5]), np.float32([0.25]), xp=np)
+    >>> z, other = box_muller(np.float32([0.5]), np.float32([0.25]), xp=np)
 
     Reference:
 
@@ -58,4 +58,7 @@ def box_muller(u, v, xp=keras.ops):
     """
     radius = xp.sqrt(xp.multiply(np.float32(-2.0), xp.log(u)))
     angle = xp.multiply(np.float32(2.0 * math.pi), v)
-    return xp.multiply(radius, xp.cos(angle))
+    return (
+        xp.multiply(radius, xp.cos(angle)),
+        xp.multiply(radius, xp.sin(angle)),
+    )

@@ -46,7 +46,7 @@ def dirichlet(key, groups, concentration, stream, xp=keras.ops):
     u, v, accept, boost = _uniforms(
         key, (proposals, proposals, proposals, groups), stream, xp
     )
-    x = box_muller(u, v, xp)
+    x, _ = box_muller(u, v, xp)
     y = xp.multiply(x, np.float32(1.0 / np.sqrt(9.0 * d)))
     possible = xp.greater(y, np.float32(-1.0))
     y = xp.where(possible, y, np.float32(0.0))

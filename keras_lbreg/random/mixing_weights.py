@@ -64,7 +64,8 @@ def mixing_weights(
         np.full((groups,), _STREAM, dtype="uint32"),
     )
     u, v = (uniform(bits, xp) for bits in threefry2x32(key, counter, xp))
-    z = np.float32(1.0) + np.float32(stddev) * box_muller(u, v, xp)
+    normal, _ = box_muller(u, v, xp)
+    z = np.float32(1.0) + np.float32(stddev) * normal
     return z * np.float32(1.0 / groups)
 
 

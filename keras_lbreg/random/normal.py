@@ -91,12 +91,14 @@ def normal(shape, key):
 def _philox_normal(shape, key):
     import tensorflow as tf
 
+    size = math.prod(shape)
     bits = tf.random.stateless_uniform(
-        (2, math.prod(shape)),
+        (2, (size + 1) // 2),
         seed=tf.bitcast(key, tf.int32),
         minval=None,
         maxval=None,
         dtype=tf.uint32,
         alg="philox",
     )
-    return tf.reshape(box_muller(uniform(bits[0]), uniform(bits[1])), shape)
+    pairs = box_muller(uniform(bits[0]), uniform(bits[1]))
+    return tf.reshape(tf.concat(pairs, axis=0)[:size], shape)
