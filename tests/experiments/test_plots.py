@@ -146,7 +146,7 @@ def test_weight_distance_is_fitted_by_a_logarithm(results):
     [axis] = plots.plot_weight_distance(results).axes
     assert axis.get_xscale() == "log"
     labels = [line.get_label() for line in axis.get_lines()]
-    # The fake runs travel 2 + 1.5 log t.
+    # The fake runs travel 2 + 1.5 log t until their learning rate falls.
     assert sum("b = 1.5" in label for label in labels) == len(ARMS)
 
 
