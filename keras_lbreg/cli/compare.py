@@ -16,7 +16,7 @@ def compare(
         str | None,
         typer.Option(
             metavar="A,B,...",
-            help="Only these arms. Default: all; an unknown name lists them.",
+            help=f"Only some of the arms: {options.ARMS}. Default: all.",
             rich_help_panel=options.WHAT,
         ),
     ] = None,

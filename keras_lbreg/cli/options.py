@@ -4,6 +4,9 @@ from typing import Annotated
 
 import typer
 
+from keras_lbreg.experiments.arms import arm_names
+
+ARMS = ", ".join(arm_names())
 WHAT = "What to run"
 WHERE = "Where"
 

@@ -15,7 +15,7 @@ def train(
     arm: Annotated[
         str,
         typer.Option(
-            help="The arm to train; an unknown name lists them.",
+            help=f"The arm to train, one of {options.ARMS}.",
             rich_help_panel=options.WHAT,
         ),
     ] = "large_batch",
@@ -96,8 +96,7 @@ def train(
             )
     except KeyboardInterrupt:
         console.print(
-            "Interrupted. The same command goes on from the last saved "
-            "epoch.",
+            "Interrupted. The same command goes on from the last saved epoch.",
             style="yellow",
         )
         raise typer.Exit(INTERRUPTED) from None

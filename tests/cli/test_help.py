@@ -11,7 +11,11 @@ from keras_lbreg.cli.app import app
 from tests.experiments.fake_results import write_results
 
 PAGES = {
-    ("compare",): ["report.html", "lbreg compare digits --seeds 1", "--fresh"],
+    ("compare",): [
+        "report.html",
+        "lbreg compare digits --seeds 1",
+        "lr_gbn_ra",
+    ],
     ("train",): [".keras", "load_model", "--arm"],
     ("data",): ["list", "prepare", "export"],
     ("data", "list"): ["--data-dir"],
