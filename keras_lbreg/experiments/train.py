@@ -159,7 +159,8 @@ def train(workspace, plan, seed, start, on_event, model_path=None):
         ],
     )
     if recorder.failure is None and model_path is not None:
-        for finalize, _ in plan.hooks("finalize"):
+        # The last change to the model is the first to be undone.
+        for finalize, _ in reversed(plan.hooks("finalize")):
             model = finalize(model)
         model.save(model_path)
     return recorder.failure

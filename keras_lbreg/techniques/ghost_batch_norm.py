@@ -11,6 +11,14 @@ def use_ghosts(model, hp, ctx):
     return apply_ghost_batch_norm(model, **hp)
 
 
+def plain_again(model):
+    from keras_lbreg.models.strip_ghost_batch_norm import (
+        strip_ghost_batch_norm,
+    )
+
+    return strip_ghost_batch_norm(model)
+
+
 GHOST_BATCH_NORM = Technique(
     name="ghost_batch_norm",
     title="Ghost batch normalization",
@@ -24,4 +32,5 @@ GHOST_BATCH_NORM = Technique(
     },
     helps_when="the network has batch normalization",
     model=use_ghosts,
+    finalize=plain_again,
 )
