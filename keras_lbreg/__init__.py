@@ -14,10 +14,12 @@ if not is_command_line():
         callbacks,
         data,
         distribute,
+        experiments,
         layers,
         models,
         optimizers,
         schedules,
+        techniques,
     )
     from keras_lbreg.callbacks import (
         DRegPathSelection,
@@ -63,6 +65,7 @@ __all__ = [
     "callbacks",
     "data",
     "distribute",
+    "experiments",
     "layers",
     "mix_sample_weights",
     "models",
@@ -71,4 +74,5 @@ __all__ = [
     "schedules",
     "strip_dreg",
     "strip_ghost_batch_norm",
+    "techniques",
 ]

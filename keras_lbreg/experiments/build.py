@@ -121,7 +121,10 @@ def compile_ahead(model, plan, dataset, seed):
     model.fit(
         build_data(plan, dataset, seed, limit=1),
         steps_per_epoch=steps_per_execution(plan),
-        validation_data=(dataset.x_val, dataset.y_val),
+        validation_data=(
+            dataset.x_val[:VALIDATION_BATCH_SIZE],
+            dataset.y_val[:VALIDATION_BATCH_SIZE],
+        ),
         validation_batch_size=VALIDATION_BATCH_SIZE,
         shuffle=False,
         verbose=0,
