@@ -1,7 +1,6 @@
 """Choosing the path of a DReg model that does better on validation data."""
 
 import keras
-import numpy as np
 
 from keras_lbreg.models.active_path import get_active_path, set_active_path
 
@@ -114,28 +113,34 @@ class DRegPathSelection(keras.callbacks.Callback):
         active = get_active_path(model)
         model.reset_metrics()
         variables = model.metrics_variables
-        fresh = [keras.ops.convert_to_numpy(v) for v in variables]
-        states = {"right": fresh, "left": fresh}
-        results = {"right": {}, "left": {}}
-        for batch in _batches(self.validation_data, self.batch_size):
-            for path in states:
-                set_active_path(model, path)
-                for variable, value in zip(
-                    variables, states[path], strict=True
-                ):
-                    variable.assign(value)
-                logs = model.test_on_batch(*batch, return_dict=True)
-                results[path] = {
-                    name: float(np.asarray(value))
-                    for name, value in logs.items()
-                    if name != "dreg_distance"
-                }
-                states[path] = [
-                    keras.ops.convert_to_numpy(v) for v in variables
-                ]
-        set_active_path(model, active)
+        states = dict.fromkeys(("right", "left"), _values(variables))
+        results = {}
+        # `test_on_batch` forgets the batches before. Here they count.
+        model.reset_metrics = lambda: None
+        try:
+            for batch in _batches(self.validation_data, self.batch_size):
+                for path in states:
+                    set_active_path(model, path)
+                    for variable, value in zip(
+                        variables, states[path], strict=True
+                    ):
+                        variable.assign(value)
+                    results[path] = model.test_on_batch(
+                        *batch, return_dict=True
+                    )
+                    states[path] = _values(variables)
+        finally:
+            del model.reset_metrics
+            set_active_path(model, active)
         model.reset_metrics()
-        return {path: results[path] for path in ("right", "left")}
+        return {
+            path: {
+                name: float(value)
+                for name, value in logs.items()
+                if name != "dreg_distance"
+            }
+            for path, logs in results.items()
+        }
 
     def _monitor(self):
         names = list(self._results["right"])
@@ -154,6 +159,10 @@ class DRegPathSelection(keras.callbacks.Callback):
         if self.mode != "auto":
             return self.mode == "min"
         return "loss" in monitor or "error" in monitor
+
+
+def _values(variables):
+    return [keras.ops.convert_to_numpy(v) for v in variables]
 
 
 def _batches(data, batch_size):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_lbreg.layers.dreg_penalty import dreg_penalty, kernel_distance
-from tests.checks.gradient import gradients
+from tests.checks.variable_gradients import gradients
 
 RNG = np.random.default_rng(0)
 RIGHT = RNG.normal(size=(3, 4)).astype("float32")

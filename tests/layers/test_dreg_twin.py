@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import keras_lbreg
-from tests.checks.gradient import gradients
 from tests.checks.layer import run_layer_test, save_and_load
+from tests.checks.variable_gradients import gradients
 
 to_numpy = keras.ops.convert_to_numpy
 

@@ -31,7 +31,8 @@ def test_the_parts_make_up_compute_loss():
     assert len(parts) == 2
     whole = model.compute_loss(x, y, y_pred, weight)
     np.testing.assert_allclose(sum(float(p) for p in parts), whole, rtol=1e-6)
-    assert float(parts[0]) > 0 and float(parts[1]) > 0
+    assert float(parts[0]) > 0
+    assert float(parts[1]) > 0
 
 
 def test_no_loss_is_none():

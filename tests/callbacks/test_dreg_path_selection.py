@@ -1,0 +1,178 @@
+import keras
+import numpy as np
+import pytest
+
+import keras_lbreg
+from tests.checks.replicas import mirrored_strategy
+
+to_numpy = keras.ops.convert_to_numpy
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(10, 3)).astype("float32")
+Y = np.arange(10) % 2
+BETTER = np.array([[6.0, -6.0], [0.0, 0.0], [0.0, 0.0]], "float32")
+
+
+def make(kind):
+    """A classifier of which the left path is right about everything."""
+    inputs = keras.Input((3,))
+    layer = keras_lbreg.DRegDense(
+        2,
+        activation="softmax",
+        weight=0.0,
+        paths="both" if kind == "both" else "split",
+    )
+    model_class = keras_lbreg.DRegModel if kind == "both" else keras.Model
+    model = model_class(inputs, layer(inputs))
+    labels = (X[:, 0] < 0).astype("int64")
+    layer.kernel.assign(-BETTER)
+    layer.kernel_left.assign(BETTER)
+    model.compile(
+        keras.optimizers.SGD(0.0),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model, labels
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x, y):
+        super().__init__()
+        self.x, self.y = x, y
+        self.read = []
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, i):
+        self.read.append(i)
+        return self.x[4 * i : 4 * i + 4], self.y[4 * i : 4 * i + 4]
+
+
+class Spy(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append(dict(logs))
+
+
+@pytest.mark.parametrize("kind", ["both", "split"])
+@pytest.mark.parametrize("validate", [True, False])
+def test_the_better_path_becomes_active(kind, validate):
+    model, labels = make(kind)
+    expected = {}
+    for path in ("right", "left"):
+        model.layers[-1].active_path = path
+        expected[path] = model.evaluate(
+            X, labels, batch_size=4, verbose=0, return_dict=True
+        )
+    model.layers[-1].active_path = "right"
+    selection = keras_lbreg.DRegPathSelection((X, labels), batch_size=4)
+    spy = Spy()
+    logs = model.fit(
+        X,
+        labels,
+        epochs=2,
+        verbose=0,
+        validation_data=(X, labels) if validate else None,
+        callbacks=[selection, spy],
+    ).history
+    assert model.layers[-1].active_path == "left"
+    for path, found in expected.items():
+        for name in ("accuracy", "loss"):
+            assert (
+                logs[f"val_{name}_{path}"]
+                == [pytest.approx(found[name], rel=1e-5)] * 2
+            )
+    assert logs["val_accuracy_left"] == [1.0, 1.0]
+    # The epoch's own figures are those of the path chosen in it.
+    assert logs["val_accuracy"] == [1.0, 1.0]
+    assert spy.seen[0]["val_accuracy_left"] == 1.0
+    # And those of training are its own.
+    assert logs["accuracy"][0] == pytest.approx(0.5, abs=0.51)
+    assert logs["loss"][0] > 0.1
+
+
+def test_data_are_read_once():
+    model, labels = make("both")
+    data = Batches(X, labels)
+    selection = keras_lbreg.DRegPathSelection(data)
+    logs = model.fit(X, labels, verbose=0, callbacks=[selection]).history
+    assert data.read == [0, 1, 2]
+    assert logs["val_accuracy_left"] == [1.0]
+    assert logs["val_accuracy_right"] == [0.0]
+
+
+@pytest.mark.tensorflow
+def test_tf_data_sample_weights_and_replicas():
+    import tensorflow as tf
+
+    with mirrored_strategy(2).scope():
+        model, labels = make("both")
+    weight = np.where(np.arange(10) < 5, 1.0, 0.0).astype("float32")
+    data = tf.data.Dataset.from_tensor_slices((X, labels, weight)).batch(4)
+    expected = model.evaluate(data, verbose=0, return_dict=True)
+    logs = model.fit(
+        X,
+        labels,
+        batch_size=10,
+        verbose=0,
+        callbacks=[keras_lbreg.DRegPathSelection(data)],
+    ).history
+    assert logs["val_accuracy_right"] == [pytest.approx(0.0)]
+    assert logs["val_accuracy_left"] == [pytest.approx(1.0)]
+    assert logs["val_loss_right"] == [pytest.approx(expected["loss"], rel=1e-4)]
+    assert model.active_path == "left"
+
+
+def test_monitor_and_mode():
+    model, labels = make("split")
+    selection = keras_lbreg.DRegPathSelection(
+        (X, labels), monitor="accuracy", mode="min"
+    )
+    model.fit(X, labels, verbose=0, callbacks=[selection])
+    assert model.layers[-1].active_path == "right"
+    # A tie changes nothing; without an accuracy the loss decides.
+    model.layers[-1].kernel_left.assign(-BETTER)
+    model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+    for path in ("right", "left"):
+        model.layers[-1].active_path = path
+        model.fit(
+            X,
+            labels,
+            verbose=0,
+            callbacks=[keras_lbreg.DRegPathSelection((X, labels))],
+        )
+        assert model.layers[-1].active_path == path
+
+
+def test_evaluate_alone_does_not_choose():
+    model, labels = make("split")
+    selection = keras_lbreg.DRegPathSelection((X, labels))
+    selection.set_model(model)
+    model.evaluate(X, labels, verbose=0, callbacks=[selection])
+    assert model.layers[-1].active_path == "right"
+
+
+def test_errors():
+    with pytest.raises(ValueError, match=r"Received: mode='best'"):
+        keras_lbreg.DRegPathSelection((X, Y), mode="best")
+    model, labels = make("split")
+    with pytest.raises(ValueError, match="argument `monitor`") as error:
+        model.fit(
+            X,
+            labels,
+            verbose=0,
+            callbacks=[keras_lbreg.DRegPathSelection((X, labels), "auc")],
+        )
+    assert "['accuracy', 'loss']" in str(error.value)
+    plain = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    plain.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="Expected a model with a DReg layer"):
+        plain.fit(
+            X,
+            X[:, :2],
+            verbose=0,
+            callbacks=[keras_lbreg.DRegPathSelection((X, X[:, :2]))],
+        )

@@ -1,0 +1,98 @@
+import keras
+import numpy as np
+import pytest
+
+import keras_lbreg
+from keras_lbreg.warnings import NoEffectWarning
+from tests.models.test_apply_dreg import (
+    LABELS,
+    MODELS,
+    X,
+    randomize_statistics,
+    walk,
+)
+
+to_numpy = keras.ops.convert_to_numpy
+
+
+def layers_of(model):
+    """Paths and classes; a Functional model counts its input as a layer."""
+    return [
+        (path, type(layer))
+        for path, layer in walk(model)
+        if not isinstance(layer, keras.layers.InputLayer)
+    ]
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("paths", ["both", "split"])
+def test_strip_gives_the_architecture_and_the_path(name, paths):
+    source = MODELS[name]()
+    model = keras_lbreg.apply_dreg(source, paths=paths, init_distance=1.0)
+    randomize_statistics(model)
+    predictions = {}
+    for path in ("right", "left"):
+        plain = keras_lbreg.strip_dreg(model, path)
+        assert layers_of(plain) == layers_of(source)
+        assert plain.name == source.name
+        for layer in keras_lbreg.models.active_path.path_layers(model):
+            layer.active_path = path
+        predictions[path] = to_numpy(model(X))
+        np.testing.assert_allclose(plain(X), predictions[path], atol=1e-6)
+        active = keras_lbreg.strip_dreg(model)
+        np.testing.assert_allclose(active(X), predictions[path], atol=1e-6)
+    assert np.abs(predictions["right"] - predictions["left"]).max() > 1e-3
+
+
+def test_strip_undoes_apply_and_saves_as_plain_keras(tmp_path):
+    source = MODELS["residual"]()
+    plain = keras_lbreg.strip_dreg(keras_lbreg.apply_dreg(source), "right")
+    for a, b in zip(source.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert plain.get_config() == source.get_config()
+    path = tmp_path / "plain.keras"
+    plain.save(path)
+    assert type(keras.saving.load_model(path)) is type(source)
+
+
+def test_the_stripped_model_is_independent():
+    model = keras_lbreg.apply_dreg(MODELS["sequential"]())
+    expected = to_numpy(model(X))
+    plain = keras_lbreg.strip_dreg(model)
+    plain.compile("sgd", "sparse_categorical_crossentropy")
+    plain.fit(X, LABELS, verbose=0)
+    np.testing.assert_array_equal(model(X), expected)
+    assert np.abs(to_numpy(plain(X)) - expected).max() > 0
+
+
+def test_ghost_batch_norm_stays():
+    model = keras_lbreg.apply_ghost_batch_norm(
+        keras_lbreg.apply_dreg(MODELS["residual"]()), 2
+    )
+    plain = keras_lbreg.strip_dreg(model)
+    bn = plain.get_layer("bn")
+    assert type(bn) is keras_lbreg.GhostBatchNormalization
+    assert bn.ghost_batch_size == 2
+
+
+def test_bare_layers_in_a_sequential_model():
+    model = keras.Sequential(
+        [keras.Input((3,)), keras_lbreg.DRegDense(2, name="top", seed=1)]
+    )
+    plain = keras_lbreg.strip_dreg(model, "left")
+    assert type(plain) is keras.Sequential
+    assert type(plain.layers[-1]) is keras.layers.Dense
+    np.testing.assert_array_equal(
+        plain.layers[-1].kernel, model.layers[-1].kernel_left
+    )
+
+
+def test_nothing_to_strip_warns():
+    with pytest.warns(NoEffectWarning, match="has no DReg layer"):
+        keras_lbreg.strip_dreg(MODELS["sequential"]())
+
+
+def test_invalid_path():
+    model = keras_lbreg.apply_dreg(MODELS["sequential"]())
+    with pytest.raises(ValueError, match=r"Received: path='best'"):
+        keras_lbreg.strip_dreg(model, "best")
