@@ -45,8 +45,6 @@ def environment():
 
 
 def backend_version(backend):
-    import importlib
-
     return importlib.import_module(backend).__version__
 
 

@@ -49,19 +49,17 @@ class Workspace(contextlib.AbstractContextManager):
         )
         self.plans = [make_plan(experiment, a, self.dataset) for a in arms]
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = lock(self.path)
-        self._lock.__enter__()
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(lock(self.path))
             if fresh:
                 delete_results(self.path)
             self.manifest = self._merged_manifest(list(seeds))
             write_json(self.path / "manifest.json", self.manifest)
-        except BaseException:
-            self._lock.__exit__(None, None, None)
-            raise
+            # Nothing went wrong: the lock is held until `__exit__`.
+            self._held = stack.pop_all()
 
     def __exit__(self, *exception):
-        self._lock.__exit__(None, None, None)
+        self._held.close()
 
     def _merged_manifest(self, seeds):
         """The manifest there is, with new arms and seeds, or a new one."""
