@@ -410,3 +410,26 @@ def test_trainable_flags_and_pretrained_frozen_layers():
     assert frozen == ["stem", "conv", "bn"]
     # A frozen normalization has statistics of its own all the same.
     assert len(new.get_layer("bn").left_statistics) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("ResNet50", "conv5_block3_2_conv"),
+        ("MobileNetV2", "block_16_depthwise"),
+    ],
+)
+def test_applications(name, layer):
+    source = getattr(keras.applications, name)(
+        weights=None, input_shape=(32, 32, 3), classes=4
+    )
+    model = keras_lbreg.apply_dreg(source)
+    assert [path for path, _ in ours(model)["twin"]] == [layer]
+    x = RNG.normal(size=(4, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(
+        model.predict(x, verbose=0), source.predict(x, verbose=0), atol=1e-6
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=True)
+    logs = model.fit(x, np.arange(4), verbose=0).history
+    assert np.isfinite(logs["loss"][0])
