@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -13,8 +14,9 @@ def start_keras(backend=None):
     """Import Keras on `backend`, quietly.
 
     Args:
-        backend: `"tensorflow"` or `"jax"`. `None` leaves the choice to Keras:
-            the environment variable `KERAS_BACKEND`, then `~/.keras`.
+        backend: `"tensorflow"` or `"jax"`. `None` leaves the choice to Keras
+            (the environment variable `KERAS_BACKEND`, then `~/.keras`), or is
+            JAX where TensorFlow is not installed.
 
     Returns:
         The name of the backend in use.
@@ -24,8 +26,11 @@ def start_keras(backend=None):
             "Invalid value for argument `backend`. Expected one of "
             f"{', '.join(BACKENDS)}. Received: backend={backend}"
         )
-    if backend is not None and "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = backend
+    if "keras" not in sys.modules:
+        if backend is not None:
+            os.environ["KERAS_BACKEND"] = backend
+        elif not is_installed("tensorflow") and is_installed("jax"):
+            os.environ.setdefault("KERAS_BACKEND", "jax")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         with quiet_stderr():
@@ -48,7 +53,17 @@ def start_keras(backend=None):
             f"backend={backend}. Set the environment variable KERAS_BACKEND "
             f"to {backend} and start again."
         )
+    if running not in BACKENDS:
+        raise ValueError(
+            f"Keras runs on {running}. Expected one of {', '.join(BACKENDS)}. "
+            "Choose one with `--backend` or the environment variable "
+            "KERAS_BACKEND."
+        )
     return running
+
+
+def is_installed(package):
+    return importlib.util.find_spec(package) is not None
 
 
 @contextlib.contextmanager

@@ -74,7 +74,7 @@ def zoom(curves):
     middle = np.median([curve.accuracy[-1] for curve in curves])
     top = max(float(np.max(c.accuracy + c.spread)) for c in curves)
     lowest = min(float(np.min(c.accuracy - c.spread)) for c in curves)
-    height = min(6 * max(top - middle, 0.5), top - lowest)
+    height = max(min(6 * max(top - middle, 0.5), top - lowest), 1.0)
     return top - 1.05 * height, top + 0.05 * height
 
 

@@ -201,6 +201,8 @@ def _draw_accuracy(axis, curve, field, color, dashes):
         curve.accuracy,
         color=color,
         linestyle=dashes,
+        # A single epoch makes no line.
+        marker="o" if len(x) == 1 else None,
         label=f"{final:.1f}  {curve.title}",
     )
     axis.fill_between(

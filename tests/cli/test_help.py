@@ -1,5 +1,6 @@
 """The help pages, and a process that shows them without Keras."""
 
+import os
 import subprocess
 import sys
 
@@ -45,16 +46,27 @@ def test_version():
     assert result.output.strip() == f"lbreg {__version__}"
 
 
-def run_without_keras(*words):
-    """Run `python -m keras_lbreg` where importing Keras is an error."""
-    code = (
-        "import runpy, sys; sys.modules['keras'] = None;"
-        "sys.argv = ['lbreg', *sys.argv[1:]];"
-        "sys.orig_argv = ['python', '-m', 'keras_lbreg'];"
-        "runpy.run_module('keras_lbreg', run_name='__main__')"
-    )
+WITHOUT = """
+import importlib.machinery, runpy, sys
+package = sys.argv.pop(1)
+find = importlib.machinery.PathFinder.find_spec
+def find_others(name, *arguments):
+    if name.partition(".")[0] != package:
+        return find(name, *arguments)
+importlib.machinery.PathFinder.find_spec = find_others
+sys.orig_argv = ["python", "-m", "keras_lbreg"]
+runpy.run_module("keras_lbreg", run_name="__main__")
+"""
+
+
+def run_without(package, *words):
+    """Run `python -m keras_lbreg` as if a package was not installed."""
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
     return subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True
+        [sys.executable, "-c", WITHOUT, package, *words],
+        capture_output=True,
+        text=True,
+        env=environment,
     )
 
 
@@ -70,9 +82,19 @@ def test_help_of_the_module():
 
 
 def test_help_and_report_need_no_keras(tmp_path):
-    assert "Examples" in run_without_keras("compare", "--help").stdout
+    assert "Examples" in run_without("keras", "compare", "--help").stdout
     folder = write_results(tmp_path / "results")
-    result = run_without_keras("report", str(folder))
+    result = run_without("keras", "report", str(folder))
     assert result.returncode == 0, result.stderr
     assert "LR + GBN + RA" in result.stdout
     assert (folder / "report.html").is_file()
+
+
+def test_jax_is_taken_where_tensorflow_is_not_installed(tmp_path):
+    words = ("--seeds", "1", "--epochs", "1", "--arms", "large_batch")
+    result = run_without(
+        "tensorflow", "compare", *words, "--out", str(tmp_path / "runs")
+    )
+    assert result.returncode == 0, result.stderr
+    assert "jax on" in result.stdout
+    assert result.stderr == ""

@@ -47,7 +47,7 @@ class FakeArm:
 
     def records(self, seed):
         # The weights hardly move once the learning rate has fallen.
-        last_step = self.epochs // 2 * self.updates_per_epoch
+        last_step = max(1, self.epochs // 2) * self.updates_per_epoch
         for epoch in range(1, self.epochs + 1):
             updates = epoch * self.updates_per_epoch
             part = 1 - math.exp(-4 * epoch / self.epochs)

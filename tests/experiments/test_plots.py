@@ -96,6 +96,25 @@ def test_the_epoch_axis_is_linear_without_longer_training(tmp_path):
     assert axis.get_xscale() == "linear"
 
 
+def test_one_epoch_of_one_arm_is_drawn(tmp_path):
+    short = dataclasses.replace(LARGE, epochs=1)
+    results = read_results(write_results(tmp_path, [short], seeds=1))
+    for plot in (plots.plot_accuracy_by_epoch, plots.plot_weight_distance):
+        figure = plot(results)
+        [line] = figure.axes[0].get_lines()
+        assert line.get_marker() == "o"
+        assert to_png(figure).startswith(b"\x89PNG")
+
+
+def test_an_arm_that_does_not_learn_leaves_the_others_visible(tmp_path):
+    lost = dataclasses.replace(SCALED, final=(0.1, 0.1, 0.1))
+    arms = (SMALL, LARGE, lost, LONGER)
+    results = read_results(write_results(tmp_path, arms))
+    low, high = plots.plot_accuracy_by_epoch(results).axes[0].get_ylim()
+    assert 50 < low < 90
+    assert high > 97
+
+
 def test_the_legend_is_ordered_by_final_accuracy(results):
     [axis] = plots.plot_accuracy_by_epoch(results).axes
     texts = [text.get_text() for text in axis.get_legend().get_texts()]
