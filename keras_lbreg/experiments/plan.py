@@ -75,7 +75,7 @@ class Plan:
             # Those that act on the regime have said so already.
             if settings is not None and technique.regime is None:
                 values = ", ".join(f"{k}={v}" for k, v in settings.items())
-                lines.append(f"{technique.title.lower()}: {values}")
+                lines.append(f"{technique.title}: {values}")
         return lines
 
     def describe(self):
