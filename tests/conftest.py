@@ -71,4 +71,6 @@ def fresh_keras_state():
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_dtype_policy("float32")
-    keras.backend.clear_session()
+    # Collecting garbage after each of many small tests would take longer
+    # than the tests.
+    keras.backend.clear_session(free_memory=False)

@@ -28,13 +28,23 @@ FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
 # Files that may look into private parts of Keras or TensorFlow. Each has a
 # contract test of the same name under tests/.
 HOOKS = {
+    "distribute/tensorflow_hooks.py": (
+        "tests/distribute/test_tensorflow_hooks.py"
+    ),
+    "layers/_fused_ghost_normalize.py": (
+        "tests/layers/test_fused_ghost_normalize.py"
+    ),
     "layers/_stateless.py": "tests/layers/test_stateless.py",
-    "models/_keras_trainer.py": "tests/models/test_keras_trainer.py",
     "models/_keras_graph.py": "tests/models/test_keras_graph.py",
+    "models/_keras_trainer.py": "tests/models/test_keras_trainer.py",
+    "optimizers/coupled_weight_decay.py": (
+        "tests/optimizers/test_coupled_weight_decay.py"
+    ),
     "optimizers/keras_hooks.py": "tests/optimizers/test_keras_hooks.py",
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))
+TREES = {path: ast.parse(path.read_text("utf-8")) for path in FILES}
 
 
 def relative(path):
@@ -50,41 +60,70 @@ def imported_modules(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_imports_go_downwards(path):
-    own = relative(path).split("/")[0].removesuffix(".py")
-    if own in ("__init__", "__main__"):
-        pytest.skip("the roof: re-exports everything")
-    tree = ast.parse(path.read_text("utf-8"))
+def test_imports_go_downwards():
+    upward = []
+    for path in FILES:
+        own = relative(path).split("/")[0].removesuffix(".py")
+        if own in ("__init__", "__main__"):
+            continue  # The roof: it re-exports everything.
+        for module in imported_modules(TREES[path]):
+            package, _, rest = module.partition(".")
+            floor = FLOOR.get(rest.split(".")[0])
+            if package != "keras_lbreg" or floor is None:
+                continue
+            if floor > FLOOR[own]:
+                upward.append((relative(path), module))
+    assert upward == []
+
+
+def private_parts(tree):
+    """Private modules imported, and private attributes of other objects."""
     for module in imported_modules(tree):
-        parts = module.split(".")
-        if parts[0] != "keras_lbreg" or len(parts) < 2:
-            continue
-        if parts[1] in FLOOR:
-            assert FLOOR[parts[1]] <= FLOOR[own], f"{own} imports {module}"
+        if module.startswith(("keras.src", "tensorflow.python", "jax._src")):
+            yield module
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr.startswith("_")
+            and not node.attr.startswith("__")
+            and ast.unparse(node.value) not in ("self", "cls")
+        ):
+            yield ast.unparse(node)
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_private_hooks_stand_in_files_of_their_own(path):
-    tree = ast.parse(path.read_text("utf-8"))
-    private = [
-        module
-        for module in imported_modules(tree)
-        if module.startswith(("keras.src", "tensorflow.python", "jax._src"))
+def test_private_hooks_stand_in_files_of_their_own():
+    outside = {
+        relative(path): found
+        for path in FILES
+        if relative(path) not in HOOKS
+        and (found := list(private_parts(TREES[path])))
+    }
+    assert outside == {}
+
+
+def test_every_hook_has_a_contract_test_that_names_a_version():
+    for hook, test in HOOKS.items():
+        assert (PACKAGE / hook).exists()
+        text = (pathlib.Path(__file__).parents[1] / test).read_text("utf-8")
+        assert "def test_" in text
+        assert "Keras 3.15" in text or "TensorFlow 2.21" in text, test
+
+
+def test_library_code_has_no_assert():
+    found = [
+        relative(path)
+        for path, tree in TREES.items()
+        if any(isinstance(node, ast.Assert) for node in ast.walk(tree))
     ]
-    if relative(path) in HOOKS:
-        test = pathlib.Path(__file__).parents[1] / HOOKS[relative(path)]
-        assert test.exists()
-    else:
-        assert private == []
-
-
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_library_code_has_no_assert_and_is_short(path):
-    text = path.read_text("utf-8")
-    found = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Assert)]
     assert found == []
-    assert len(text.splitlines()) <= 350
+
+
+def test_files_can_be_read_in_one_sitting():
+    lengths = {
+        relative(path): len(path.read_text("utf-8").splitlines())
+        for path in FILES
+    }
+    assert {k: n for k, n in lengths.items() if n > 350} == {}
 
 
 def modules_after(statement):

@@ -1,4 +1,4 @@
-"""The inner names of Keras that surgery relies on (checked on 3.15)."""
+"""The inner names of Keras that surgery relies on (checked on Keras 3.15)."""
 
 import inspect
 
