@@ -83,8 +83,7 @@ def test_one_sample_in_a_ghost_has_no_variance():
 
 
 def test_xla_is_recognized():
-    """Contract with a private module, checked on TensorFlow 2.21."""
-    """Contract with TensorFlow's inner `control_flow_util`."""
+    """Contract with the private `control_flow_util` of TensorFlow 2.21."""
     seen = []
 
     def record(x):
