@@ -1,4 +1,4 @@
-"""Times a training step with and without the gradient wrappers.
+"""Times a training step with and without the gradient wrappers, and LARS.
 
     python benchmarks/gradient_wrappers.py --backend tensorflow
     python benchmarks/gradient_wrappers.py --replicas 2 --json out.json
@@ -123,6 +123,7 @@ def optimizers(replicas):
     compared = {
         "SGD": sgd,
         "GradientNoise": lambda: lbreg.GradientNoise(sgd(), seed=1),
+        "LARS": lambda: lbreg.LARS(0.01, momentum=0.9),
     }
     if replicas > 1:
         compared["GradientMix"] = lambda: lbreg.GradientMix(sgd(), seed=1)
