@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import importlib.util
+import logging
 import os
 import sys
 import tempfile
@@ -32,6 +33,8 @@ def start_keras(backend=None):
         elif not is_installed("tensorflow") and is_installed("jax"):
             os.environ.setdefault("KERAS_BACKEND", "jax")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Every run traces its own step: no reason to warn of retracing.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         with quiet_stderr():
             keras = importlib.import_module("keras")
