@@ -41,7 +41,12 @@ if not is_command_line():
         strip_dreg,
         strip_ghost_batch_norm,
     )
-    from keras_lbreg.optimizers import LARS, GradientMix, GradientNoise
+    from keras_lbreg.optimizers import (
+        LARS,
+        GradientMix,
+        GradientNoise,
+        ReducedGradient,
+    )
     from keras_lbreg.schedules import Regime, WarmUp, scale_learning_rate
 
 __all__ = [
@@ -56,6 +61,7 @@ __all__ = [
     "GradientMixCrossDeviceOps",
     "GradientNoise",
     "LearningRateLogger",
+    "ReducedGradient",
     "Regime",
     "WarmUp",
     "WeightDistance",

@@ -30,6 +30,16 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
     `tf.distribute.MirroredStrategy(cross_device_ops=...)` and multiplies each
     replica's gradient by `K w_k` before `inner` sums them.
 
+    What an optimizer does to a gradient before its all-reduce, it does here to
+    the unmixed gradient of one replica. A `ReducedGradient` around it moves the
+    all-reduce to the front:
+
+    - `clipnorm`, `global_clipnorm` and `clipvalue` need one: clipped gradients,
+      mixed, are not a mixed gradient, clipped. Without it they are refused.
+    - `LossScaleOptimizer`, which `compile` adds under `mixed_float16`, looks at
+      replica 0's gradients alone: an infinite one of another replica spoils the
+      variables, without a warning. `ReducedGradient` looks at the sum.
+
     Batch statistics, metrics, losses and variables travel through the same
     object and are left alone. What is a gradient is not guessed from shapes: it
     is what a Keras optimizer's own all-reduce is waiting for. Gradients that a
@@ -58,8 +68,9 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
     Raises:
         RuntimeError: If the Keras backend is not TensorFlow; or, at the first
             step, if TensorFlow is about to ignore this object.
-        ValueError: If an argument is outside of its range, or if the optimizer
-            that reduces is in a `GradientMix`, which would mix twice.
+        ValueError: If an argument is outside of its range. At the first step:
+            if the optimizer is in a `GradientMix`, which would mix twice, or
+            if it clips and is in no `ReducedGradient`.
 
     Example:
 
@@ -136,7 +147,10 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
                 wrapper = keras_hooks.self_of_caller(
                     ReducedGradient.apply, frame
                 )
-                _check_mixed_once(wrapper)
+                if wrapper is None:
+                    _check_clips_nothing(optimizer)
+                else:
+                    _check_mixed_once(wrapper)
                 return optimizer
         return None
 
@@ -179,3 +193,17 @@ def _check_mixed_once(wrapper):
             "`GradientMix` around the optimizer or `GradientMixCrossDeviceOps` "
             f"in the strategy, not both. Received: optimizer={wrapper}"
         )
+
+
+def _check_clips_nothing(optimizer):
+    for argument in ("clipnorm", "global_clipnorm", "clipvalue"):
+        value = getattr(optimizer, argument)
+        if value:
+            raise ValueError(
+                f"Invalid value for argument `{argument}` of an optimizer "
+                "under `GradientMixCrossDeviceOps`. Expected None, as Keras "
+                "clips each replica's gradient before they are mixed. To clip "
+                "the mixed gradient, wrap the optimizer: "
+                "`keras_lbreg.optimizers.ReducedGradient(optimizer)`. "
+                f"Received: {argument}={value}"
+            )

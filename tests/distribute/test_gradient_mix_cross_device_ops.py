@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_lbreg.distribute import GradientMixCrossDeviceOps
-from keras_lbreg.optimizers import GradientMix, GradientNoise
+from keras_lbreg.optimizers import GradientMix, GradientNoise, ReducedGradient
 from keras_lbreg.random.mixing_weights import mixing_weights
 from tests.checks.replicas import (
     compiled,
@@ -139,6 +139,55 @@ def test_mixing_twice_is_refused():
             2,
             cross_device_ops=ops,
         )
+
+
+CLIPPING = {"clipnorm": 0.5, "global_clipnorm": 0.5, "clipvalue": 0.1}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("argument", "value"), CLIPPING.items())
+def test_clipping_is_of_the_mixed_gradient_or_refused(argument, value):
+    def clipped():
+        return keras.optimizers.SGD(0.1, momentum=0.9, **{argument: value})
+
+    ops = GradientMixCrossDeviceOps(seed=3)
+    with pytest.raises(ValueError, match=f"argument `{argument}`") as error:
+        descend(clipped, 2, cross_device_ops=ops)
+    assert "keras_lbreg.optimizers.ReducedGradient(optimizer)" in str(
+        error.value
+    )
+    final = descend(
+        lambda: ReducedGradient(clipped()), 2, cross_device_ops=ops, steps=20
+    )
+    wrapped = descend(lambda: GradientMix(clipped(), seed=3), 2, steps=20)
+    np.testing.assert_allclose(final, wrapped, atol=1e-5)
+    unclipped = descend(lambda: GradientMix(sgd(), seed=3), 2, steps=20)
+    assert np.abs(final - unclipped).max() > 1e-3
+
+
+@pytest.mark.tensorflow
+def test_loss_scaling_sees_every_replica_through_reduced_gradient():
+    """An infinite gradient on replica 1 alone, with and without a wrapper."""
+    import tensorflow as tf
+
+    def step(make_optimizer):
+        strategy = mirrored_strategy(2, GradientMixCrossDeviceOps(seed=3))
+        with strategy.scope():
+            variable = keras.Variable(0.0)
+            optimizer = keras.optimizers.LossScaleOptimizer(make_optimizer())
+            optimizer.build([variable])
+
+        def replica_step():
+            context = tf.distribute.get_replica_context()
+            is_finite = tf.equal(context.replica_id_in_sync_group, 0)
+            gradient = tf.where(is_finite, 1.0, float("inf"))
+            optimizer.apply([gradient], [variable])
+
+        tf.function(lambda: strategy.run(replica_step))()
+        return float(variable.numpy())
+
+    assert not np.isfinite(step(sgd))
+    assert step(lambda: ReducedGradient(sgd())) == 0.0
 
 
 @pytest.mark.tensorflow
