@@ -133,3 +133,17 @@ def test_card_has_every_section(card):
 def test_every_card_is_checked():
     expected = {t.card for t in register.TECHNIQUES} | set(OTHER_CARDS)
     assert set(CARDS) == expected
+
+
+def test_readme_lists_every_technique():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in readme.splitlines() if line.startswith("| [")]
+    listed = [
+        (row.split("]")[0][3:], row.split("|")[2].strip()) for row in rows
+    ]
+    assert listed == [(t.title, t.symbol) for t in register.TECHNIQUES]
+
+
+def test_readme_can_be_read_in_one_sitting():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert 130 <= len(lines) <= 180
