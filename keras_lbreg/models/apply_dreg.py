@@ -18,7 +18,8 @@ from keras_lbreg.models.layer_search import (
     resolve_layer,
 )
 from keras_lbreg.models.path_graph import PathGraph
-from keras_lbreg.models.surgery import assign_copy, rebuild, transfer_by_name
+from keras_lbreg.models.layer_state import assign_copy, transfer_by_name
+from keras_lbreg.models.surgery import rebuild
 
 TWINS = {
     keras.layers.Conv2D: DRegConv2D,

@@ -10,7 +10,8 @@ from keras_lbreg.layers.path_normalization import PathNormalization
 from keras_lbreg.models.apply_dreg import TWINS
 from keras_lbreg.models.dreg_model import DRegModel
 from keras_lbreg.models.layer_search import check_graph_model, find_layers
-from keras_lbreg.models.surgery import assign_copy, rebuild, transfer_by_name
+from keras_lbreg.models.layer_state import assign_copy, transfer_by_name
+from keras_lbreg.models.surgery import rebuild
 from keras_lbreg.warnings import NoEffectWarning
 
 SETTINGS = (

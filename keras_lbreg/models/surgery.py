@@ -10,6 +10,11 @@ from keras_lbreg.models._keras_graph import (
     sublayers,
     takes_tensors,
 )
+from keras_lbreg.models.layer_state import (
+    copy_state,
+    ensure_built,
+    transfer_by_name,
+)
 
 
 def rebuild(
@@ -23,7 +28,7 @@ def rebuild(
     """A fresh model like `model`, with some layers replaced.
 
     `model` and its layers stay as they are; nothing is shared with them.
-    Weights, seed states, names, dtype policies and `trainable` flags are
+    Weights, seed states, vocabularies, names, dtype policies and `trainable` flags are
     carried over, nested models are rebuilt too, and a layer that was called at
     several places has one counterpart called at the same places. The result
     is not compiled: an optimizer belongs to the variables it has seen, and
@@ -62,24 +67,6 @@ def rebuild(
     )
 
 
-def transfer_by_name(old, new):
-    """Copies variables that have the same name and shape in both layers."""
-    values = {v.name: v for v in old.variables}
-    for variable in new.variables:
-        source = values.get(variable.name)
-        if source is not None and source.shape == variable.shape:
-            assign_copy(variable, source)
-
-
-def assign_copy(target, source):
-    """Assigns the value of one variable to another, in memory of its own.
-
-    Under JAX two variables could share it, and a training step of one model,
-    which reuses the memory, would destroy the other.
-    """
-    target.assign(keras.ops.copy(keras.ops.convert_to_tensor(source)))
-
-
 class _Rebuild:
     """One rebuilding: remembers which new layer stands for which old one."""
 
@@ -98,9 +85,9 @@ class _Rebuild:
         else:
             new = self.copy_graph(model, model_class, model_kwargs or {})
         for old, copy in self.copied:
-            _copy_state(old, copy)
+            copy_state(old, copy)
         for old, replacement in self.replaced:
-            _ensure_built(old, replacement)
+            ensure_built(old, replacement)
             self.transfer(old, replacement)
         self.copy_flags()
         return new
@@ -204,25 +191,3 @@ def _has_graph(model):
         return bool(model.inputs)
     except AttributeError:
         return False
-
-
-def _ensure_built(old, new):
-    if old.built and not new.built:
-        new.build_from_config(old.get_build_config())
-
-
-def _copy_state(old, new):
-    """Copies all variables of a layer to an ordinary copy of it."""
-    _ensure_built(old, new)
-    old_variables, new_variables = old.variables, new.variables
-    if [v.shape for v in old_variables] != [v.shape for v in new_variables]:
-        raise ValueError(
-            f"Layer '{old.name}' (of type {type(old)}) does not get the same "
-            "variables when it is made again from its `get_config()`, so its "
-            "weights cannot be carried over. Mend its `get_config()` and "
-            "`build()`. Expected variables: "
-            f"{[(v.path, v.shape) for v in old_variables]}. Received: "
-            f"{[(v.path, v.shape) for v in new_variables]}"
-        )
-    for source, target in zip(old_variables, new_variables, strict=True):
-        assign_copy(target, source)
