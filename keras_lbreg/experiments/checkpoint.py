@@ -3,10 +3,11 @@
 import os
 import pathlib
 import time
-import zipfile
 
 import keras
 import numpy as np
+
+from keras_lbreg.data.sources.npz import read_arrays
 
 # Of the training time, at most this share goes into checkpoints.
 TIME_SHARE = 0.05
@@ -99,26 +100,27 @@ class Checkpoint:
         if not self.path.is_file():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                content = dict(file)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            return decode(read_arrays(self.path))
+        except (ValueError, TypeError, OSError) as error:
             raise ValueError(
                 f"Cannot read the checkpoint {self.path}: {error}. Nothing "
                 "was changed. Delete the file to begin this run anew, or "
                 "start again with `--fresh`."
             ) from error
-        state, distance = {}, {}
-        for key, value in content.items():
-            part, _, name = key.partition("/")
-            if part == "state":
-                state[int(name)] = value
-            elif part == "distance":
-                distance[name] = value
-        return (
-            int(content["epoch"]),
-            [state[index] for index in range(len(state))],
-            distance,
-        )
 
     def delete(self):
         self.path.unlink(missing_ok=True)
+
+
+def decode(content):
+    """The parts of a checkpoint: epoch, state and distance."""
+    state, distance = {}, {}
+    for key, value in content.items():
+        part, _, name = key.partition("/")
+        if part == "state":
+            state[int(name)] = value
+        elif part == "distance":
+            distance[name] = value
+    if "epoch" not in content or sorted(state) != [*range(len(state))]:
+        raise ValueError("it is not complete")
+    return int(content["epoch"]), [state[i] for i in sorted(state)], distance

@@ -73,3 +73,28 @@ def test_saves_take_a_twentieth_of_the_time(tmp_path, monkeypatch):
     assert not checkpoint.due()
     now[0] += 1
     assert checkpoint.due()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"state/0": np.zeros(2)},
+        {"epoch": np.array(3), "state/1": np.zeros(2)},
+        {"epoch": np.array(3), "state/x": np.zeros(2)},
+        {"epoch": np.zeros(2)},
+    ],
+    ids=["no epoch", "a variable less", "no number", "many epochs"],
+)
+def test_incomplete_checkpoint_is_refused(tmp_path, content):
+    path = tmp_path / "checkpoint.npz"
+    np.savez(path, **content)
+    with pytest.raises(ValueError, match=r"checkpoint\.npz: .*--fresh"):
+        Checkpoint(path).load()
+
+
+def test_single_array_is_no_checkpoint(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    with open(path, "wb") as file:
+        np.save(file, np.zeros(2))
+    with pytest.raises(ValueError, match="single array"):
+        Checkpoint(path).load()

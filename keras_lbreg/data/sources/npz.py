@@ -3,6 +3,8 @@
 import os
 import pathlib
 import zipfile
+import zlib
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -34,9 +36,8 @@ def load_npz(path):
             f"exists. Received: dataset={str(path)!r}"
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
-            content = dict(file)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        content = read_arrays(path)
+    except (ValueError, OSError) as error:
         raise ValueError(
             f"Cannot read {path}: {error}. Expected an .npz file of plain "
             "arrays, as `lbreg data export` writes it."
@@ -100,6 +101,33 @@ def save_npz(dataset, path):
             notes=dataset.notes,
         )
     os.replace(partial, path)
+
+
+def read_arrays(path):
+    """All arrays of an `.npz` file, by name.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: It is damaged, or no such file.
+
+    Example:
+
+    >>> sorted(read_arrays("cifar10.npz"))[:2]
+    ['classes', 'name']
+
+    Reference: `numpy.load`.
+    """
+    # Opened here: `np.load` leaves a damaged file open.
+    with open(path, "rb") as file:
+        try:
+            content = np.load(file, allow_pickle=False)
+            if not isinstance(content, Mapping):
+                raise ValueError("it holds a single array")
+            return dict(content)
+        except (EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(str(error)) from error
 
 
 def with_channels(images):
