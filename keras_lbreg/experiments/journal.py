@@ -33,9 +33,9 @@ def read_journal(path):
         try:
             parsed = json.loads(line)
         except ValueError as error:
-            raise _damaged(path, number, str(error)) from error
+            raise damaged_line(path, number, str(error)) from error
         if not isinstance(parsed, dict):
-            raise _damaged(path, number, "expected an object")
+            raise damaged_line(path, number, "expected an object")
         lines.append(parsed)
     return lines
 
@@ -57,7 +57,7 @@ def rewrite_journal(path, lines):
     os.replace(partial, path)
 
 
-def _damaged(path, number, why):
+def damaged_line(path, number, why):
     return ValueError(
         f"Cannot read {path}: line {number} is damaged ({why}). Nothing was "
         "changed. Mend the line, move the run's folder away, or start again "

@@ -3,6 +3,10 @@
 import contextlib
 import pathlib
 
+ANOTHER_FOLDER = (
+    "Write to another folder (`lbreg compare --out`, `lbreg train --run-dir`)"
+)
+
 
 @contextlib.contextmanager
 def lock(folder):
@@ -31,7 +35,7 @@ def lock(folder):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise ValueError(
-                f"Another process is writing to {folder}. Wait for it to end, "
-                "stop it, or choose another folder (`--out`)."
+                f"Another process is writing to {folder}. Wait for it to end "
+                f"or stop it. {ANOTHER_FOLDER}."
             ) from error
         yield

@@ -4,10 +4,12 @@ import dataclasses
 import math
 import pathlib
 
-from keras_lbreg.experiments.journal import read_journal
+from keras_lbreg.experiments.journal import damaged_line, read_journal
 from keras_lbreg.experiments.json_file import read_json
+from keras_lbreg.experiments.manifest import read_manifest
+from keras_lbreg.experiments.shape import NUMBER, check_shape
 
-SCHEMA = 1
+_INTEGERS = ("seed", "epoch", "updates", "samples")
 
 _NUMBERS = (
     "wall_time",
@@ -67,13 +69,21 @@ class EpochRecord:
 
     @classmethod
     def from_json(cls, line):
-        """The record of one parsed line."""
+        """The record of one parsed line.
+
+        Raises:
+            ValueError: It is an object, but no record.
+        """
+        check_shape(line, {name: int for name in _INTEGERS}, "record")
+        known = {field.name for field in dataclasses.fields(cls)}
+        if set(line) - known or "arm" not in line:
+            raise ValueError("expected the fields of an epoch's record")
         values = dict(line)
+        check_shape(values.setdefault("extras", {}), dict, "record.extras")
         for name in _NUMBERS:
             values[name] = _number(values.get(name))
         values["extras"] = {
-            name: _number(value)
-            for name, value in values.get("extras", {}).items()
+            name: _number(value) for name, value in values["extras"].items()
         }
         return cls(**values)
 
@@ -192,28 +202,32 @@ def tensorboard_dir(path, arm, seed):
     return pathlib.Path(path) / "tensorboard" / arm / f"seed-{seed}"
 
 
-def read_manifest(path):
-    """The manifest of the results folder `path`.
+def read_records(journal):
+    """The `EpochRecord`s of the journal of a run.
+
+    Args:
+        journal: Path of `epochs.jsonl`.
+
+    Returns:
+        A tuple, empty where there is no such file.
 
     Raises:
-        ValueError: The folder holds no results, or none that can be read.
+        ValueError: A line is damaged, or is not a record.
+
+    Example:
+
+    >>> read_records("runs/digits/runs/lr/seed-0/epochs.jsonl")[-1].epoch
+    20
+
+    Reference: `read_journal`.
     """
-    file = pathlib.Path(path) / "manifest.json"
-    if not file.is_file():
-        raise ValueError(
-            "Invalid value for argument `path`. Expected a folder that "
-            "`lbreg compare` has written (with a manifest.json). "
-            f"Received: path={str(path)!r}"
-        )
-    manifest = read_json(file)
-    if manifest.get("schema") != SCHEMA:
-        raise ValueError(
-            f"Cannot read {file}: it has results schema "
-            f"{manifest.get('schema')!r}, this version reads {SCHEMA}. "
-            "Use the version of keras-lbreg that wrote it, or run again into "
-            "another folder."
-        )
-    return manifest
+    records = []
+    for number, line in enumerate(read_journal(journal), 1):
+        try:
+            records.append(EpochRecord.from_json(line))
+        except ValueError as error:
+            raise damaged_line(journal, number, str(error)) from error
+    return tuple(records)
 
 
 def read_run(path, arm, seed):
@@ -223,14 +237,15 @@ def read_run(path, arm, seed):
     summary_file = folder / "summary.json"
     if not journal.is_file() and not summary_file.is_file():
         return None
-    epochs = tuple(EpochRecord.from_json(x) for x in read_journal(journal))
-    summary = read_json(summary_file) if summary_file.is_file() else {}
+    summary = {}
+    if summary_file.is_file():
+        summary = read_json(summary_file, {"status": str})
     return RunResult(
         arm,
         seed,
         summary.get("status", "running"),
         summary.get("reason"),
-        epochs,
+        read_records(journal),
         summary,
     )
 
@@ -276,7 +291,10 @@ def read_results(path):
 
 
 def _number(value):
-    return math.nan if value is None else float(value)
+    if value is None:
+        return math.nan
+    check_shape(value, NUMBER, "number")
+    return float(value)
 
 
 def _json_number(value):

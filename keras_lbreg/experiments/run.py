@@ -1,12 +1,16 @@
 """Train one arm with one seed."""
 
-import pathlib
 import shutil
 import time
 import traceback
 
 from keras_lbreg.experiments.events import RunEnded
 from keras_lbreg.experiments.json_file import write_json
+from keras_lbreg.experiments.model_file import (
+    check_model_path,
+    copy_model,
+    save_model,
+)
 from keras_lbreg.experiments.results import (
     best_accuracy,
     read_run,
@@ -24,8 +28,9 @@ def run(experiment, arm, seed=0, on_event=None, fresh=False, model_path=None):
         seed: Seed of the run.
         on_event: Called with each event, see `compare`.
         fresh: Whether to delete earlier results of the same folder first.
-        model_path: `.keras` file to save the trained plain model in. A
-            finished run whose model is not there is trained again.
+        model_path: `.keras` file to save the trained plain model in. The
+            run keeps a copy in its own folder; a finished run that has none
+            (`compare` keeps no models) is trained again.
 
     Returns:
         A `RunResult`. A run that failed has the status `"failed"` and a
@@ -34,6 +39,8 @@ def run(experiment, arm, seed=0, on_event=None, fresh=False, model_path=None):
     Raises:
         ValueError: The arm or a size makes no sense, or the folder holds the
             results of another configuration or a damaged file.
+        OSError: The model cannot be written. Nothing was trained, or the run
+            is finished and the same call tries to write it once more.
 
     Example:
 
@@ -48,34 +55,50 @@ def run(experiment, arm, seed=0, on_event=None, fresh=False, model_path=None):
     from keras_lbreg.experiments.workspace import Workspace
 
     on_event = on_event or ignore
+    if model_path is not None:
+        check_model_path(model_path)
     with Workspace(experiment, fresh, arms=[arm], seeds=[seed]) as workspace:
         [plan] = workspace.plans
-        return run_plan(workspace, plan, seed, on_event, model_path)
+        own_copy = run_dir(workspace.path, arm, seed) / "model.keras"
+        result = run_plan(
+            workspace,
+            plan,
+            seed,
+            on_event,
+            own_copy if model_path is not None else None,
+        )
+        if model_path is not None and result.status == "finished":
+            copy_model(own_copy, model_path)
+        return result
 
 
 def run_plan(workspace, plan, seed, on_event, model_path=None):
-    """Run, resume or skip one plan with one seed; failures are recorded."""
-    from keras_lbreg.experiments.train import find_start, train
+    """Run, resume or skip one plan with one seed; failures are recorded.
+
+    Where `model_path` is given, a run that finished has its model there.
+    """
+    from keras_lbreg.experiments.train import find_start, finalize, train
 
     name = plan.arm.name
     before = read_run(workspace.path, name, seed)
-    has_model = model_path is None or pathlib.Path(model_path).is_file()
     if before is not None and ended_for_good(before):
+        has_model = model_path is None or model_path.is_file()
         if has_model or before.status == "failed":
             on_event(RunEnded(before, skipped=True))
             return before
         delete_run(workspace, name, seed)
     folder = run_dir(workspace.path, name, seed)
     folder.mkdir(parents=True, exist_ok=True)
+    # Damaged files raise here: they are not the run's own failure, and
+    # nothing has been changed yet.
+    start = find_start(folder)
     # A run that crashed goes on from its checkpoint.
     (folder / "summary.json").unlink(missing_ok=True)
     (folder / "error.txt").unlink(missing_ok=True)
-    # Damaged files raise here: they are not the run's own failure.
-    start = find_start(folder)
     clock = time.monotonic()
-    retry = False
+    model, retry = None, False
     try:
-        reason = train(workspace, plan, seed, start, on_event, model_path)
+        model, reason = train(workspace, plan, seed, start, on_event)
     except Exception as error:
         (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
         first_line = (str(error).strip() or "no message").splitlines()[0]
@@ -87,6 +110,9 @@ def run_plan(workspace, plan, seed, on_event, model_path=None):
         start.checkpoint.delete()
     result = read_run(workspace.path, name, seed)
     on_event(RunEnded(result))
+    if model_path is not None and reason is None:
+        # After the run has ended: a full disk does not make it a failed one.
+        save_model(finalize(model, plan), model_path)
     return result
 
 

@@ -13,10 +13,10 @@ from keras_lbreg.experiments.checkpoint import (
     training_state,
 )
 from keras_lbreg.experiments.events import RunStarted
-from keras_lbreg.experiments.journal import read_journal, rewrite_journal
+from keras_lbreg.experiments.journal import rewrite_journal
 from keras_lbreg.experiments.recorder import Recorder
 from keras_lbreg.experiments.results import (
-    EpochRecord,
+    read_records,
     run_dir,
     tensorboard_dir,
 )
@@ -77,9 +77,7 @@ def find_start(folder):
     saved = checkpoint.load()
     epoch, state, distance = saved or (0, None, None)
     records = tuple(
-        EpochRecord.from_json(line)
-        for line in read_journal(journal)
-        if line["epoch"] <= epoch
+        record for record in read_records(journal) if record.epoch <= epoch
     )
     if epoch and (not records or records[-1].epoch != epoch):
         raise ValueError(
@@ -91,7 +89,7 @@ def find_start(folder):
     return Start(checkpoint, epoch, state, distance, records)
 
 
-def train(workspace, plan, seed, start, on_event, model_path=None):
+def train(workspace, plan, seed, start, on_event):
     """Train from `start` to the end.
 
     Args:
@@ -100,14 +98,14 @@ def train(workspace, plan, seed, start, on_event, model_path=None):
         seed: Seed of the run.
         start: Where it begins, a `Start`.
         on_event: Called with each event.
-        model_path: File to save the trained plain model in, or `None`.
 
     Returns:
-        Why the run failed, or `None`.
+        The pair `(model, reason)`: the trained model, and why the run failed
+        or `None`.
 
     Example:
 
-    >>> reason = train(workspace, plan, 0, find_start(folder), print)
+    >>> model, reason = train(workspace, plan, 0, find_start(folder), print)
 
     Reference: it is an ordinary `fit` with callbacks.
     """
@@ -158,9 +156,12 @@ def train(workspace, plan, seed, start, on_event, model_path=None):
             recorder,
         ],
     )
-    if recorder.failure is None and model_path is not None:
-        # The last change to the model is the first to be undone.
-        for finalize, _ in reversed(plan.hooks("finalize")):
-            model = finalize(model)
-        model.save(model_path)
-    return recorder.failure
+    return model, recorder.failure
+
+
+def finalize(model, plan):
+    """The plain model, without what techniques added for training."""
+    # The last change to the model is the first to be undone.
+    for hook, _ in reversed(plan.hooks("finalize")):
+        model = hook(model)
+    return model

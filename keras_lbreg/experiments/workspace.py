@@ -12,10 +12,11 @@ from keras_lbreg.data.load_dataset import load_dataset
 from keras_lbreg.experiments.arms import arm_names
 from keras_lbreg.experiments.environment import environment
 from keras_lbreg.experiments.json_file import write_json
-from keras_lbreg.experiments.lock import lock
+from keras_lbreg.experiments.lock import ANOTHER_FOLDER, lock
+from keras_lbreg.experiments.manifest import SCHEMA, read_manifest
 from keras_lbreg.experiments.plan import make_plan
 from keras_lbreg.experiments.recipes import recipe_for
-from keras_lbreg.experiments.results import SCHEMA, read_manifest
+from keras_lbreg.experiments.results import run_dir, tensorboard_dir
 
 
 class Workspace(contextlib.AbstractContextManager):
@@ -28,8 +29,8 @@ class Workspace(contextlib.AbstractContextManager):
         seeds: The seeds to record in the manifest.
 
     Raises:
-        ValueError: The folder holds results of another configuration, or
-            another process is writing to it.
+        ValueError: The folder holds results of another configuration or
+            runs of unknown origin, or another process is writing to it.
 
     Example:
 
@@ -51,6 +52,7 @@ class Workspace(contextlib.AbstractContextManager):
         self.path.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             stack.enter_context(lock(self.path))
+            check_known_origin(self.path)
             if fresh:
                 delete_results(self.path)
             self.manifest = self._merged_manifest(list(seeds))
@@ -123,16 +125,38 @@ def check_same_configuration(path, old, new):
         raise ValueError(
             f"The folder {path} holds results of another configuration "
             f"({lines}). Expected the same, with more arms or seeds at most. "
-            "Write to another folder (`--out`), or start again with `--fresh`, "
-            "which deletes the results there."
+            f"{ANOTHER_FOLDER}, or start again with `--fresh`, which deletes "
+            "the results there."
+        )
+
+
+def check_known_origin(path):
+    """Raise if there are runs, but no manifest that says what they are."""
+    if (path / "manifest.json").is_file():
+        return
+    there = [x for x in ("runs", "tensorboard") if (path / x).exists()]
+    if there:
+        raise ValueError(
+            f"The folder {path} holds {' and '.join(there)}, but no "
+            "manifest.json that says which comparison wrote it. Expected an "
+            "empty folder, or one of this command. Nothing was changed. "
+            f"{ANOTHER_FOLDER}, or move {' and '.join(there)} away."
         )
 
 
 def delete_results(path):
-    """Delete what a comparison has written, and nothing else."""
-    for folder in ("runs", "tensorboard"):
-        shutil.rmtree(path / folder, ignore_errors=True)
-    (path / "manifest.json").unlink(missing_ok=True)
+    """Delete the runs that the manifest lists, and nothing else."""
+    if not (path / "manifest.json").is_file():
+        return
+    manifest = read_manifest(path)
+    for arm in manifest["arms"]:
+        for seed in manifest["seeds"]:
+            for place in (run_dir, tensorboard_dir):
+                folder = place(path, arm["name"], seed)
+                if folder.is_dir():
+                    shutil.rmtree(folder)
+    # Last, so that a deletion that was cut short can be repeated.
+    (path / "manifest.json").unlink()
 
 
 def describe_dataset(dataset):

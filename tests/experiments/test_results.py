@@ -12,6 +12,7 @@ from keras_lbreg.experiments.results import (
     read_results,
     run_dir,
 )
+from tests.experiments.fake_results import SCALED, SMALL, fake_manifest
 
 
 def record(**changes):
@@ -34,11 +35,7 @@ def record(**changes):
 
 
 def write(folder, records, summary=None):
-    manifest = {
-        "schema": 1,
-        "arms": [{"name": "small_batch"}, {"name": "lr"}],
-        "seeds": [0, 1],
-    }
+    manifest = fake_manifest((SMALL, SCALED), seeds=2)
     write_json(folder / "manifest.json", manifest)
     run = run_dir(folder, "lr", 1)
     run.mkdir(parents=True)
@@ -98,10 +95,10 @@ def test_json_files_are_replaced_whole(tmp_path):
     write_json(file, {"a": 1})
     with pytest.raises(ValueError, match="JSON"):
         write_json(file, {"a": math.nan})
-    assert read_json(file) == {"a": 1}
+    assert read_json(file, {"a": int}) == {"a": 1}
     file.write_text("{")
     with pytest.raises(ValueError, match=r"a\.json: it is not valid JSON"):
-        read_json(file)
+        read_json(file, dict)
 
 
 def test_results_are_read_without_keras(tmp_path):
@@ -117,3 +114,52 @@ def test_results_are_read_without_keras(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True
     )
     assert answer.stdout.strip() == "finished", answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": None}, "expected an array as manifest.arms"),
+        ({"arms": [{}]}, r"manifest.arms\[0\].name is missing"),
+        ({"seeds": [0, "1"]}, r"expected an integer as manifest.seeds\[1\]"),
+        ({"dataset": []}, "expected an object as manifest.dataset"),
+        ({"cpu_count": True}, "expected an integer or null as manifest"),
+    ],
+)
+def test_manifest_of_another_shape_is_refused(tmp_path, changes, message):
+    manifest = {**fake_manifest((SMALL, SCALED), seeds=2), **changes}
+    write_json(tmp_path / "manifest.json", manifest)
+    with pytest.raises(ValueError, match=rf"manifest\.json: {message}"):
+        read_results(tmp_path)
+
+
+def test_manifest_without_its_parts_is_refused(tmp_path):
+    for content in ({"schema": 1}, []):
+        write_json(tmp_path / "manifest.json", content)
+        with pytest.raises(ValueError, match=r"Cannot read .*manifest\.json"):
+            read_results(tmp_path)
+
+
+@pytest.mark.parametrize("summary", [[], {}, {"status": 1}, "finished"])
+def test_summary_of_another_shape_is_refused(tmp_path, summary):
+    write(tmp_path, [record()])
+    write_json(run_dir(tmp_path, "lr", 1) / "summary.json", summary)
+    with pytest.raises(ValueError, match=r"Cannot read .*summary\.json"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {},
+        {**record().to_json(), "epoch": "3"},
+        {**record().to_json(), "loss": "small"},
+        {**record().to_json(), "extras": []},
+        {**record().to_json(), "another": 1},
+    ],
+)
+def test_line_that_is_no_record_is_refused(tmp_path, line):
+    write(tmp_path, [record(), record()])
+    append_to_journal(run_dir(tmp_path, "lr", 1) / "epochs.jsonl", line)
+    with pytest.raises(ValueError, match=r"epochs\.jsonl: line 3 is damaged"):
+        read_results(tmp_path)

@@ -197,10 +197,14 @@ def test_damaged_checkpoint_is_refused_and_left_alone(interrupted, tmp_path):
     chosen, folder = copy_of(interrupted, tmp_path)
     content = (folder / "checkpoint.npz").read_bytes()[:500]
     (folder / "checkpoint.npz").write_bytes(content)
+    # As after a crash, which is to be tried again.
+    summary = '{"status": "failed", "reason": "crash", "retry": true}'
+    (folder / "summary.json").write_text(summary)
     before = (folder / "epochs.jsonl").read_text()
     with pytest.raises(ValueError, match="Cannot read the checkpoint"):
         compare(chosen)
     assert (folder / "checkpoint.npz").read_bytes() == content
+    assert (folder / "summary.json").read_text() == summary
     assert (folder / "epochs.jsonl").read_text() == before
 
 
@@ -222,6 +226,69 @@ def test_saved_model_takes_raw_inputs_and_is_plain(tmp_path):
         predicted = np.argmax(model.predict(data["x_val"], verbose=0), axis=1)
         accuracy = np.mean(predicted == data["y_val"])
     assert accuracy == pytest.approx(result.final_val_accuracy)
+
+
+def test_model_file_is_the_one_of_the_run(tmp_path):
+    path = tmp_path / "made" / "model.keras"
+    chosen = experiment(tmp_path, epochs=1)
+
+    def weights_after(arm):
+        events = []
+        run(chosen, arm, on_event=events.append, model_path=path)
+        model = keras.saving.load_model(path)
+        return events[-1].skipped, model.get_weights()
+
+    _, expected = weights_after("large_batch")
+    _, others = weights_after("lr")
+    assert not np.array_equal(others[-1], expected[-1])
+    # Not trained again, but written again.
+    skipped, again = weights_after("large_batch")
+    assert skipped
+    for a, b in zip(again, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [p.name for p in path.parent.iterdir()] == ["model.keras"]
+
+
+def test_finished_run_without_its_model_is_trained_again(tmp_path):
+    chosen = experiment(tmp_path, epochs=1)
+    path = tmp_path / "model.keras"
+    run(chosen, "large_batch")
+    run(chosen, "large_batch", model_path=path)
+    assert path.is_file()
+
+
+@pytest.mark.parametrize("name", ["model", "model.h5", "folder.keras"])
+def test_model_that_cannot_be_saved_is_refused_first(tmp_path, name):
+    (tmp_path / "folder.keras").mkdir()
+    with pytest.raises(ValueError, match=r"ends in \.keras.*" + name):
+        run(experiment(tmp_path), "lr", model_path=tmp_path / name)
+    assert not (tmp_path / "run").exists()
+
+
+def test_model_below_a_file_is_refused_first(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        run(
+            experiment(tmp_path), "lr", model_path=tmp_path / "file" / "m.keras"
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_failure_to_save_is_not_the_run_s_failure(tmp_path, monkeypatch):
+    def full(model, path):
+        raise OSError("disk full")
+
+    chosen = experiment(tmp_path, epochs=1)
+    path = tmp_path / "model.keras"
+    events = []
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "save", full)
+        with pytest.raises(OSError, match="disk full"):
+            run(chosen, "lr", on_event=events.append, model_path=path)
+    assert events[-1].result.status == "finished"
+    assert not path.exists()
+    assert run(chosen, "lr", model_path=path).status == "finished"
+    assert path.is_file()
 
 
 @pytest.mark.tensorflow

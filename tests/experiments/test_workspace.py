@@ -76,6 +76,45 @@ def test_fresh_deletes_results_and_nothing_else(tmp_path):
     assert read_results(tmp_path / "run").runs == ()
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("name", ["runs", "tensorboard"])
+def test_folders_of_unknown_origin_are_refused(tmp_path, name, fresh):
+    foreign = tmp_path / "run" / name / "lr" / "seed-0" / "weights.bin"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("mine")
+    with pytest.raises(ValueError, match=rf"holds {name}, but no manifest"):
+        open_once(experiment(tmp_path), fresh=fresh)
+    assert foreign.read_text() == "mine"
+    assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+def test_manifest_of_somebody_else_is_no_reason_to_delete(tmp_path):
+    foreign = tmp_path / "run" / "runs" / "lr" / "seed-0"
+    foreign.mkdir(parents=True)
+    (tmp_path / "run" / "manifest.json").write_text('{"icons": []}')
+    with pytest.raises(ValueError, match="schema None"):
+        open_once(experiment(tmp_path), fresh=True)
+    assert foreign.is_dir()
+
+
+def test_fresh_leaves_runs_that_are_not_in_the_manifest(tmp_path):
+    chosen = experiment(tmp_path, arms=("large_batch",), epochs=1)
+    compare(chosen)
+    own = tmp_path / "run" / "runs" / "large_batch" / "seed-0"
+    foreign = [own.with_name("seed-7"), own.parents[1] / "mine" / "seed-0"]
+    for folder in foreign:
+        folder.mkdir(parents=True)
+    open_once(chosen, fresh=True)
+    assert not own.exists()
+    assert all(folder.is_dir() for folder in foreign)
+
+
+def test_hints_name_the_option_of_either_command(tmp_path):
+    open_once(experiment(tmp_path))
+    with pytest.raises(ValueError, match=r"compare --out.*train --run-dir"):
+        open_once(experiment(tmp_path, epochs=5))
+
+
 def test_one_writer_at_a_time(tmp_path):
     pytest.importorskip("fcntl")
     (tmp_path / "run").mkdir()

@@ -1,0 +1,87 @@
+"""Read the manifest of a results folder."""
+
+import pathlib
+from types import NoneType
+
+from keras_lbreg.experiments.json_file import read_json
+from keras_lbreg.experiments.shape import NUMBER, check_shape
+
+SCHEMA = 1
+
+ARM = {
+    "name": str,
+    "title": str,
+    "group": str,
+    "batch_size": int,
+    "learning_rate": NUMBER,
+    "milestones": [[NUMBER]],
+    "epochs": int,
+    "updates": int,
+    "techniques": dict,
+    "changes": [str],
+}
+
+SHAPE = {
+    "name": str,
+    "created": str,
+    "versions": dict,
+    "backend": str,
+    "device": str,
+    "cpu_count": (int, NoneType),
+    "platform": str,
+    "git_commit": (str, NoneType),
+    "dataset": {
+        "title": str,
+        "notes": str,
+        "classes": int,
+        "train_samples": int,
+        "val_samples": int,
+    },
+    "config": {
+        "dataset": str,
+        "small_batch_size": int,
+        "batch_size": int,
+        "epochs": int,
+        "hyperparameters": dict,
+    },
+    "arms": [ARM],
+    "seeds": [int],
+}
+
+
+def read_manifest(path):
+    """The manifest of the results folder `path`.
+
+    Args:
+        path: The folder, such as `runs/digits`.
+
+    Returns:
+        The content of its `manifest.json`, a dictionary.
+
+    Raises:
+        ValueError: The folder holds no results, or none that can be read.
+
+    Example:
+
+    >>> read_manifest("runs/digits")["seeds"]
+    [0, 1, 2]
+
+    Reference: `keras_lbreg.experiments.read_results` describes the folder.
+    """
+    file = pathlib.Path(path) / "manifest.json"
+    if not file.is_file():
+        raise ValueError(
+            "Invalid value for argument `path`. Expected a folder that "
+            "`lbreg compare` has written (with a manifest.json). "
+            f"Received: path={str(path)!r}"
+        )
+    manifest = read_json(file, dict)
+    if manifest.get("schema") != SCHEMA:
+        raise ValueError(
+            f"Cannot read {file}: it has results schema "
+            f"{manifest.get('schema')!r}, this version reads {SCHEMA}. "
+            "Use the version of keras-lbreg that wrote it, or run again into "
+            "another folder."
+        )
+    read_json(file, SHAPE)
+    return manifest
