@@ -116,6 +116,7 @@ class LiveDisplay(LineDisplay):
             refresh_per_second=4,
             transient=True,
         )
+        self.last_line = ""
 
     def on_run_started(self, event):
         super().on_run_started(event)
@@ -124,9 +125,13 @@ class LiveDisplay(LineDisplay):
 
     def __exit__(self, *exception):
         self.live.stop()
+        if self.ended and not self.planned:
+            # A single run has no table: nothing else says how it ended.
+            super().announce(self.last_line)
 
     def announce(self, line):
-        """Say nothing: the panel shows it."""
+        """Keep the line back: the panel shows it."""
+        self.last_line = line
 
     def render(self):
         parts = [self.overall()]

@@ -1,5 +1,6 @@
 """What is shown while a comparison runs."""
 
+import dataclasses
 import io
 
 import pytest
@@ -118,6 +119,30 @@ def test_failed_and_skipped_runs_say_so():
     text = console.file.getvalue()
     assert "Small batch, seed 0: failed: the loss is nan" in text
     assert "finished before" in text
+
+
+@pytest.mark.parametrize("status", ["finished", "failed"])
+def test_a_single_run_says_how_it_ended_when_the_panel_is_gone(status):
+    reason = "the loss is nan" if status == "failed" else None
+    console = make_console(terminal=True)
+    with LiveDisplay(console) as display:
+        *events, ended = run_events(LARGE, seed=0)
+        for event in events:
+            display(event)
+        result = dataclasses.replace(ended.result, status=status, reason=reason)
+        display(RunEnded(result))
+    last = console.file.getvalue().splitlines()[-1]
+    expected = "failed: the loss is nan" if reason else "val accuracy 90.0 %"
+    assert f"Large batch, seed 0: {expected}" in last
+
+
+def test_a_comparison_leaves_its_outcome_to_the_table():
+    console = make_console(terminal=True)
+    with LiveDisplay(console) as display:
+        display(STARTED)
+        for event in run_events(SMALL, seed=0):
+            display(event)
+    assert "[1/4]" not in console.file.getvalue()
 
 
 def test_a_single_run_prints_its_changes():
