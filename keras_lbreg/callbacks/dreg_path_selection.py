@@ -1,6 +1,9 @@
 """Choosing the path of a DReg model that does better on validation data."""
 
+import collections.abc
+
 import keras
+import numpy as np
 
 from keras_lbreg.models.active_path import get_active_path, set_active_path
 
@@ -34,8 +37,9 @@ class DRegPathSelection(keras.callbacks.Callback):
 
     Args:
         validation_data: `(x, y)` or `(x, y, sample_weight)` of arrays, a
-            `keras.utils.PyDataset`, or an iterable of batches such as a
-            `tf.data.Dataset`.
+            `keras.utils.PyDataset`, or an iterable of batches, such as a
+            `tf.data.Dataset` (on every backend) or a list of tuples. It is
+            read once an epoch, so that a generator will not do.
         monitor: Optional name of the metric that decides, as in `evaluate`.
             By default, `"accuracy"` if the model has it, else `"loss"`.
         mode: `"min"`, `"max"` or `"auto"` (the default): `"min"` for names
@@ -43,8 +47,9 @@ class DRegPathSelection(keras.callbacks.Callback):
         batch_size: Batch size where `validation_data` are arrays.
 
     Raises:
-        ValueError: If `mode` is something else, `monitor` names no metric of
-            the model, or the model has no DReg layer.
+        ValueError: If `mode` is something else, `validation_data` are a
+            generator or empty, `monitor` names no metric of the model, or the
+            model has no DReg layer.
 
     Example:
 
@@ -66,6 +71,13 @@ class DRegPathSelection(keras.callbacks.Callback):
             raise ValueError(
                 f"Invalid value for argument `mode`. Expected one of {MODES}. "
                 f"Received: mode={mode!r}"
+            )
+        if isinstance(validation_data, collections.abc.Iterator):
+            raise ValueError(
+                "Invalid value for argument `validation_data`. Expected data "
+                "that can be read in every epoch; a generator can be read "
+                "once: pass a list of its batches. Received: "
+                f"validation_data of type {type(validation_data)}"
             )
         self.validation_data = validation_data
         self.monitor = monitor
@@ -133,6 +145,12 @@ class DRegPathSelection(keras.callbacks.Callback):
             del model.reset_metrics
             set_active_path(model, active)
         model.reset_metrics()
+        if not results:
+            raise ValueError(
+                "Invalid value for argument `validation_data`. Expected at "
+                "least one batch. Received: empty validation_data of type "
+                f"{type(self.validation_data)}"
+            )
         return {
             path: {
                 name: float(value)
@@ -169,8 +187,8 @@ def _batches(data, batch_size):
     """Batches `(x, y, sample_weight)` of validation data."""
     if isinstance(data, keras.utils.PyDataset):
         batches = (data[i] for i in range(len(data)))
-    elif isinstance(data, (tuple, list)):
-        size = len(keras.tree.flatten(data)[0])
+    elif isinstance(data, tuple | list) and not _is_list_of_batches(data):
+        size = len(keras.tree.flatten(data)[0]) if data else 0
         batches = (
             keras.tree.map_structure(
                 lambda array, start=start: (
@@ -183,4 +201,20 @@ def _batches(data, batch_size):
     else:
         batches = iter(data)
     for batch in batches:
+        batch = keras.tree.map_structure(_readable, batch)
         yield keras.utils.unpack_x_y_sample_weight(batch)
+
+
+def _is_list_of_batches(data):
+    # `[x, y]` are arrays, as for Keras.
+    return isinstance(data, list) and all(
+        isinstance(batch, tuple) for batch in data
+    )
+
+
+def _readable(array):
+    # A backend reads its own tensors and NumPy's; a `tf.data.Dataset` gives
+    # TensorFlow's to every backend.
+    if keras.ops.is_tensor(array) or not hasattr(array, "__array__"):
+        return array
+    return np.asarray(array)

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +13,8 @@ to_numpy = keras.ops.convert_to_numpy
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(10, 3)).astype("float32")
 Y = np.arange(10) % 2
-BETTER = np.array([[6.0, -6.0], [0.0, 0.0], [0.0, 0.0]], "float32")
+# Small enough for no probability to be clipped (at 1e-7) in a loss.
+BETTER = np.array([[3.0, -3.0], [0.0, 0.0], [0.0, 0.0]], "float32")
 
 
 def make(kind):
@@ -61,19 +66,22 @@ class Spy(keras.callbacks.Callback):
 @pytest.mark.parametrize("validate", [True, False])
 def test_the_better_path_becomes_active(kind, validate):
     model, labels = make(kind)
-    expected = {}
+    expected, sample_losses = {}, {}
     for path in ("right", "left"):
-        model.layers[-1].active_path = path
-        expected[path] = model.evaluate(
-            X, labels, batch_size=4, verbose=0, return_dict=True
+        single = keras_lbreg.strip_dreg(model, path=path)
+        single.compile(
+            loss="sparse_categorical_crossentropy", metrics=["accuracy"]
         )
-    model.layers[-1].active_path = "right"
+        expected[path] = single.evaluate(X, labels, verbose=0, return_dict=True)
+        probabilities = single.predict(X, verbose=0)
+        sample_losses[path] = -np.log(probabilities[np.arange(10), labels])
     selection = keras_lbreg.DRegPathSelection((X, labels), batch_size=4)
     spy = Spy()
     logs = model.fit(
         X,
         labels,
         epochs=2,
+        shuffle=False,
         verbose=0,
         validation_data=(X, labels) if validate else None,
         callbacks=[selection, spy],
@@ -89,9 +97,35 @@ def test_the_better_path_becomes_active(kind, validate):
     # The epoch's own figures are those of the path chosen in it.
     assert logs["val_accuracy"] == [1.0, 1.0]
     assert spy.seen[0]["val_accuracy_left"] == 1.0
-    # And those of training are its own.
-    assert logs["accuracy"][0] == pytest.approx(0.5, abs=0.51)
-    assert logs["loss"][0] > 0.1
+    # And those of training are its own: both paths, or each half of the batch.
+    assert logs["accuracy"] == [0.5, 0.5]
+    if kind == "both":
+        loss = sample_losses["right"].mean() + sample_losses["left"].mean()
+    else:
+        halves = sample_losses["right"][:5], sample_losses["left"][5:]
+        loss = np.concatenate(halves).mean()
+    assert logs["loss"] == [pytest.approx(loss, rel=1e-5)] * 2
+
+
+def batches_of(labels):
+    return [(X[i : i + 4], labels[i : i + 4]) for i in range(0, 10, 4)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [batches_of, lambda labels: [X, labels], lambda labels: (X, labels)],
+    ids=["batches", "list-of-arrays", "arrays"],
+)
+def test_lists_of_batches_and_of_arrays(data):
+    model, labels = make("both")
+    expected = model.evaluate(X, labels, verbose=0, return_dict=True)
+    selection = keras_lbreg.DRegPathSelection(data(labels))
+    logs = model.fit(X, labels, epochs=2, verbose=0, callbacks=[selection])
+    assert logs.history["val_accuracy_left"] == [1.0, 1.0]
+    assert (
+        logs.history["val_loss_right"]
+        == [pytest.approx(expected["loss"], rel=1e-5)] * 2
+    )
 
 
 def test_data_are_read_once():
@@ -124,6 +158,37 @@ def test_tf_data_sample_weights_and_replicas():
     assert logs["val_accuracy_left"] == [pytest.approx(1.0)]
     assert logs["val_loss_right"] == [pytest.approx(expected["loss"], rel=1e-4)]
     assert model.active_path == "left"
+
+
+@pytest.mark.tensorflow
+def test_tf_data_under_jax():
+    """The tests under JAX have no TensorFlow; a process of its own has."""
+    pytest.importorskip("jax")
+    code = """
+import keras, numpy as np, tensorflow as tf, keras_lbreg
+x, y = np.eye(6, dtype="float32"), np.arange(6) % 2
+inputs = keras.Input((6,))
+outputs = keras_lbreg.DRegDense(2, paths="both", init_distance=1.0)(inputs)
+model = keras_lbreg.DRegModel(inputs, outputs)
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+model.compile(keras.optimizers.SGD(0.0), loss)
+data = tf.data.Dataset.from_tensor_slices((x, y, np.ones(6))).batch(4)
+selection = keras_lbreg.DRegPathSelection(data)
+logs = model.fit(x, y, epochs=2, verbose=0, callbacks=[selection]).history
+for path in ("right", "left"):
+    single = keras_lbreg.strip_dreg(model, path=path)
+    single.compile(loss=loss)
+    expected = single.evaluate(x, y, verbose=0)
+    np.testing.assert_allclose(logs[f"val_loss_{path}"], expected, rtol=1e-5)
+print(keras.backend.backend(), *logs["val_loss_right"])
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout.startswith("jax "), result.stderr
 
 
 def test_monitor_and_mode():
@@ -167,6 +232,16 @@ def test_errors():
             callbacks=[keras_lbreg.DRegPathSelection((X, labels), "auc")],
         )
     assert "['accuracy', 'loss']" in str(error.value)
+    with pytest.raises(ValueError, match="a generator can be read once"):
+        keras_lbreg.DRegPathSelection(iter(batches_of(labels)))
+    for empty in ([], (), (X[:0], labels[:0])):
+        with pytest.raises(ValueError, match="Expected at least one batch"):
+            model.fit(
+                X,
+                labels,
+                verbose=0,
+                callbacks=[keras_lbreg.DRegPathSelection(empty)],
+            )
     plain = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     plain.compile("sgd", "mse")
     with pytest.raises(ValueError, match="Expected a model with a DReg layer"):
