@@ -33,4 +33,11 @@ def is_command_line(argv=None):
             return False
         if flag in ("-W", "-X") and arguments:
             arguments = arguments[1:]
-    return bool(arguments) and pathlib.PurePath(arguments[0]).stem == "lbreg"
+    return bool(arguments) and _is_console_script(arguments[0])
+
+
+def _is_console_script(path):
+    # Installers name it so, on Windows with `.exe`. A user's own `lbreg.py`, or
+    # a folder `lbreg` with a `__main__.py`, is a program like any other.
+    path = pathlib.Path(path)
+    return path.name in ("lbreg", "lbreg.exe") and not path.is_dir()
