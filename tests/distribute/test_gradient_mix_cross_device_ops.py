@@ -3,9 +3,12 @@ import numpy as np
 import pytest
 
 from keras_lbreg.distribute import GradientMixCrossDeviceOps
+from keras_lbreg.layers import GhostBatchNormalization
 from keras_lbreg.optimizers import GradientMix, GradientNoise, ReducedGradient
 from keras_lbreg.random.mixing_weights import mixing_weights
+from tests.checks.groups import train_on_groups
 from tests.checks.replicas import (
+    BATCH,
     compiled,
     descend,
     fit,
@@ -35,6 +38,49 @@ def test_twenty_steps_are_those_of_the_wrapper(replicas, inner):
     )
     np.testing.assert_allclose(final, wrapped, atol=1e-5)
     assert np.abs(final - descend(sgd, replicas, steps=20)).max() > 1e-3
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("replicas", [2, 4])
+def test_twenty_steps_are_those_of_groups_on_one_device(replicas):
+    ops = GradientMixCrossDeviceOps(concentration=0.5, seed=3)
+    model = compiled(sgd, replicas, cross_device_ops=ops)
+    fit(model, epochs=5)
+    on_groups = train_on_groups(sgd, replicas, concentration=0.5)
+    np.testing.assert_allclose(weights(model), weights(on_groups), atol=1e-5)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("how", ["wrapper", "ops"])
+def test_ghosts_of_a_replica_follow_ghosts_of_a_group(how):
+    """Batch statistics are of 8 samples, on two replicas or in two ghosts."""
+
+    def ghost_model():
+        return keras.Sequential(
+            [
+                keras.Input((5,)),
+                keras.layers.Dense(7, activation="tanh"),
+                GhostBatchNormalization(ghost_batch_size=BATCH // 2),
+                keras.layers.Dense(1),
+            ]
+        )
+
+    ops = GradientMixCrossDeviceOps(seed=3) if how == "ops" else None
+    model = compiled(
+        sgd if ops else lambda: GradientMix(sgd(), seed=3),
+        2,
+        make_model=ghost_model,
+        cross_device_ops=ops,
+    )
+    fit(model, epochs=5)
+    on_groups = train_on_groups(sgd, 2, make_model=ghost_model)
+    # Under Keras each replica has moving statistics of its own.
+    for ours, theirs in zip(
+        model.trainable_weights, on_groups.trainable_weights, strict=True
+    ):
+        np.testing.assert_allclose(
+            ours.numpy(), theirs.numpy(), atol=1e-5, err_msg=ours.path
+        )
 
 
 @pytest.mark.tensorflow

@@ -8,13 +8,12 @@ from keras_lbreg.data import mix_sample_weights
 from keras_lbreg.optimizers import GradientMix, GradientNoise
 from keras_lbreg.random.mixing_weights import mixing_weights
 from keras_lbreg.warnings import NoEffectWarning
+from tests.checks.groups import batches, train_on_groups
 from tests.checks.replicas import (
-    BATCH,
     compiled,
     descend,
     fit,
     mirrored_strategy,
-    regression_data,
     weights,
 )
 
@@ -37,22 +36,6 @@ def noise_in_mix():
     )
 
 
-def batches(epochs):
-    x, y = regression_data()
-    for _ in range(epochs):
-        for start in range(0, len(x), BATCH):
-            yield x[start : start + BATCH], y[start : start + BATCH]
-
-
-def train_on_groups(make_optimizer, groups, epochs=5, **law):
-    """20 updates on one device with weighted groups."""
-    model = compiled(make_optimizer)
-    data = mix_sample_weights(batches(epochs), groups, seed=3, **law)
-    for batch in data:
-        model.train_on_batch(*batch)
-    return weights(model)
-
-
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("replicas", [2, 4])
 @pytest.mark.parametrize(
@@ -70,7 +53,7 @@ def test_replicas_follow_groups_on_one_device(mixed, unmixed, replicas):
     model = compiled(mixed, replicas)
     fit(model, epochs=5)
     np.testing.assert_allclose(
-        weights(model), train_on_groups(unmixed, replicas), atol=1e-5
+        weights(model), weights(train_on_groups(unmixed, replicas)), atol=1e-5
     )
 
 
@@ -81,7 +64,7 @@ def test_gaussian_law_on_replicas_follows_groups():
     fit(model, epochs=5)
     np.testing.assert_allclose(
         weights(model),
-        train_on_groups(lambda: sgd(global_clipnorm=0.5), 2, **law),
+        weights(train_on_groups(lambda: sgd(global_clipnorm=0.5), 2, **law)),
         atol=1e-5,
     )
 
@@ -120,10 +103,8 @@ def test_each_replica_counts_with_its_weight():
 
 @pytest.mark.tensorflow
 def test_loaded_run_continues_bit_for_bit_on_replicas(tmp_path):
-    def randomly_seeded():
-        return GradientMix(sgd())
-
-    first, second = (compiled(randomly_seeded, 2) for _ in range(2))
+    first = compiled(lambda: GradientMix(sgd()), 2)
+    second = compiled(lambda: GradientMix(sgd(), seed=5), 2)
     fit(first)
     first.save_weights(tmp_path / "a.weights.h5")
     second.load_weights(tmp_path / "a.weights.h5")
