@@ -58,8 +58,9 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
             `ReductionToOneDevice`.
         concentration: Positive float `c` of the Dirichlet law. Defaults to
             `1.0`, uniform on the simplex.
-        seed: Integer from 0 to 2**31 - 1, or None for a random one, which is in
-            no checkpoint.
+        seed: Integer from 0 to 2**31 - 1, or None for a random one, which
+            `keras.utils.set_random_seed` makes repeatable and no checkpoint
+            carries.
         law: `"dirichlet"`, or `"gaussian"` for independent, non-convex weights
             `K w_k ~ N(1, stddev^2)`. Defaults to `"dirichlet"`.
         stddev: Non-negative float, used by the Gaussian law alone. Defaults to

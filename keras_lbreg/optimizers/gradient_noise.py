@@ -30,8 +30,9 @@ class GradientNoise(ReducedGradient):
         alpha: Float, at least 0. Variance of the first update's noise.
             Defaults to `1e-5`; Neelakantan et al. try 0.01, 0.3 and 1.
         gamma: Float, at least 0. Decay of the variance. Defaults to `0.55`.
-        seed: Integer from 0 to 2**31 - 1, or None for a random one. It is
-            among `variables`, so that a checkpoint restores it either way.
+        seed: Integer from 0 to 2**31 - 1, or None for a random one, which
+            `keras.utils.set_random_seed` makes repeatable. It is among
+            `variables`, so that a checkpoint restores it either way.
         name: String, the name of the wrapper.
 
     Raises:

@@ -1,13 +1,16 @@
 """Seeds that a checkpoint can carry."""
 
 import numbers
-import secrets
+import random
 
 _LIMIT = 2**31
 
 
 def resolve_seed(seed):
     """Returns `seed`, or a fresh random one if it is None.
+
+    A random one comes from Python's generator, as the default seeds of Keras
+    do: `keras.utils.set_random_seed` makes it repeatable.
 
     Args:
         seed: None, or an integer from 0 to 2**31 - 1: it has to fit the int32
@@ -27,7 +30,7 @@ def resolve_seed(seed):
     Reference: none.
     """
     if seed is None:
-        return secrets.randbelow(_LIMIT)
+        return random.randrange(_LIMIT)
     is_integer = isinstance(seed, numbers.Integral)
     if isinstance(seed, bool) or not is_integer or not 0 <= seed < _LIMIT:
         raise ValueError(

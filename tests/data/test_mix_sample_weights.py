@@ -72,6 +72,15 @@ def test_gaussian_law():
     np.testing.assert_allclose(next(mixed)[2], expected(0, 4, **law), rtol=1e-6)
 
 
+def test_keras_controls_the_default_seed():
+    def first_weights(seed):
+        keras.utils.set_random_seed(seed)
+        return next(mix_sample_weights(batches(), 4))[2]
+
+    np.testing.assert_array_equal(first_weights(1), first_weights(1))
+    assert (first_weights(1) != first_weights(2)).all()
+
+
 def test_given_weights_are_multiplied():
     given = np.linspace(0, 1, 64).astype("float32")
     mixed = mix_sample_weights(batches([given]), 4, seed=SEED)
