@@ -4,7 +4,7 @@ import pathlib
 from types import NoneType
 
 from keras_lbreg.experiments.json_file import read_json
-from keras_lbreg.experiments.shape import NUMBER, check_shape
+from keras_lbreg.experiments.shape import NUMBER
 
 SCHEMA = 1
 

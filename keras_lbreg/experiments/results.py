@@ -74,7 +74,7 @@ class EpochRecord:
         Raises:
             ValueError: It is an object, but no record.
         """
-        check_shape(line, {name: int for name in _INTEGERS}, "record")
+        check_shape(line, dict.fromkeys(_INTEGERS, int), "record")
         known = {field.name for field in dataclasses.fields(cls)}
         if set(line) - known or "arm" not in line:
             raise ValueError("expected the fields of an epoch's record")

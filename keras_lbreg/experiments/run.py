@@ -77,7 +77,7 @@ def run_plan(workspace, plan, seed, on_event, model_path=None):
 
     Where `model_path` is given, a run that finished has its model there.
     """
-    from keras_lbreg.experiments.train import find_start, finalize, train
+    from keras_lbreg.experiments.train import finalize, find_start, train
 
     name = plan.arm.name
     before = read_run(workspace.path, name, seed)
