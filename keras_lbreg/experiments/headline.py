@@ -6,6 +6,7 @@ from keras_lbreg.experiments.arms import BASELINE, REFERENCE
 from keras_lbreg.experiments.statistics import (
     Stat,
     arm_statistics,
+    exceeds_chance,
     finals,
     gap_is_resolved,
 )
@@ -16,9 +17,10 @@ SCALING = "lr"
 def headline(results):
     """Say what the large batch costs and what gives it back.
 
-    One arm is said to be better than another only if the difference, taken
-    seed by seed, exceeds two standard errors. With one seed there is no such
-    measure, and the text says so.
+    One arm is said to be better than another only if the differences, taken
+    seed by seed, exceed chance (`exceeds_chance`). The text says so, and how
+    many remedies were tried: the best of many looks better than it is. With
+    one seed there is no such measure, and the text says that.
 
     Args:
         results: A `Results`.
@@ -48,38 +50,49 @@ def headline(results):
             f"{text}, which is within the noise of {large.gap.n} seeds: this "
             "comparison cannot tell the arms apart."
         )
-    text += f". {remedies(results, rows)}"
+    tried = tried_remedies(rows)
+    text += f". {remedies(results, rows, tried)}"
     if single:
-        text += " One seed only: treat it as a first look."
-    return text
+        return f"{text} One seed only: treat it as a first look."
+    remedy = "1 remedy" if len(tried) == 1 else f"{len(tried)} remedies"
+    return (
+        f"{text} Chance is judged by a 95 % t interval of the differences by "
+        f"seed, {large.gap.n} seeds; {remedy} tried, not corrected for."
+    )
 
 
-def remedies(results, rows):
-    """Say which arms help, and whether they do more than a scaled rate."""
+def tried_remedies(rows):
+    """The arms that may close the gap, the best first."""
     tried = [
         row
         for row in rows.values()
         if row.group not in ("reference", "control")
         and not math.isnan(row.closed.mean)
     ]
+    return sorted(tried, key=lambda row: -row.closed.mean)
+
+
+def remedies(results, rows, tried):
+    """Say which arms help, and whether they do more than a scaled rate."""
     if not tried:
         return "No remedy has a finished run."
-    tried.sort(key=lambda row: -row.closed.mean)
-    best, large = tried[0], rows[BASELINE]
-    if not is_better(results, best.arm, BASELINE):
+    # The best on paper may owe it to one lucky seed.
+    helpful = [row for row in tried if is_better(results, row.arm, BASELINE)]
+    if not helpful:
         return "No remedy gives back more than chance would."
+    best, large = helpful[0], rows[BASELINE]
     text = f"{best.title} gives back {share(best)} of it"
     if best.updates.mean > large.updates.mean:
         times = best.updates.mean / large.updates.mean
         text += f", with {times:.0f} times the updates"
-    equal = [row for row in tried if row.updates.mean <= large.updates.mean]
+    equal = [row for row in helpful if row.updates.mean <= large.updates.mean]
     if equal and equal[0] is not best:
         text += (
             f". At the large batch's number of updates {equal[0].title} gives "
             f"back most, {share(equal[0])}"
         )
     scaling = rows.get(SCALING)
-    if equal and scaling in equal and equal[0] is not scaling:
+    if equal and scaling in tried and equal[0] is not scaling:
         verdict = (
             f"against {share(scaling)} by learning-rate scaling alone"
             if is_better(results, equal[0].arm, SCALING)
@@ -97,9 +110,7 @@ def is_better(results, arm, other):
     """Whether `arm` ends above `other` by more than chance, as far as known."""
     own, others = finals(results, arm), finals(results, other)
     gain = Stat.of(own[seed] - others[seed] for seed in own if seed in others)
-    if gain.n < 2:
-        return gain.mean > 0
-    return gain.mean > 2 * gain.std / math.sqrt(gain.n)
+    return exceeds_chance(gain) if gain.n > 1 else gain.mean > 0
 
 
 def share(row):

@@ -187,11 +187,41 @@ def share_closed(own, small, large):
     return Stat(share, Stat.of(rest).std / gap, len(seeds))
 
 
+def exceeds_chance(differences):
+    """Whether paired differences have a mean above zero by more than chance.
+
+    True where the lower end of the mean's 95 % confidence interval,
+
+    ```
+    mean - t * std / sqrt(n),    t the 97.5 % quantile of Student's law
+    ```
+
+    with `n - 1` degrees of freedom, lies above zero: `t` is 12.7 for two
+    values, 4.3 for three, 2.8 for five. Of a single value nothing can be
+    said, and the answer is `False`.
+
+    Args:
+        differences: A `Stat`.
+
+    Example:
+
+    >>> exceeds_chance(Stat.of([0.04, 0.05, 0.06]))
+    True
+
+    Reference: Student 1908, "The probable error of a mean".
+    """
+    if differences.n < 2:
+        return False
+    # Not above: SciPy takes longer to import than all the rest.
+    from scipy.special import stdtrit
+
+    quantile = stdtrit(differences.n - 1, 0.975)
+    error = differences.std / math.sqrt(differences.n)
+    return bool(differences.mean > quantile * error)
+
+
 def gap_is_resolved(results):
     """Whether the large batch's gap stands out of the noise between seeds.
-
-    True where the mean gap is more than two standard errors. With a single
-    seed nothing can be said, and the answer is `False`.
 
     Args:
         results: A `Results`.
@@ -201,8 +231,8 @@ def gap_is_resolved(results):
     >>> gap_is_resolved(results)
     True
 
-    Reference: two standard errors are about 95 % of a normal law.
+    Reference: `exceeds_chance`.
     """
     small, large = finals(results, REFERENCE), finals(results, BASELINE)
     gap = Stat.of(small[s] - large[s] for s in small if s in large)
-    return gap.n > 1 and gap.mean > 2 * gap.std / math.sqrt(gap.n)
+    return exceeds_chance(gap)

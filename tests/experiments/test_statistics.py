@@ -7,6 +7,7 @@ from keras_lbreg.experiments.results import EpochRecord, Results, RunResult
 from keras_lbreg.experiments.statistics import (
     Stat,
     arm_statistics,
+    exceeds_chance,
     gap_is_resolved,
 )
 
@@ -118,8 +119,25 @@ def test_no_gap_to_close():
     assert math.isnan(arm_statistics(make_results(runs))[2].closed.mean)
 
 
-def test_gap_is_resolved_beyond_two_standard_errors():
-    assert gap_is_resolved(three_arms())
+def test_chance_is_judged_by_student_s_t():
+    # Mean 2, standard error 0.577: 3.46 of them, where t asks for 4.30.
+    assert not exceeds_chance(Stat.of([1.0, 2.0, 3.0]))
+    assert exceeds_chance(Stat.of([1.5, 2.0, 2.5]))
+    # The same mean and deviation over ten values: t is 2.26.
+    assert exceeds_chance(Stat(2.0, 1.0, 10))
+    assert not exceeds_chance(Stat.of([1.0]))
+    assert not exceeds_chance(Stat.of([-1.5, -2.0, -2.5]))
+
+
+def test_gap_is_resolved_where_it_exceeds_chance():
+    # Gaps 0.10 and 0.12 are 11 standard errors; t of two values is 12.7.
+    assert not gap_is_resolved(three_arms())
+    even = [
+        make_run(arm, seed, [level + 0.01 * seed])
+        for arm, level in (("small_batch", 0.9), ("large_batch", 0.8))
+        for seed in range(2)
+    ]
+    assert gap_is_resolved(make_results(even))
     noisy = [
         make_run("small_batch", 0, [0.9]),
         make_run("small_batch", 1, [0.9]),
