@@ -1,6 +1,7 @@
 """What to run: a dataset, arms, seeds and sizes."""
 
 import dataclasses
+import numbers
 import pathlib
 
 from keras_lbreg.experiments.arms import arm_names, get_arm
@@ -110,3 +111,21 @@ def check_hyperparameters(hyperparameters):
         for key, value in values.items():
             if key in ("ghost_batch_size", "groups"):
                 check_positive_int(key, value)
+            else:
+                check_kind(f"{name}.{key}", value, technique.defaults[key])
+
+
+def check_kind(name, value, default):
+    """Raise unless `value` is of the same kind as its default."""
+    if isinstance(default, str):
+        expected, right = "a word", isinstance(value, str)
+    else:
+        expected = "a number"
+        right = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if default is None:
+            expected, right = "a number or None", right or value is None
+    if not right:
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected {expected}, as "
+            f"the default, {default!r}. Received: {name}={value!r}"
+        )

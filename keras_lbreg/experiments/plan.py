@@ -5,6 +5,7 @@ import dataclasses
 from keras_lbreg.experiments.arms import get_arm
 from keras_lbreg.experiments.experiment import check_positive_int
 from keras_lbreg.experiments.recipes import recipe_for
+from keras_lbreg.experiments.try_out import try_out
 from keras_lbreg.schedules import Regime
 from keras_lbreg.techniques import TECHNIQUES, Context
 
@@ -107,7 +108,8 @@ def make_plan(experiment, arm_name, dataset):
         A `Plan`.
 
     Raises:
-        ValueError: The sizes do not fit each other or the dataset.
+        ValueError: The sizes do not fit each other or the dataset, or a
+            hyperparameter of the experiment is out of its range.
 
     Example:
 
@@ -140,6 +142,9 @@ def make_plan(experiment, arm_name, dataset):
     context = Context(seed=0, base_batch_size=small, batch_size=batch_size)
     scaling = {"rule": None}
     for technique in TECHNIQUES:
+        # What recipes and the register say is tested; what a user says is not.
+        if technique.name in techniques.keys() & experiment.hyperparameters:
+            try_out(technique, techniques[technique.name], context)
         if technique.name in techniques and technique.regime:
             scaling |= technique.regime(techniques[technique.name], context)
     regime = base_regime(recipe, small, epochs).scaled(

@@ -1,8 +1,9 @@
 import pytest
 
 from keras_lbreg.data import load_dataset
-from keras_lbreg.experiments import Experiment, arm_names
+from keras_lbreg.experiments import Experiment, arm_names, standard_arms
 from keras_lbreg.experiments.plan import make_plan, recording_interval
+from keras_lbreg.techniques import TECHNIQUES
 
 DIGITS = load_dataset("digits")
 
@@ -56,6 +57,44 @@ def test_hyperparameters_default_recipe_experiment():
     mine = plan("lr_gbn", hyperparameters=given)
     assert mine.techniques["ghost_batch_norm"]["ghost_batch_size"] == 64
     assert "ghost_batch_size=64" in mine.changes()[-1]
+
+
+@pytest.mark.parametrize(
+    ("technique", "name", "value", "message"),
+    [
+        ("gradient_noise", "alpha", -1, "`alpha`.*finite number >= 0"),
+        ("gradient_noise", "alpha", {1, 2}, r"`gradient_noise\.alpha`"),
+        ("lr_scaling", "warmup_epochs", "abc", "a number.*'abc'"),
+        ("lr_scaling", "warmup_epochs", -1, "`warmup_epochs`"),
+        ("lr_scaling", "rule", "cubic", "cubic"),
+        ("lr_scaling", "rule", 2, "a word"),
+        ("dreg", "weight", True, "a number"),
+        ("dreg", "weight", -1.0, "weight"),
+        ("dreg", "distance", "far", "far"),
+        ("dreg", "max_distance", "abc", "a number or None"),
+        ("dreg", "path_reduction", "product", "product"),
+        ("ghost_batch_norm", "ghost_batch_size", 0, "at least 1"),
+        ("ghost_batch_norm", "statistics", "none", "statistics"),
+        ("gradient_mix", "groups", 2.5, "at least 1"),
+        ("gradient_mix", "concentration", 0, "concentration"),
+        ("group_noise", "stddev", -1, "stddev"),
+    ],
+)
+def test_settings_are_tried_before_the_runs(technique, name, value, message):
+    arm = next(a for a in standard_arms() if technique in a.techniques)
+    with pytest.raises(ValueError, match=message) as raised:
+        plan(arm.name, hyperparameters={technique: {name: value}})
+    for part in ("Invalid value", "Expected", "Received"):
+        assert part in str(raised.value)
+
+
+def test_every_setting_of_the_register_is_accepted():
+    given = {t.name: dict(t.defaults) for t in TECHNIQUES if t.defaults}
+    for arm in arm_names():
+        assert plan(arm, hyperparameters=given).techniques.keys() <= {
+            *given,
+            "regime_adaptation",
+        }
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 5])
