@@ -71,7 +71,7 @@ def compare(
     - `table.md`, `table.csv` and `plots/`: the same in pieces
     - `runs/ARM/seed-K/epochs.jsonl`: one line per epoch of every run
     - `manifest.json`: versions, device, seeds and the full configuration
-    - `tensorboard/`: for `tensorboard --logdir`
+    - `tensorboard/`: for `tensorboard --logdir` (TensorFlow backend only)
 
     Exit status: 0 all runs finished, 1 some run failed, 2 wrong usage,
     130 interrupted.
@@ -79,7 +79,7 @@ def compare(
     from keras_lbreg.cli.backend import start_keras
 
     hyperparameters = options.parse_settings(settings)
-    start_keras(backend)
+    running = start_keras(backend)
 
     from keras_lbreg.cli.live import make_display
     from keras_lbreg.cli.show_results import show_results
@@ -98,6 +98,12 @@ def compare(
         out_dir=out,
     )
     console = make_console()
+    options.warn_of_unused(hyperparameters, experiment.arms, console)
+    if running != "tensorflow":
+        console.print(
+            "No TensorBoard logs: they are written with TensorFlow only, and "
+            f"Keras runs on {running}."
+        )
     try:
         with make_display(console) as display:
             results = run_comparison(experiment, display, fresh=fresh)

@@ -118,9 +118,10 @@ def export(
     """
     Write a dataset as one `.npz` file, to use where TensorFlow is not.
 
-    The file holds `x_train`, `y_train`, `x_val`, `y_val` and the number of
-    classes. Any file with these arrays can be compared on, also one of your
-    own.
+    The file holds `x_train`, `y_train`, `x_val`, `y_val`, the number of
+    classes and the dataset's name, by which its recipe is found again. Any
+    file with these arrays can be compared on, also one of your own: it gets
+    the general recipe.
 
     **Examples**
 

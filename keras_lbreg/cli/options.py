@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from keras_lbreg.experiments.arms import arm_names
+from keras_lbreg.experiments.arms import arm_names, get_arm
 
 ARMS = ", ".join(arm_names())
 WHAT = "What to run"
@@ -16,7 +16,9 @@ Dataset = Annotated[
         metavar="NAME",
         help=(
             "Dataset: digits, mnist, cifar10, caltech101, another image "
-            "classification dataset of TensorFlow Datasets, or an .npz file."
+            "classification dataset of TensorFlow Datasets, or an .npz file. "
+            "A file of `lbreg data export` is trained with its dataset's "
+            "recipe, any other with the general one, whatever it is called."
         ),
     ),
 ]
@@ -113,3 +115,16 @@ def parse_settings(settings):
             value = text
         parsed.setdefault(technique, {})[name] = value
     return parsed
+
+
+def warn_of_unused(hyperparameters, arms, console):
+    """Say which settings belong to no technique of the chosen arms."""
+    used = {name for arm in arms for name in get_arm(arm).techniques}
+    for technique in hyperparameters:
+        if technique not in used:
+            console.print(
+                f"Unused: --set {technique}.*; none of the arms that run "
+                "holds this technique.",
+                style="yellow",
+                markup=False,
+            )

@@ -1,5 +1,6 @@
 """`lbreg train`: one arm, one model file."""
 
+import dataclasses
 from typing import Annotated
 
 import typer
@@ -81,9 +82,14 @@ def train(
         epochs=epochs,
         hyperparameters=hyperparameters,
         data_dir=data_dir,
-        out_dir=run_dir or f"runs/train-{name}",
+        out_dir=run_dir,
     )
+    if run_dir is None:
+        experiment = dataclasses.replace(
+            experiment, out_dir=f"runs/train-{experiment.name}"
+        )
     console = make_console()
+    options.warn_of_unused(hyperparameters, experiment.arms, console)
     try:
         with make_display(console) as display:
             result = run(

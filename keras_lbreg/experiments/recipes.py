@@ -23,7 +23,8 @@ def recipe_for(dataset_name):
     """The recipe of a dataset, or the one for unknown image datasets.
 
     Args:
-        dataset_name: Name of the dataset.
+        dataset_name: `Dataset.name`. That of an `.npz` file which holds no
+            name ends in `.npz`, and has no recipe of its own.
 
     Returns:
         A `Recipe`.

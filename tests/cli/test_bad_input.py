@@ -1,5 +1,7 @@
 """Bad input ends in one panel that says what is wrong and how to mend it."""
 
+import shutil
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -50,6 +52,15 @@ def check_panel(result, *fragments):
         (["digits", "--set", "dreg.wait=1"], ["wait", "weight"]),
         (["digits", "--set", "nosuch.weight=1"], ["nosuch", "dreg"]),
         (["digits", "--set", "weight=1"], ["TECHNIQUE.NAME=VALUE"]),
+        (["digits", "--set", "gradient_noise.alpha=-1"], ["alpha=-1", ">= 0"]),
+        (
+            ["digits", "--set", "gradient_noise.alpha={1,2}"],
+            ["gradient_noise.alpha={1, 2}", "a number"],
+        ),
+        (
+            ["digits", "--set", "lr_scaling.warmup_epochs=abc"],
+            ["lr_scaling.warmup_epochs='abc'", "a number"],
+        ),
         (
             ["digits", "--backend", "torch"],
             ["backend=torch", "tensorflow, jax"],
@@ -100,18 +111,67 @@ def test_unwritable_folder(lbreg, tmp_path):
     check_panel(result, "Not a directory", str(tmp_path / "file"))
 
 
+@pytest.fixture(scope="module")
+def real_results(tmp_path_factory):
+    """What one run of one epoch left behind."""
+    folder = tmp_path_factory.mktemp("real") / "results"
+    result = CliRunner().invoke(app, [*compare_once(folder)])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def compare_once(folder):
+    words = "compare digits --arms large_batch --seeds 1 --epochs 1 --out"
+    return [*words.split(), str(folder)]
+
+
 @pytest.mark.parametrize("command", ["compare", "report"])
-def test_corrupt_results(lbreg, tmp_path, command):
-    folder = write_results(tmp_path / "results")
-    journal = folder / "runs" / "lr" / "seed-0" / "epochs.jsonl"
+def test_corrupt_results(lbreg, tmp_path, command, real_results):
+    folder = tmp_path / "results"
+    shutil.copytree(real_results, folder)
+    words = ["report", folder] if command == "report" else compare_once(folder)
+    assert lbreg(*words).exit_code == 0
+    journal = folder / "runs" / "large_batch" / "seed-0" / "epochs.jsonl"
     journal.write_text("{]\n" + journal.read_text())
     before = journal.read_bytes()
-    words = [folder] if command == "report" else ["digits", "--out", folder]
-    result = lbreg(command, *words)
-    assert result.exit_code == 2
+    check_panel(lbreg(*words), "epochs.jsonl", "line 1", "damaged")
     assert journal.read_bytes() == before
-    if command == "report":
-        check_panel(result, "epochs.jsonl", "line 1", "damaged")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("manifest.json", '{"schema": 1}'),
+        ("runs/large_batch/seed-0/summary.json", "[]"),
+        ("runs/large_batch/seed-0/epochs.jsonl", "{}\n"),
+    ],
+)
+@pytest.mark.parametrize("command", ["compare", "report"])
+def test_results_of_another_shape(
+    lbreg, tmp_path, command, real_results, file, content
+):
+    folder = tmp_path / "results"
+    shutil.copytree(real_results, folder)
+    (folder / file).write_text(content)
+    words = ["report", folder] if command == "report" else compare_once(folder)
+    check_panel(lbreg(*words), str(folder / file), "Nothing was changed")
+    assert (folder / file).read_text() == content
+
+
+@pytest.mark.parametrize("name", ["model", "missing/model.h5"])
+def test_train_to_a_file_that_is_no_model(lbreg, tmp_path, name):
+    result = lbreg("train", "digits", "--out", name)
+    check_panel(result, ".keras", name)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_results_of_unknown_origin(lbreg, tmp_path):
+    (tmp_path / "out" / "runs" / "lr" / "seed-0").mkdir(parents=True)
+    for words in (["compare", "--out"], ["train", "--run-dir"]):
+        for fresh in ([], ["--fresh"]):
+            result = lbreg(*words, tmp_path / "out", *fresh)
+            check_panel(result, "no manifest.json", "--run-dir")
+    assert (tmp_path / "out" / "runs" / "lr" / "seed-0").is_dir()
 
 
 def test_report_on_a_folder_without_results(lbreg, tmp_path):

@@ -1,11 +1,13 @@
 """The commands that train, on the real engine and a few epochs."""
 
+import keras
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from keras_lbreg.cli.app import app
 from keras_lbreg.cli.options import parse_settings
+from keras_lbreg.experiments.manifest import read_manifest
 from keras_lbreg.experiments.results import read_results
 
 ARGUMENTS = [
@@ -41,6 +43,9 @@ def test_compare_prints_and_writes_everything(compared, folder):
     [small, large] = read_results(folder).runs
     assert small.updates == 2 * 16
     assert large.updates == 2 * 4
+    without = keras.backend.backend() != "tensorflow"
+    assert ("No TensorBoard logs" in compared.output) == without
+    assert (folder / "tensorboard").exists() == (not without)
     final = f"{100 * small.final_val_accuracy:.1f}"
     assert final in compared.output
 
@@ -91,8 +96,6 @@ def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, command):
 
 @pytest.mark.parametrize("arm", ["lr", "all"])
 def test_train_saves_a_plain_model(tmp_path, arm):
-    import keras
-
     file = tmp_path / "model.keras"
     words = ["--epochs", "2", "--out", file, "--run-dir", tmp_path / "run"]
     result = CliRunner().invoke(
@@ -112,6 +115,29 @@ def test_train_saves_a_plain_model(tmp_path, arm):
     assert f"val accuracy {accuracy}" in result.output
 
 
+def test_train_on_a_file_of_one_s_own(tmp_path, monkeypatch):
+    """A name in the register's list does not make it that dataset."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    file = tmp_path / "data" / "digits.npz"
+    file.parent.mkdir()
+    arrays = {
+        "x_train": rng.normal(size=(96, 4)).astype("float32"),
+        "y_train": np.arange(96) % 3,
+        "x_val": rng.normal(size=(12, 4)).astype("float32"),
+        "y_val": np.arange(12) % 3,
+    }
+    np.savez(file, **arrays)
+    words = ["--batch-size", "64", "--epochs", "1", "--set", "dreg.weight=0.2"]
+    result = CliRunner().invoke(app, ["train", str(file), *words])
+    assert result.exit_code == 0, result.output
+    assert "Unused: --set dreg" in result.output
+    assert "batch size 32 -> 64" in result.output
+    manifest = read_manifest(tmp_path / "runs" / "train-digits")
+    assert manifest["dataset"]["name"] == "digits.npz"
+    assert (tmp_path / "model.keras").is_file()
+
+
 def test_data_list_and_export(tmp_path):
     result = CliRunner().invoke(
         app, ["data", "list", "--data-dir", str(tmp_path)]
@@ -124,6 +150,11 @@ def test_data_list_and_export(tmp_path):
     with np.load(file) as arrays:
         assert arrays["x_train"].shape == (1024, 8, 8, 1)
         assert arrays["y_val"].shape == (773,)
+    # By whatever name the file goes, its recipe is that of digits.
+    from keras_lbreg.data import load_dataset
+
+    moved = file.rename(tmp_path / "mnist.npz")
+    assert load_dataset(str(moved)).name == "digits"
 
 
 def test_settings_are_parsed_to_python_values():

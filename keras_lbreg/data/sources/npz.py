@@ -18,7 +18,9 @@ def load_npz(path):
 
     Args:
         path: An `.npz` file with `x_train`, `y_train`, `x_val`, `y_val` and
-            optionally `classes`, `title` and `notes`.
+            optionally `name`, `classes`, `title` and `notes`. Without a
+            `name` the dataset is called by the file's name and suffix, so
+            that it is never taken for one of those that have a recipe.
 
     Raises:
         ValueError: There is no such file, or arrays are missing in it.
@@ -60,7 +62,7 @@ def load_npz(path):
             default=0,
         )
     return Dataset(
-        path.stem,
+        str(content.get("name", path.name)),
         with_channels(content["x_train"]),
         y_train,
         with_channels(content["x_val"]),
@@ -96,6 +98,7 @@ def save_npz(dataset, path):
         np.savez_compressed(
             file,
             **{name: getattr(dataset, name) for name in ARRAYS},
+            name=dataset.name,
             classes=dataset.classes,
             title=dataset.title,
             notes=dataset.notes,
