@@ -45,8 +45,9 @@ def start_keras(backend=None):
         name = backend or os.environ.get("KERAS_BACKEND", "the default backend")
         raise ImportError(
             f"Keras could not start on {name}: {error}. Expected its package "
-            "to be installed: `pip install keras-lbreg[tensorflow]` or "
-            "`pip install keras-lbreg[jax]`, and `--backend` to name it."
+            "to be installed with the extra `tensorflow` or `jax` "
+            '(`pip install "keras-lbreg[jax]"`, in a clone `pip install '
+            '".[jax]"`), and `--backend` to name it.'
         ) from error
     running = keras.backend.backend()
     if backend is not None and backend != running:

@@ -214,7 +214,8 @@ def import_tfds(name):
         raise ImportError(
             f"Reading the dataset {name!r} needs TensorFlow and "
             "tensorflow-datasets. Install them with "
-            "`pip install keras-lbreg[tensorflow]`, or export the dataset "
+            'the extra `tensorflow` (`pip install "keras-lbreg[tensorflow]"`, '
+            'in a clone `pip install ".[tensorflow]"`), or export the dataset '
             f"once where they are installed (`lbreg data export {name} "
             f"{name}.npz`) and give the file instead of the name."
         ) from error
