@@ -1,5 +1,7 @@
 """Ghost batch normalization (Hoffer et al. 2017)."""
 
+import numbers
+
 import keras
 from keras import ops
 
@@ -48,7 +50,10 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
 
     **During inference**, and with `trainable = False`, the layer is
     `keras.layers.BatchNormalization`. It has the same variables, too, so
-    weights can go from one to the other.
+    weights can go from one to the other by `get_weights` and `set_weights`. A
+    `.weights.h5` file of a model with Keras's layer does not load into one
+    with this layer, as Keras looks layers up by their classes there: load it
+    first, then call `keras_lbreg.apply_ghost_batch_norm`.
 
     Under `tf.distribute`, every replica cuts its own part of the batch and, as
     with Keras's layer, keeps its own moving statistics. Statistics are
@@ -77,7 +82,8 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         training: Python boolean: normalize by the ghosts' own statistics and
             update the moving ones, or normalize by the moving ones.
         mask: Binary tensor of shape broadcastable to `inputs`, less its last
-            axis. Elements where it is `False` do not count for the statistics.
+            axis. Elements where it is `False` do not count for the statistics;
+            those of a ghost batch without any other are taken to be 0.
 
     Input shape:
         `(batch_size, ...)`
@@ -123,7 +129,7 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
                 f"synchronized={kwargs['synchronized']}"
             )
         if (
-            not isinstance(ghost_batch_size, int)
+            not isinstance(ghost_batch_size, numbers.Integral)
             or isinstance(ghost_batch_size, bool)
             or ghost_batch_size < 1
         ):
@@ -138,7 +144,7 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
                 f"{STATISTICS}. Received: statistics={statistics}"
             )
         super().__init__(axis, momentum, epsilon, center, scale, **kwargs)
-        self.ghost_batch_size = ghost_batch_size
+        self.ghost_batch_size = int(ghost_batch_size)
         self.statistics = statistics
 
     def build(self, input_shape):

@@ -244,6 +244,41 @@ def test_bad_arguments(arguments, message):
         GhostBatchNormalization(**arguments)
 
 
+def test_size_may_be_an_integer_of_numpy():
+    layer = GhostBatchNormalization(ghost_batch_size=np.int64(4))
+    assert type(layer.ghost_batch_size) is int
+    assert layer(inputs((8, 3)), training=True).shape == (8, 3)
+
+
+def test_weights_go_both_ways_and_files_by_surgery(tmp_path):
+    plain = keras.Sequential(
+        [keras.Input((3,)), keras.layers.BatchNormalization()]
+    )
+    plain.set_weights([np.full(3, v, "float32") for v in (1, 2, 3, 4)])
+    ghost = keras.Sequential([keras.Input((3,)), GhostBatchNormalization()])
+    ghost.set_weights(plain.get_weights())
+    x = inputs((4, 3))
+    np.testing.assert_array_equal(ghost(x), plain(x))
+    path = tmp_path / "plain.weights.h5"
+    plain.save_weights(path)
+    with pytest.raises(ValueError, match="received 0 variables"):
+        ghost.load_weights(path)
+
+
+def test_a_ghost_without_unmasked_elements_counts_as_zeros():
+    layer = GhostBatchNormalization(
+        ghost_batch_size=2, momentum=0.5, statistics="mean"
+    )
+    x = inputs((4, 5, 3))
+    mask = np.ones((4, 5), bool)
+    mask[:2] = False
+    y = layer(x, training=True, mask=mask)
+    assert np.isfinite(ops.convert_to_numpy(y)).all()
+    # Half of the old 0, and half of the mean over both ghosts.
+    expected = 0.5 * x[2:].mean(axis=(0, 1)) / 2
+    np.testing.assert_allclose(layer.moving_mean, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("axis", [0, -2])
 def test_batch_axis_is_refused(axis):
     with pytest.raises(ValueError, match="axis 0 is the batch"):
