@@ -107,7 +107,9 @@ class DRegTwin:
     def _perturbed(self, right):
         """W_R + ε ‖W_R‖ U, with a random U of norm 1."""
         right = ops.cast(right, "float32")
-        direction = keras.initializers.RandomNormal(seed=self.seed)(right.shape)
+        direction = keras.initializers.RandomNormal(seed=self.seed)(
+            right.shape, dtype="float32"
+        )
         size = self.init_distance * ops.norm(ops.reshape(right, (-1,)))
         return right + size * direction / ops.norm(
             ops.reshape(direction, (-1,))
