@@ -10,18 +10,43 @@ import inspect
 import keras
 from keras.src.models.functional import Functional
 
+# What a subclass of a model may change about its predictions and training.
+METHODS = (
+    "call",
+    "train_step",
+    "test_step",
+    "predict_step",
+    "compute_loss",
+    "compute_metrics",
+)
+
+PLAIN_CONFIG = {
+    "name",
+    "trainable",
+    "dtype",
+    "layers",
+    "input_layers",
+    "output_layers",
+    "build_input_shape",
+}
+
 
 def is_graph_model(layer):
     """Whether `layer` is a model whose calls are known: it can be rebuilt.
 
-    A subclass of a Functional model that overrides `call` is one only if its
-    class can be built from other tensors, which keeps the override.
+    A subclass of a Functional or Sequential model that overrides `call` is
+    one only if its class can be built again, which keeps the override.
     """
-    if isinstance(layer, keras.Sequential):
-        return True
-    if not isinstance(layer, Functional):
+    if not isinstance(layer, (Functional, keras.Sequential)):
         return False
-    return takes_tensors(type(layer)) or type(layer).call is Functional.call
+    return can_be_kept(type(layer)) or "call" not in own_methods(layer)
+
+
+def can_be_kept(model_class):
+    """Whether a class is built like the Keras class that it extends."""
+    if issubclass(model_class, keras.Sequential):
+        return takes_layers(model_class)
+    return takes_tensors(model_class)
 
 
 def takes_tensors(model_class):
@@ -29,15 +54,45 @@ def takes_tensors(model_class):
     if model_class is Functional:
         return True
     parameters = inspect.signature(model_class.__init__).parameters
-    if {"inputs", "outputs"} <= set(parameters):
-        return True
-    # `class MyModel(keras.Model)` without its own `__init__` takes
-    # `(*args, **kwargs)` and hands them on.
+    return {"inputs", "outputs"} <= set(parameters) or _hands_on(parameters)
+
+
+def takes_layers(model_class):
+    """Whether a Sequential class is built by `cls(layers, name=...)`."""
+    parameters = inspect.signature(model_class.__init__).parameters
+    return list(parameters)[1:2] == ["layers"] or _hands_on(parameters)
+
+
+def _hands_on(parameters):
+    """Whether a constructor takes `(*args, **kwargs)`.
+
+    `class MyModel(keras.Model)` without its own `__init__` does.
+    """
     kinds = [p.kind for p in list(parameters.values())[1:]]
     return kinds == [
         inspect.Parameter.VAR_POSITIONAL,
         inspect.Parameter.VAR_KEYWORD,
     ]
+
+
+def own_methods(model):
+    """What a model does otherwise than a plain one with the same graph."""
+    plain = keras.Sequential
+    if not isinstance(model, keras.Sequential):
+        plain = Functional
+    return [
+        name
+        for name in METHODS
+        if getattr(type(model), name) is not getattr(plain, name)
+    ]
+
+
+def has_graph(model):
+    """Whether a model knows its inputs; a Sequential model may not yet."""
+    try:
+        return bool(model.inputs)
+    except AttributeError:
+        return False
 
 
 def calls_in_order(model):
@@ -55,18 +110,34 @@ def calls_in_order(model):
     ]
 
 
+def is_chain(model):
+    """Whether the graph of a Functional model is one layer after another."""
+    tensor = model.input
+    for node in calls_in_order(model):
+        if (
+            not isinstance(node.operation, keras.Layer)
+            or [id(x) for x in node.input_tensors] != [id(tensor)]
+            or len(node.outputs) != 1
+        ):
+            return False
+        (tensor,) = node.outputs
+    return model.output is tensor
+
+
 def input_layer(tensor):
     """The `InputLayer` of an input tensor. Its name may be another."""
     return tensor._keras_history.operation
 
 
 def further_config(model):
-    """Entries of a Functional subclass's config beyond a plain model's."""
-    if type(model).get_config is Functional.get_config:
+    """Entries of a subclass's config beyond a plain model's."""
+    if type(model).get_config in (
+        Functional.get_config,
+        keras.Sequential.get_config,
+    ):
         return {}
-    plain = {"name", "trainable", "layers", "input_layers", "output_layers"}
     config = model.get_config()
-    return {key: config[key] for key in config.keys() - plain}
+    return {key: config[key] for key in config.keys() - PLAIN_CONFIG}
 
 
 def sublayers(layer):

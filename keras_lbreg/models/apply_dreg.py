@@ -13,12 +13,15 @@ from keras_lbreg.layers.path_normalization import PathNormalization
 from keras_lbreg.models.dreg_model import DRegModel
 from keras_lbreg.models.layer_search import (
     check_graph_model,
+    check_nothing_is_lost,
+    check_shapes_are_known,
     find_hidden_layers,
     find_layers,
     resolve_layer,
 )
-from keras_lbreg.models.path_graph import PathGraph
 from keras_lbreg.models.layer_state import assign_copy, transfer_by_name
+from keras_lbreg.models.path_graph import PathGraph
+from keras_lbreg.models.plain_class import plain_class
 from keras_lbreg.models.surgery import rebuild
 
 TWINS = {
@@ -82,11 +85,16 @@ def apply_dreg(
         seed: Optional integer, the seed of the perturbation.
 
     Returns:
-        The new model, not compiled.
+        The new model, not compiled: a `keras_lbreg.DRegModel`, or with
+        `paths="split"` a model of the same class, where the class can be built
+        by `cls(inputs, outputs, name=...)` or `cls(layers, name=...)`, else a
+        plain `keras.Model` or `keras.Sequential`.
 
     Raises:
-        ValueError: If a layer is not found or of another type, or `model` is a
-            subclassed model.
+        ValueError: If an argument is out of its range, a layer is not found or
+            of another type, or `model` is a subclassed model, a Sequential one
+            that was not built yet, or of a class of yours whose methods
+            (`call`, `train_step`, ...) would be lost.
 
     Example:
 
@@ -104,6 +112,16 @@ def apply_dreg(
         model,
         "Use `keras_lbreg.DRegConv2D` and its siblings inside the model's own "
         "code instead.",
+    )
+    check_shapes_are_known(model)
+    if paths == "both" and not isinstance(model, DRegModel):
+        check_nothing_is_lost(
+            model, 'Use `paths="split"`, which keeps the class.'
+        )
+    class_without_forks = plain_class(model)
+    from_sequential = (
+        isinstance(model, keras.Sequential)
+        or class_without_forks is keras.Sequential
     )
     found = _find(model, layer)
     if any(isinstance(x, PathFork) for x in find_layers(model).values()):
@@ -163,9 +181,12 @@ def apply_dreg(
 
     if paths == "both":
         model_class = DRegModel
-        model_kwargs = {"path_reduction": path_reduction}
+        model_kwargs = {
+            "path_reduction": path_reduction,
+            "from_sequential": from_sequential,
+        }
     else:
-        model_class = keras.Model if isinstance(model, DRegModel) else None
+        model_class = class_without_forks
         model_kwargs = None
     return rebuild(model, replace, _transfer, call, model_class, model_kwargs)
 
@@ -225,7 +246,8 @@ def _twin(old, settings):
             "DReg before `quantize`."
         )
     twin_class = type(old) if isinstance(old, DRegTwin) else TWINS[type(old)]
-    return twin_class.from_config({**old.get_config(), **settings})
+    # Not by `from_config`, which turns a refusal into a `TypeError`.
+    return twin_class(**{**old.get_config(), **settings})
 
 
 def _keeps_statistics(layer):

@@ -40,12 +40,15 @@ def apply_ghost_batch_norm(
             output). Defaults to all of them.
 
     Returns:
-        A new model of the same class.
+        A new model of the same class, where that can be built by
+        `cls(inputs, outputs, name=...)` or `cls(layers, name=...)`, else a
+        plain `keras.Model` or `keras.Sequential`.
 
     Raises:
         ValueError: If the model or a nested model with batch normalization is
-            subclassed, a layer is not found, or normalizes in a way that
-            ghosts exclude (`synchronized=True`).
+            subclassed, its class has methods of its own (`call`,
+            `train_step`, ...) that would be lost, a layer is not found, or
+            normalizes in a way that ghosts exclude (`synchronized=True`).
 
     Example:
 

@@ -49,6 +49,9 @@ class DRegModel(keras.Model):
         outputs: Outputs of the model.
         name: Optional name of the model.
         path_reduction: `"sum"` (the default) or `"mean"` of the path losses.
+        from_sequential: Whether `keras_lbreg.strip_dreg` is to give a
+            Sequential model back, as it does where the layers are a chain.
+            `keras_lbreg.apply_dreg` sets it. Defaults to `False`.
         **kwargs: Further arguments of `keras.Model`.
 
     Call arguments:
@@ -75,7 +78,14 @@ class DRegModel(keras.Model):
     """
 
     def __init__(
-        self, inputs, outputs, name=None, *, path_reduction="sum", **kwargs
+        self,
+        inputs,
+        outputs,
+        name=None,
+        *,
+        path_reduction="sum",
+        from_sequential=False,
+        **kwargs,
     ):
         if path_reduction not in PATH_REDUCTIONS:
             raise ValueError(
@@ -85,6 +95,7 @@ class DRegModel(keras.Model):
             )
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
         self.path_reduction = path_reduction
+        self.from_sequential = from_sequential
         self._forked_outputs = PathGraph(self, forks).forked_outputs
         self._predictions_hold_both_paths = False
         self._evaluating = False
@@ -162,4 +173,8 @@ class DRegModel(keras.Model):
             self._evaluating = False
 
     def get_config(self):
-        return {**super().get_config(), "path_reduction": self.path_reduction}
+        return {
+            **super().get_config(),
+            "path_reduction": self.path_reduction,
+            "from_sequential": self.from_sequential,
+        }

@@ -4,7 +4,10 @@ import keras
 
 from keras_lbreg.models._keras_graph import (
     calls_in_order,
+    can_be_kept,
+    has_graph,
     is_graph_model,
+    own_methods,
     sublayers,
 )
 
@@ -22,6 +25,40 @@ def check_graph_model(model, what):
             "Sequential model: a subclassed model does not tell which layers "
             f"it calls, and in which order. {what} "
             f"Received: model={model!r} (of type {type(model)})"
+        )
+    if not can_be_kept(type(model)):
+        check_nothing_is_lost(
+            model,
+            "To keep the class, let its constructor take `(inputs, outputs, "
+            "name=...)`, or `(layers, name=...)` in a Sequential model.",
+        )
+
+
+def check_nothing_is_lost(model, what):
+    """Raises `ValueError` if a plain class in its place would do otherwise.
+
+    Args:
+        model: A model whose class surgery does not keep.
+        what: What to do instead, a full sentence.
+    """
+    lost = own_methods(model)
+    if lost:
+        raise ValueError(
+            "Invalid value for argument `model`. Expected a class without "
+            f"methods of its own: the result is of another class, and {lost} "
+            f"would be lost. {what} "
+            f"Received: model={model!r} (of type {type(model)})"
+        )
+
+
+def check_shapes_are_known(model):
+    """Raises `ValueError` for a Sequential model that has no variables yet."""
+    if not has_graph(model):
+        raise ValueError(
+            "Invalid value for argument `model`. Expected a model that knows "
+            "the shape of its input, since the weights of its layers are "
+            "carried over. Add `keras.Input` as its first layer, or call it "
+            f"once. Received: model={model!r}"
         )
 
 

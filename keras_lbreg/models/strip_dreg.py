@@ -2,15 +2,17 @@
 
 import warnings
 
-import keras
-
 from keras_lbreg.layers.dreg_twin import DRegTwin, is_left
 from keras_lbreg.layers.path_fork import PathFork
 from keras_lbreg.layers.path_normalization import PathNormalization
 from keras_lbreg.models.apply_dreg import TWINS
-from keras_lbreg.models.dreg_model import DRegModel
-from keras_lbreg.models.layer_search import check_graph_model, find_layers
+from keras_lbreg.models.layer_search import (
+    check_graph_model,
+    check_shapes_are_known,
+    find_layers,
+)
 from keras_lbreg.models.layer_state import assign_copy, transfer_by_name
+from keras_lbreg.models.plain_class import plain_class
 from keras_lbreg.models.surgery import rebuild
 from keras_lbreg.warnings import NoEffectWarning
 
@@ -36,8 +38,9 @@ def strip_dreg(model, path="active"):
     ```
 
     with the path's kernels and its normalization statistics. `model` itself is
-    left as it is. The new model is not compiled. A `Sequential` model that
-    became a `DRegModel` comes back as a Functional one.
+    left as it is. The new model is not compiled. A Sequential model that
+    became a `DRegModel` comes back as a `keras.Sequential`, any other
+    `DRegModel` as a `keras.Model`.
 
     Args:
         model: A Functional or Sequential model with DReg layers.
@@ -50,7 +53,7 @@ def strip_dreg(model, path="active"):
 
     Raises:
         ValueError: If `path` is something else, or `model` is a subclassed
-            model.
+            model, or a Sequential one that was not built yet.
 
     Example:
 
@@ -66,6 +69,7 @@ def strip_dreg(model, path="active"):
         "Copy the kernel of the path you want (`kernel`, `kernel_left`) into "
         "a plain layer instead.",
     )
+    check_shapes_are_known(model)
     if path != "active":
         is_left(path)
     if not find_layers(model, lambda layer: isinstance(layer, DRegTwin)):
@@ -108,11 +112,7 @@ def strip_dreg(model, path="active"):
         return new(*args, **kwargs)
 
     return rebuild(
-        model,
-        replace,
-        transfer,
-        call,
-        model_class=keras.Model if isinstance(model, DRegModel) else None,
+        model, replace, transfer, call, model_class=plain_class(model)
     )
 
 

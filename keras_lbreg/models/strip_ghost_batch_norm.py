@@ -26,11 +26,14 @@ def strip_ghost_batch_norm(model):
         model: A Functional or Sequential model.
 
     Returns:
-        A new model of the same class.
+        A new model of the same class, where that can be built by
+        `cls(inputs, outputs, name=...)` or `cls(layers, name=...)`, else a
+        plain `keras.Model` or `keras.Sequential`.
 
     Raises:
         ValueError: If the model or a nested model with ghost batch
-            normalization is subclassed.
+            normalization is subclassed, or its class has methods of its own
+            (`call`, `train_step`, ...) that would be lost.
 
     Example:
 

@@ -4,11 +4,12 @@ import keras
 
 from keras_lbreg.models._keras_graph import (
     calls_in_order,
+    can_be_kept,
     further_config,
+    has_graph,
     input_layer,
     is_graph_model,
     sublayers,
-    takes_tensors,
 )
 from keras_lbreg.models.layer_state import (
     copy_state,
@@ -28,16 +29,17 @@ def rebuild(
     """A fresh model like `model`, with some layers replaced.
 
     `model` and its layers stay as they are; nothing is shared with them.
-    Weights, seed states, vocabularies, names, dtype policies and `trainable` flags are
-    carried over, nested models are rebuilt too, and a layer that was called at
-    several places has one counterpart called at the same places. The result
-    is not compiled: an optimizer belongs to the variables it has seen, and
-    after surgery those are others.
+    Weights, seed states, vocabularies, names, dtype policies and `trainable`
+    flags are carried over, nested models are rebuilt too, and a layer that was
+    called at several places has one counterpart called at the same places. The
+    result is not compiled: an optimizer belongs to the variables it has seen,
+    and after surgery those are others.
 
-    A class of a nested or outer Functional model is kept when it can be built
-    by `cls(inputs, outputs, name=..., **rest)`, where `rest` are the entries of
-    its config beyond a plain model's. Otherwise the result is a plain
-    `keras.Model`.
+    The class of a nested or outer model is kept when it can be built by
+    `cls(inputs, outputs, name=..., **rest)`, or for a Sequential model by
+    `cls(layers, name=..., **rest)`, where `rest` are the entries of its config
+    beyond a plain model's. Otherwise the result is a plain `keras.Model` or
+    `keras.Sequential`.
 
     Args:
         model: A Functional or Sequential model
@@ -56,7 +58,9 @@ def rebuild(
             a plain operation. It is `None` in an outer Sequential model; the
             layers inside a nested one are called by Keras itself.
         model_class: Class of the result instead of `model`'s own. It is built
-            by `model_class(inputs, outputs, name=..., **model_kwargs)`.
+            by `model_class(inputs, outputs, name=..., **model_kwargs)`, or if
+            it is `keras.Sequential`, from the layers, which then have to be a
+            chain.
         model_kwargs: Further arguments of `model_class`.
 
     Returns:
@@ -82,8 +86,10 @@ class _Rebuild:
     def outer(self, model, model_class, model_kwargs):
         if model_class is None:
             new = self.copy_model(model)
+        elif issubclass(model_class, keras.Sequential):
+            new = self.copy_sequential(model, model_class, model_kwargs)
         else:
-            new = self.copy_graph(model, model_class, model_kwargs or {})
+            new = self.copy_graph(model, model_class, model_kwargs)
         for old, copy in self.copied:
             copy_state(old, copy)
         for old, replacement in self.replaced:
@@ -111,21 +117,25 @@ class _Rebuild:
         return new
 
     def copy_model(self, model):
-        if isinstance(model, keras.Sequential):
-            return self.copy_sequential(model)
-        if not takes_tensors(type(model)):
-            return self.copy_graph(model, keras.Model, {})
-        return self.copy_graph(model, type(model), further_config(model))
+        is_sequential = isinstance(model, keras.Sequential)
+        copy = self.copy_sequential if is_sequential else self.copy_graph
+        if can_be_kept(type(model)):
+            return copy(model, type(model), further_config(model))
+        return copy(model, keras.Sequential if is_sequential else keras.Model)
 
-    def copy_sequential(self, model):
-        layers = [self.counterpart(layer) for layer in model.layers]
-        if _has_graph(model):
+    def copy_sequential(self, model, model_class, kwargs=None):
+        if isinstance(model, keras.Sequential):
+            old_layers = model.layers
+        else:
+            old_layers = [node.operation for node in calls_in_order(model)]
+        layers = [self.counterpart(layer) for layer in old_layers]
+        if has_graph(model):
             layers.insert(0, _copy_input(model.inputs[0]))
-        new = keras.Sequential(layers, name=model.name)
+        new = model_class(layers, name=model.name, **(kwargs or {}))
         self.models.append((model, new))
         return new
 
-    def copy_graph(self, model, model_class, kwargs):
+    def copy_graph(self, model, model_class, kwargs=None):
         tensors = {id(x): _copy_input(x) for x in model.inputs}
         if isinstance(model, keras.Sequential):
             x = tensors[id(model.inputs[0])]
@@ -144,7 +154,7 @@ class _Rebuild:
             inputs, outputs = keras.tree.map_structure(
                 lambda x: tensors[id(x)], (model.input, model.output)
             )
-        new = model_class(inputs, outputs, name=model.name, **kwargs)
+        new = model_class(inputs, outputs, name=model.name, **(kwargs or {}))
         self.models.append((model, new))
         return new
 
@@ -183,11 +193,3 @@ def _copy_input(tensor):
     """A fresh input like the one that `tensor` is."""
     layer = input_layer(tensor)
     return type(layer).from_config(layer.get_config()).output
-
-
-def _has_graph(model):
-    """Whether a Sequential model knows the shape of its input."""
-    try:
-        return bool(model.inputs)
-    except AttributeError:
-        return False

@@ -381,6 +381,59 @@ def test_subclassed_models_are_refused():
         keras_lbreg.apply_dreg(Custom())
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"weight": -1.0},
+        {"distance": "cosine"},
+        {"init_distance": 0.0},
+        {"paths": "all"},
+        {"max_distance": -1.0},
+        {"path_reduction": "max"},
+    ],
+)
+def test_a_bad_argument_is_named(settings):
+    ((name, value),) = settings.items()
+    for model in (sequential(), keras_lbreg.apply_dreg(sequential())):
+        with pytest.raises(ValueError, match=f"argument `{name}`") as error:
+            keras_lbreg.apply_dreg(model, **settings)
+        assert f"Received: {name}={value!r}" in str(error.value)
+
+
+def test_a_layer_with_low_rank_adapters_is_refused():
+    model = sequential()
+    model.get_layer("top").enable_lora(2)
+    with pytest.raises(ValueError, match="argument `lora_rank`"):
+        keras_lbreg.apply_dreg(model, "top")
+
+
+@pytest.mark.parametrize("paths", ["both", "split"])
+def test_a_model_without_shapes_is_refused_until_it_is_called(paths):
+    model = keras.Sequential(
+        [L.Conv2D(2, 3, name="conv"), L.GlobalAveragePooling2D(name="pool")]
+    )
+    with pytest.raises(ValueError, match=r"Add `keras.Input` .* or call it"):
+        keras_lbreg.apply_dreg(model, paths=paths)
+    expected = to_numpy(model(X))
+    new = keras_lbreg.apply_dreg(model, paths=paths)
+    np.testing.assert_allclose(new(X), expected, atol=1e-6)
+
+
+class OwnStep(keras.Sequential):
+    def train_step(self, *args, **kwargs):
+        return super().train_step(*args, **kwargs)
+
+
+def test_methods_of_a_class_are_kept_or_refused():
+    model = OwnStep(sequential().layers)
+    model.build((None, 8, 8, 3))
+    with pytest.raises(ValueError, match=r"'train_step'.*`paths=\"split\"`"):
+        keras_lbreg.apply_dreg(model)
+    new = keras_lbreg.apply_dreg(model, paths="split")
+    assert type(new) is OwnStep
+    assert type(keras_lbreg.strip_dreg(new)) is OwnStep
+
+
 def test_hidden_batch_normalization_warns():
     class Block(L.Layer):
         def __init__(self, **kwargs):

@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from keras_lbreg.layers import GhostBatchNormalization
-from keras_lbreg.models import apply_dreg, apply_ghost_batch_norm, strip_dreg
+from keras_lbreg.models import (
+    apply_dreg,
+    apply_ghost_batch_norm,
+    strip_dreg,
+    strip_ghost_batch_norm,
+)
 from keras_lbreg.models.layer_search import find_layers
 from keras_lbreg.warnings import NoEffectWarning
 from tests.checks.layer import save_and_load
@@ -147,6 +152,31 @@ def test_subclassed_model_is_refused():
 
     with pytest.raises(ValueError, match="subclassed"):
         apply_ghost_batch_norm(Own())
+
+
+class OwnStep(keras.Sequential):
+    def train_step(self, *args, **kwargs):
+        return super().train_step(*args, **kwargs)
+
+
+class OwnLayers(OwnStep):
+    def __init__(self, units=3):
+        super().__init__([keras.Input((3,)), bn("bn")])
+
+
+def test_methods_of_a_class_are_kept_or_refused():
+    model = OwnStep([keras.Input((3,)), bn("bn")])
+    new = apply_ghost_batch_norm(model, 4)
+    assert type(new) is OwnStep
+    assert type(strip_ghost_batch_norm(new)) is OwnStep
+    with pytest.raises(ValueError, match=r"'train_step'.*would be lost"):
+        apply_ghost_batch_norm(OwnLayers(), 4)
+
+
+def test_a_model_without_shapes():
+    new = apply_ghost_batch_norm(keras.Sequential([bn("bn")]), 4)
+    assert list(ghosts(new)) == ["bn"]
+    assert new(X).shape == X.shape
 
 
 def test_synchronized_is_refused():

@@ -103,6 +103,88 @@ def test_is_graph_model(make, expected):
     assert graph.is_graph_model(make()) is expected
 
 
+class OwnStep(keras.Sequential):
+    def train_step(self, *args, **kwargs):
+        return super().train_step(*args, **kwargs)
+
+
+class OwnLayers(OwnStep):
+    def __init__(self, units):
+        super().__init__([keras.Input((3,)), keras.layers.Dense(units)])
+
+
+class OwnLayersAndCall(OwnLayers):
+    def call(self, inputs, training=None, mask=None):
+        return 2 * super().call(inputs)
+
+
+@pytest.mark.parametrize(
+    ("make", "is_graph", "kept", "own"),
+    [
+        (diamond, True, True, []),
+        (keras.Sequential, True, True, []),
+        (OwnStep, True, True, ["train_step"]),
+        (lambda: OwnLayers(2), True, False, ["train_step"]),
+        (lambda: OwnLayersAndCall(2), False, False, ["call", "train_step"]),
+        (lambda: ByUnits(1), True, False, []),
+        (lambda: ByUnitsWithCall(1), False, False, ["call"]),
+    ],
+)
+def test_classes(make, is_graph, kept, own):
+    model = make()
+    assert graph.is_graph_model(model) is is_graph
+    assert graph.can_be_kept(type(model)) is kept
+    assert graph.own_methods(model) == own
+
+
+def test_further_config_of_a_sequential_class():
+    class Shifted(keras.Sequential):
+        def get_config(self):
+            return {**super().get_config(), "shift": 1.0}
+
+    model = Shifted([keras.Input((3,)), keras.layers.Dense(1)])
+    assert graph.further_config(model) == {"shift": 1.0}
+    assert graph.further_config(OwnLayers(2)) == {}
+
+
+def test_has_graph():
+    assert graph.has_graph(diamond())
+    model = keras.Sequential([keras.layers.Dense(1)])
+    assert not graph.has_graph(model)
+    model(keras.ops.ones((1, 3)))
+    assert graph.has_graph(model)
+
+
+def chain():
+    inputs = keras.Input((3,))
+    h = keras.layers.Dense(2, name="a")(inputs)
+    return keras.Model(inputs, keras.layers.ReLU(name="b")(h))
+
+
+def with_operation():
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, keras.layers.Dense(2)(2 * inputs))
+
+
+def with_side_branch():
+    inputs = keras.Input((3,))
+    h = keras.layers.Dense(2)(inputs)
+    return keras.Model(inputs, [h, keras.layers.Dense(2)(h)])
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (chain, True),
+        (diamond, False),
+        (with_operation, False),
+        (with_side_branch, False),
+    ],
+)
+def test_is_chain(make, expected):
+    assert graph.is_chain(make()) is expected
+
+
 def test_takes_tensors():
     assert graph.takes_tensors(ByTensors)
     assert not graph.takes_tensors(ByUnits)

@@ -160,3 +160,26 @@ def test_subclassed_model_is_refused():
 
     with pytest.raises(ValueError, match=r"subclassed model.*Use X"):
         layer_search.check_graph_model(Own(), "Use X instead.")
+
+
+class OwnStep(keras.Sequential):
+    def __init__(self, units, **kwargs):
+        super().__init__([keras.Input((3,)), dense("only")], **kwargs)
+
+    def train_step(self, *args, **kwargs):
+        return super().train_step(*args, **kwargs)
+
+
+def test_methods_that_would_be_lost_are_named():
+    with pytest.raises(ValueError, match=r"\['train_step'\] would be lost"):
+        layer_search.check_graph_model(OwnStep(4), "Use X instead.")
+    with pytest.raises(ValueError, match=r"would be lost. Use X instead"):
+        layer_search.check_nothing_is_lost(OwnStep(4), "Use X instead.")
+
+
+def test_unknown_shapes():
+    model = keras.Sequential([dense("only")])
+    with pytest.raises(ValueError, match=r"Add `keras.Input` .* or call it"):
+        layer_search.check_shapes_are_known(model)
+    model(keras.ops.ones((1, 3)))
+    layer_search.check_shapes_are_known(model)

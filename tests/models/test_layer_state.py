@@ -161,5 +161,5 @@ def test_a_lookup_layer_without_vocabulary_is_refused():
     inputs = keras.Input((1,), dtype="string")
     h = L.Dense(2)(keras.ops.cast(L.StringLookup(name="look")(inputs), "int32"))
     model = keras.Model(inputs, L.BatchNormalization()(h))
-    with pytest.raises(ValueError, match="'look'.*call its `adapt` first"):
+    with pytest.raises(ValueError, match=r"'look'.*call its `adapt` first"):
         keras_lbreg.apply_ghost_batch_norm(model)

@@ -4,6 +4,7 @@ import pytest
 
 import keras_lbreg
 from keras_lbreg.warnings import NoEffectWarning
+from tests.checks.layer import save_and_load
 from tests.models.test_apply_dreg import (
     LABELS,
     MODELS,
@@ -16,12 +17,7 @@ to_numpy = keras.ops.convert_to_numpy
 
 
 def layers_of(model):
-    """Paths and classes; a Functional model counts its input as a layer."""
-    return [
-        (path, type(layer))
-        for path, layer in walk(model)
-        if not isinstance(layer, keras.layers.InputLayer)
-    ]
+    return [(path, type(layer)) for path, layer in walk(model)]
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -35,6 +31,7 @@ def test_strip_gives_the_architecture_and_the_path(name, paths):
         plain = keras_lbreg.strip_dreg(model, path)
         assert layers_of(plain) == layers_of(source)
         assert plain.name == source.name
+        assert type(plain) is type(source)
         for layer in keras_lbreg.models.active_path.path_layers(model):
             layer.active_path = path
         predictions[path] = to_numpy(model(X))
@@ -53,6 +50,42 @@ def test_strip_undoes_apply_and_saves_as_plain_keras(tmp_path):
     path = tmp_path / "plain.keras"
     plain.save(path)
     assert type(keras.saving.load_model(path)) is type(source)
+
+
+def test_a_sequential_model_comes_back(tmp_path):
+    source = MODELS["sequential"]()
+    model = keras_lbreg.apply_dreg(source, layer=["first", "last"])
+    # It is remembered by further surgery, and in a file.
+    model = keras_lbreg.apply_dreg(model, layer="top")
+    with pytest.warns(NoEffectWarning):
+        model = keras_lbreg.apply_ghost_batch_norm(model)
+    for changed in (
+        model,
+        save_and_load(model, tmp_path),
+        keras_lbreg.apply_dreg(model, layer="first", paths="split"),
+    ):
+        plain = keras_lbreg.strip_dreg(changed)
+        assert type(plain) is keras.Sequential
+        assert plain.get_config() == source.get_config()
+        np.testing.assert_allclose(plain(X), source(X), atol=1e-6)
+
+
+def test_a_sequential_model_of_models_comes_back():
+    backbone = MODELS["residual"]()
+    source = keras.Sequential(
+        [keras.Input((8, 8, 3)), backbone, keras.layers.Dense(2, name="end")]
+    )
+    model = keras_lbreg.apply_dreg(source, "conv")
+    plain = keras_lbreg.strip_dreg(model)
+    assert type(plain) is keras.Sequential
+    assert layers_of(plain) == layers_of(source)
+    np.testing.assert_allclose(plain(X), source(X), atol=1e-6)
+
+
+def test_a_model_without_shapes_is_refused():
+    model = keras.Sequential([keras_lbreg.DRegDense(2)])
+    with pytest.raises(ValueError, match=r"Add `keras.Input`"):
+        keras_lbreg.strip_dreg(model)
 
 
 def test_the_stripped_model_is_independent():

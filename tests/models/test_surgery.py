@@ -343,6 +343,48 @@ def test_functional_subclass_keeps_class_and_config():
     assert new.shift == 3.0
 
 
+class KeptSequential(keras.Sequential):
+    """A Sequential subclass with an argument and an override of its own."""
+
+    def __init__(self, layers=None, shift=0.0, **kwargs):
+        super().__init__(layers, **kwargs)
+        self.shift = shift
+
+    def call(self, inputs, training=None, mask=None):
+        return super().call(inputs, training=training, mask=mask) + self.shift
+
+    def get_config(self):
+        return {**super().get_config(), "shift": self.shift}
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_sequential_subclass_keeps_class_and_config(is_nested):
+    model = KeptSequential(sequential().layers, shift=3.0, name="chain")
+    x = np.ones((2, 3), "float32")
+    expected = model(x)
+    if is_nested:
+        inputs = keras.Input((3,))
+        new = copy(keras.Model(inputs, model(inputs))).get_layer("chain")
+    else:
+        new = copy(model)
+    assert type(new) is KeptSequential
+    assert new.shift == 3.0
+    np.testing.assert_array_equal(new(x), expected)
+
+
+def test_a_chain_becomes_sequential():
+    source = sequential()
+    chain = copy(source, model_class=keras.Model)
+    assert not isinstance(chain, keras.Sequential)
+    new = copy(chain, model_class=keras.Sequential)
+    assert type(new) is keras.Sequential
+    assert new.get_config() == source.get_config()
+    assert_same_but_separate(source, new, np.ones((2, 3), "float32"))
+    # The layers are in one graph only, as those of a model made by hand.
+    inner = keras.Model(new.input, new.get_layer("a").output)
+    assert inner(np.ones((2, 3), "float32")).shape == (2, 4)
+
+
 def test_model_with_its_own_constructor_becomes_plain():
     model = OwnConstructor(4)
     new = copy(model)
