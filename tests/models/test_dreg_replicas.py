@@ -9,6 +9,7 @@ from tests.checks.replicas import mirrored_strategy
 
 pytestmark = pytest.mark.tensorflow
 
+to_numpy = keras.ops.convert_to_numpy
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(16, 6, 6, 2)).astype("float32")
 LABELS = np.arange(16) % 3
@@ -90,3 +91,70 @@ def test_split_batch_normalization_and_odd_replica_batches():
     assert np.isfinite(logs["loss"]).all()
     for variable in model.variables:
         assert np.isfinite(variable.numpy().astype("float32")).all()
+
+
+def normalized_model(ghost_batch_size):
+    """A model with a normalization behind the fork, on both paths."""
+    inputs = keras.Input((6, 6, 2))
+    h = keras.layers.Conv2D(3, 3, name="conv")(inputs)
+    h = keras.layers.BatchNormalization(momentum=0.5, name="bn")(h)
+    h = keras.layers.Activation("tanh")(h)
+    h = keras.layers.Flatten()(h)
+    outputs = keras.layers.Dense(3, activation="softmax")(h)
+    model = keras.Model(inputs, outputs)
+    if ghost_batch_size:
+        model = keras_lbreg.apply_ghost_batch_norm(model, ghost_batch_size)
+    return keras_lbreg.apply_dreg(
+        model, "conv", init_distance=1.0, weight=0.5, seed=1
+    )
+
+
+def train_normalized(replicas, ghost_batch_size):
+    keras.utils.set_random_seed(0)
+    with mirrored_strategy(replicas).scope():
+        model = normalized_model(ghost_batch_size)
+        model.compile(
+            keras.optimizers.SGD(0.1, momentum=0.9),
+            "sparse_categorical_crossentropy",
+        )
+    model.fit(X, LABELS, batch_size=16, epochs=4, shuffle=False, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def ghosts_on_one_replica():
+    # Each path has 16 samples on one device: two ghosts of 8.
+    return train_normalized(1, 8)
+
+
+@pytest.mark.parametrize("ghost_batch_size", [None, 8])
+def test_normalization_behind_the_fork(ghosts_on_one_replica, ghost_batch_size):
+    """A replica's 8 samples of a path are one ghost of the whole batch."""
+    model = train_normalized(2, ghost_batch_size)
+    for a, b in zip(
+        model.trainable_variables,
+        ghosts_on_one_replica.trainable_variables,
+        strict=True,
+    ):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-5)
+    right, left = (
+        [to_numpy(v) for v in statistics]
+        for statistics in (
+            model.get_layer("bn").right_statistics,
+            model.get_layer("bn").left_statistics,
+        )
+    )
+    assert np.abs(right[0] - left[0]).max() > 1e-3
+
+
+def test_whole_batches_differ_from_ghosts(ghosts_on_one_replica):
+    model = train_normalized(1, None)
+    differences = [
+        np.abs(a.numpy() - b.numpy()).max()
+        for a, b in zip(
+            model.trainable_variables,
+            ghosts_on_one_replica.trainable_variables,
+            strict=True,
+        )
+    ]
+    assert max(differences) > 1e-3
