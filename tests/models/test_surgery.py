@@ -381,7 +381,7 @@ def test_a_chain_becomes_sequential():
     assert new.get_config() == source.get_config()
     assert_same_but_separate(source, new, np.ones((2, 3), "float32"))
     # The layers are in one graph only, as those of a model made by hand.
-    inner = keras.Model(new.input, new.get_layer("a").output)
+    inner = keras.Model(new.inputs[0], new.get_layer("a").output)
     assert inner(np.ones((2, 3), "float32")).shape == (2, 4)
 
 
