@@ -259,6 +259,7 @@ def read_results(path):
     manifest.json                        what was run, where, with what
     runs/<arm>/seed-<k>/epochs.jsonl     one line per recorded epoch
     runs/<arm>/seed-<k>/summary.json     written when the run ends
+    runs/<arm>/seed-<k>/model.keras      the trained model, of `run` alone
     tensorboard/<arm>/seed-<k>/          TensorBoard logs
     ```
 
