@@ -98,3 +98,11 @@ def test_jax_is_taken_where_tensorflow_is_not_installed(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "jax on" in result.stdout
     assert result.stderr == ""
+
+
+def test_a_missing_backend_says_what_to_install():
+    result = run_without("keras", "train")
+    assert result.returncode == 2
+    text = " ".join(result.stderr.replace("│", " ").split())
+    assert 'pip install "keras-lbreg[jax]"' in text
+    assert 'in a clone `pip install ".[jax]"`' in text
