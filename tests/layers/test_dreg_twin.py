@@ -193,6 +193,7 @@ def test_the_small_difference_survives_half_precision():
     np.testing.assert_allclose(layer.losses[0], -expected, rtol=1e-5)
 
 
+@pytest.mark.tensorflow  # JAX has no float64 unless it is told to.
 @pytest.mark.parametrize("name", list(CASES))
 def test_float64(name):
     keras.config.set_floatx("float64")
