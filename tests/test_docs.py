@@ -147,3 +147,9 @@ def test_readme_lists_every_technique():
 def test_readme_can_be_read_in_one_sitting():
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert 130 <= len(lines) <= 180
+
+
+def test_readme_example_is_short():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = BLOCK.search(readme)[1]
+    assert len([line for line in example.splitlines() if line]) <= 15
