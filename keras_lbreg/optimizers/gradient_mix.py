@@ -7,7 +7,6 @@ import keras
 from keras_lbreg.optimizers import replicas, sparse_gradients
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
 from keras_lbreg.random.mixing_weights import check_mixing_law, mixing_weights
-from keras_lbreg.random.seeds import resolve_seed
 from keras_lbreg.warnings import NoEffectWarning
 
 
@@ -80,13 +79,7 @@ class GradientMix(ReducedGradient):
         self.seed = seed
         self.law = law
         self.stddev = stddev
-        self._seed_variable = self.add_variable(
-            shape=(),
-            initializer=keras.initializers.Constant(resolve_seed(seed)),
-            dtype="int",
-            aggregation="only_first_replica",
-            name="seed",
-        )
+        self._seed_variable = self.add_seed(seed)
         self._has_warned = False
 
     def transform_local_gradients(self, gradients, step):

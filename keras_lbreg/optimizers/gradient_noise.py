@@ -4,7 +4,6 @@ import keras
 
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
 from keras_lbreg.random.normal import normal, normal_keys
-from keras_lbreg.random.seeds import resolve_seed
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
@@ -63,13 +62,7 @@ class GradientNoise(ReducedGradient):
         self.alpha = alpha
         self.gamma = gamma
         self.seed = seed
-        self._seed_variable = self.add_variable(
-            shape=(),
-            initializer=keras.initializers.Constant(resolve_seed(seed)),
-            dtype="int",
-            aggregation="only_first_replica",
-            name="seed",
-        )
+        self._seed_variable = self.add_seed(seed)
 
     def stddev(self, step):
         """Standard deviation `sigma_t` of the noise at an update.

@@ -3,6 +3,7 @@
 import keras
 
 from keras_lbreg.optimizers import keras_hooks
+from keras_lbreg.random.seeds import resolve_seed
 
 
 def _of_inner_optimizer(name):
@@ -75,6 +76,23 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
         super().__init__(learning_rate=0.0, name=name)
         keras_hooks.forget_variables(self)
         self.inner_optimizer = _checked(inner_optimizer, type(self))
+
+    def add_seed(self, seed):
+        """Adds a variable that carries a seed through checkpoints.
+
+        Args:
+            seed: Integer from 0 to 2**31 - 1, or None for a random one.
+
+        Returns:
+            An integer `keras.Variable`.
+        """
+        return self.add_variable(
+            shape=(),
+            initializer=keras.initializers.Constant(resolve_seed(seed)),
+            dtype="int",
+            aggregation="only_first_replica",
+            name="seed",
+        )
 
     def build(self, variables):
         self.inner_optimizer.build(variables)
