@@ -41,6 +41,9 @@ HOOKS = {
         "tests/optimizers/test_coupled_weight_decay.py"
     ),
     "optimizers/keras_hooks.py": "tests/optimizers/test_keras_hooks.py",
+    "optimizers/strategy_updates.py": (
+        "tests/optimizers/test_strategy_updates.py"
+    ),
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

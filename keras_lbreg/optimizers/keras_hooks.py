@@ -2,16 +2,19 @@
 
 Checked against Keras 3.15; tests/optimizers/test_keras_hooks.py fails loudly
 when one of them changes. Nothing here alters a class: an optimizer that is
-wrapped gets two methods of its own, which do what the originals do whenever the
+wrapped gets methods of its own, which do what the originals do whenever the
 optimizer is called without its wrapper.
 """
 
 import contextlib
+import functools
 import inspect
 import sys
 import threading
 
 import keras
+
+from keras_lbreg.optimizers import strategy_updates
 
 _local = threading.local()
 
@@ -43,6 +46,21 @@ def hook_update(optimizer):
         return all_reduce(grads_and_vars)
 
     optimizer._all_reduce_sum_gradients = reduce_once
+    apply_gradients = optimizer._backend_apply_gradients
+
+    def decide_together(grads, trainable_variables):
+        finish = _finish_of(optimizer)
+        if finish is None or not strategy_updates.has_to_decide(optimizer):
+            apply_gradients(grads, trainable_variables)
+            return
+        strategy_updates.apply_gradients(
+            optimizer,
+            grads,
+            trainable_variables,
+            functools.partial(reduced_gradients, optimizer, finish),
+        )
+
+    optimizer._backend_apply_gradients = decide_together
 
 
 @contextlib.contextmanager

@@ -39,8 +39,17 @@ class ReducedGradient(OptimizerWrapper):
     and averaging are those of `inner_optimizer`; `variables` are the wrapper's
     own, then those of `inner_optimizer`.
 
+    Two arguments of Keras's optimizers fail under `MirroredStrategy` and work
+    in here, with any number of replicas: `gradient_accumulation_steps` and
+    `ema_overwrite_frequency`. Mixing weights, clipping and noise are then once
+    for an update, of the mean of its micro-batches; `step` below and in
+    `iterations` counts completed updates. Each micro-batch is reduced as it
+    comes: the sums are equal on all replicas and a checkpoint in the middle of
+    an update carries them. Accumulation saves memory, not communication.
+
     Sparse gradients (`tf.IndexedSlices`, of embeddings) stay sparse through the
-    all-reduce, and become dense where they are clipped or get noise after it.
+    all-reduce, and become dense where they are accumulated, clipped or get
+    noise after it.
 
     Args:
         inner_optimizer: A `keras.optimizers.Optimizer`, its name or its
@@ -50,9 +59,7 @@ class ReducedGradient(OptimizerWrapper):
 
     Raises:
         ValueError: If `inner_optimizer` is refused, or contains a wrapper of
-            this class already. At the first update: if `inner_optimizer`
-            accumulates gradients under a strategy of several replicas, which
-            Keras does not support.
+            this class already.
 
     Example:
 
@@ -103,7 +110,6 @@ class ReducedGradient(OptimizerWrapper):
         grads = list(grads)
         variables = self._resolve_variables(trainable_variables)
         *wrappers, optimizer = chain_of(self)
-        _check_accumulation(optimizer)
 
         # Variables that are overwritten with their gradient have no part in
         # the sum, as in Keras.
@@ -144,7 +150,7 @@ class ReducedGradient(OptimizerWrapper):
         replicas.cond_on_all_replicas(
             sparse_gradients.all_finite,
             update,
-            functools.partial(keras_hooks.count_as_non_finite, outside),
+            lambda _: keras_hooks.count_as_non_finite(outside),
             tensors,
         )
 
@@ -175,10 +181,15 @@ def _reduce(wrappers, optimizer, gradients, variables):
         )
     if replicas.replica_count() > 1:
         gradients = keras_hooks.all_reduce_sum(optimizer, gradients, variables)
-    clips = (
-        optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue
+    accumulates_or_clips = (
+        optimizer.gradient_accumulation_steps
+        or optimizer.clipnorm
+        or optimizer.global_clipnorm
+        or optimizer.clipvalue
     )
-    if clips or any(wrapper.needs_dense_gradients for wrapper in wrappers):
+    if accumulates_or_clips or any(
+        wrapper.needs_dense_gradients for wrapper in wrappers
+    ):
         gradients = [
             sparse_gradients.densify(gradient, variable.shape)
             for gradient, variable in zip(gradients, variables, strict=True)
@@ -194,15 +205,3 @@ def _finish(wrappers, optimizer, gradients, variables):
             gradients, indices, optimizer.iterations
         )
     return gradients
-
-
-def _check_accumulation(optimizer):
-    steps = optimizer.gradient_accumulation_steps
-    if steps and replicas.replica_count() > 1:
-        raise ValueError(
-            "Invalid value for argument `gradient_accumulation_steps`. "
-            "Expected None under a strategy of several replicas, where Keras "
-            "cannot accumulate gradients (keras issue 20582): use a larger "
-            "batch or one device. Received: "
-            f"gradient_accumulation_steps={steps}"
-        )

@@ -29,6 +29,19 @@ def replica_index():
     return 0 if context is None else context.replica_id_in_sync_group
 
 
+def under_strategy():
+    """Whether a `tf.distribute` strategy is at work, with one replica or more.
+
+    Returns:
+        Boolean.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.has_strategy()
+
+
 def cond_on_all_replicas(predicate, true_fn, false_fn, tensors):
     """Runs one of two functions, the same one on every replica.
 
@@ -40,13 +53,17 @@ def cond_on_all_replicas(predicate, true_fn, false_fn, tensors):
         predicate: Function of `tensors` that gives the same boolean on every
             replica.
         true_fn: Function of `tensors`; called on every replica.
-        false_fn: Function without arguments; called once.
+        false_fn: The same, for a false predicate.
         tensors: List of the calling replica's tensors.
     """
     import tensorflow as tf
 
     if tf.__internal__.distribute.strategy_supports_no_merge_call():
-        keras.ops.cond(predicate(tensors), lambda: true_fn(tensors), false_fn)
+        keras.ops.cond(
+            predicate(tensors),
+            lambda: true_fn(tensors),
+            lambda: false_fn(tensors),
+        )
         return
 
     def merge(strategy, tensors):
@@ -55,10 +72,25 @@ def cond_on_all_replicas(predicate, true_fn, false_fn, tensors):
         keras.ops.cond(
             strategy.experimental_local_results(decisions)[0],
             lambda: on_each(true_fn, args=(tensors,)),
-            false_fn,
+            lambda: on_each(false_fn, args=(tensors,)),
         )
 
     tf.distribute.get_replica_context().merge_call(merge, args=(tensors,))
+
+
+def call_for_all_replicas(function):
+    """Calls a function once, in the cross-replica context.
+
+    Where the strategy has none, as under XLA, each replica calls it.
+
+    Args:
+        function: Function without arguments.
+    """
+    import tensorflow as tf
+
+    tf.__internal__.distribute.interim.maybe_merge_call(
+        lambda strategy: function(), tf.distribute.get_strategy()
+    )
 
 
 def without_autograph(method):

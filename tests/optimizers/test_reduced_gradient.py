@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from keras_lbreg.optimizers import GradientMix, GradientNoise, ReducedGradient
+from tests.checks.loss_scaling import data_with_infinite_target, loss_scale_log
 from tests.checks.replicas import (
     compiled,
     descend,
     fit,
     make_model,
     mirrored_strategy,
-    regression_data,
     train,
     weights,
 )
@@ -132,24 +132,6 @@ def test_no_collective_is_added():
     assert count(lambda: GradientNoise(GradientMix(sgd()))) == stock
 
 
-def loss_scale_log(rows):
-    """Appends scale, finite steps in a row and completed updates."""
-
-    def log(optimizer):
-        rows.append(
-            tuple(
-                float(keras.ops.convert_to_numpy(value))
-                for value in (
-                    optimizer.dynamic_scale,
-                    optimizer.step_counter,
-                    optimizer.iterations,
-                )
-            )
-        )
-
-    return log
-
-
 class LossScaleCallback(keras.callbacks.Callback):
     def __init__(self, rows):
         super().__init__()
@@ -161,12 +143,6 @@ class LossScaleCallback(keras.callbacks.Callback):
 
 def clipped_noise():
     return GradientNoise(sgd(clipnorm=0.05), alpha=0.01, seed=1)
-
-
-def data_with_infinite_target(sample):
-    x, y = regression_data()
-    y[16 + sample] = np.inf  # in the second of four batches
-    return x, y
 
 
 SKIPPED_ONCE = [
@@ -230,15 +206,6 @@ def test_infinite_gradient_is_skipped_eagerly_too():
     )
     assert rows == SKIPPED_ONCE[:3]
     assert np.isfinite(final).all()
-
-
-@pytest.mark.tensorflow
-def test_accumulation_on_several_replicas_is_refused():
-    with pytest.raises(ValueError, match="gradient_accumulation_steps=2"):
-        descend(
-            lambda: ReducedGradient(sgd(gradient_accumulation_steps=2)),
-            replicas=2,
-        )
 
 
 def look_up(x, kernel, bias):

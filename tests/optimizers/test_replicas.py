@@ -56,7 +56,7 @@ def test_condition_around_communication(value):
             args=(summed,),
         )
 
-    def count_skipped():
+    def count_skipped(tensors):
         skipped.assign_add(1.0)
 
     @tf.function
@@ -73,3 +73,26 @@ def test_condition_around_communication(value):
     step(tf.constant(value))
     expected = (3.0, 0.0) if value > 0 else (0.0, 1.0)
     np.testing.assert_allclose((total.numpy(), skipped.numpy()), expected)
+
+
+@pytest.mark.tensorflow
+def test_called_once_for_all_replicas():
+    import tensorflow as tf
+
+    strategy = mirrored_strategy(2)
+    calls = []
+
+    def call():
+        calls.append(tf.distribute.in_cross_replica_context())
+
+    strategy.run(lambda: replicas.call_for_all_replicas(call))
+    replicas.call_for_all_replicas(call)
+    assert calls == [True, False]
+
+
+@pytest.mark.tensorflow
+def test_under_strategy():
+    assert not replicas.under_strategy()
+    seen = []
+    mirrored_strategy(1).run(lambda: seen.append(replicas.under_strategy()))
+    assert seen == [True]
