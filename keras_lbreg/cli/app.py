@@ -7,6 +7,7 @@ import typer
 from keras_lbreg._version import __version__
 from keras_lbreg.cli.compare import compare
 from keras_lbreg.cli.data import app as data
+from keras_lbreg.cli.launch import launch
 from keras_lbreg.cli.report import report
 from keras_lbreg.cli.train import train
 
@@ -54,5 +55,10 @@ def lbreg(
 
 app.command("compare")(compare)
 app.command("train")(train)
+app.command(
+    "launch",
+    # What follows the command to run belongs to it, `--` or not.
+    context_settings={"allow_interspersed_args": False},
+)(launch)
 app.add_typer(data, name="data")
 app.command("report")(report)

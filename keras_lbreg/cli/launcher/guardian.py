@@ -1,0 +1,71 @@
+"""Kills the workers when their launcher is gone.
+
+A program of its own: `python guardian.py` reads `+PID` and `-PID` lines, the
+process groups to guard and to forget. The end of its input means that the
+launcher has ended, however it ended; what is still guarded then is killed.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+
+class Guardian:
+    """Starts the guarding program, and tells it whom to guard.
+
+    A launcher that is killed with SIGKILL cannot stop its workers, and an
+    operating system keeps them running. This works wherever there are
+    process groups, and reaches the workers' own child processes too. Use it
+    as a context manager.
+    """
+
+    def __enter__(self):
+        self._process = subprocess.Popen(
+            # Isolated and without site-packages: it starts in milliseconds.
+            [sys.executable, "-I", "-S", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # A signal to the launcher's group or terminal is not for it.
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(self, *exception):
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+
+    def guard(self, group):
+        self._tell(f"+{group}\n")
+
+    def forget(self, group):
+        self._tell(f"-{group}\n")
+
+    def _tell(self, line):
+        # Without its guardian, a launcher still stops its workers itself.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+
+
+def watch(lines):
+    """Kill the process groups that remain at the end of `lines`."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    groups = set()
+    for line in lines:
+        group = int(line[1:])
+        if line.startswith("+"):
+            groups.add(group)
+        else:
+            groups.discard(group)
+    for group in groups:
+        with contextlib.suppress(OSError):
+            os.killpg(group, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    watch(sys.stdin)

@@ -1,0 +1,40 @@
+"""What each worker runs: an lbreg command, a Python file or a program."""
+
+import difflib
+import os
+import shutil
+import sys
+
+
+def worker_command(words, commands):
+    """Return the command line of a worker.
+
+    Args:
+        words: What the user typed. The first word is the name of an lbreg
+            command, a Python file (run by this very interpreter, as the
+            lbreg command is), or a program.
+        commands: The names of the lbreg commands.
+
+    Returns:
+        A list of strings.
+
+    Raises:
+        ValueError: If the first word is none of these.
+    """
+    first, *others = words
+    if first in commands:
+        return [sys.executable, "-m", "keras_lbreg", first, *others]
+    if first == "lbreg" and others and others[0] in commands:
+        return [sys.executable, "-m", "keras_lbreg", *others]
+    if first.endswith(".py") and os.path.isfile(first):
+        return [sys.executable, first, *others]
+    program = shutil.which(first)
+    if program is None:
+        near = difflib.get_close_matches(first, commands, n=1)
+        hint = f" Did you mean `{near[0]}`?" if near else ""
+        raise ValueError(
+            f"Cannot start `{first}`. Expected an lbreg command "
+            f"({', '.join(commands)}), an existing Python file, or a program "
+            f"on the PATH. Received: {' '.join(words)}.{hint}"
+        )
+    return [program, *others]
