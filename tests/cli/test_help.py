@@ -18,6 +18,7 @@ PAGES = {
         "lr_gbn_ra",
     ],
     ("train",): [".keras", "load_model", "--arm"],
+    ("launch",): ["TF_CONFIG", "--workers 2 -- train digits", "--restarts"],
     ("data",): ["list", "prepare", "export"],
     ("data", "list"): ["--data-dir"],
     ("data", "prepare"): ["lbreg data prepare mnist"],
@@ -36,7 +37,7 @@ def test_every_page_has_an_example_and_says_what_comes_out(command):
 
 def test_no_arguments_show_the_commands():
     result = CliRunner().invoke(app, [])
-    for command in ("compare", "train", "data", "report"):
+    for command in ("compare", "train", "launch", "data", "report"):
         assert command in result.output
 
 

@@ -84,6 +84,9 @@ class Worker:
         if self._killed_at is not None and now >= self._killed_at + BURIAL:
             self.gone = True
         elif self.exit_code is not None:
+            # As a container's first process, the launcher inherits orphans.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-self.group, os.WNOHANG)
             self.gone = not self._signal(0)
         return ended
 
