@@ -119,3 +119,14 @@ def batch(size=BATCH):
         iter([(x, y)]), groups=8, seed=3
     )
     return x, y, weights.astype("float32")
+
+
+def jax_state(model):
+    """What `model.train_step` takes, and gives back, under JAX."""
+    variables = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    return tuple([v.value for v in group] for group in variables)
