@@ -27,7 +27,11 @@ if not is_command_line():
         WeightDistance,
     )
     from keras_lbreg.data import mix_sample_weights
-    from keras_lbreg.distribute import GradientMixCrossDeviceOps
+    from keras_lbreg.distribute import (
+        BatchLayout,
+        GradientMixCrossDeviceOps,
+        batch_layout,
+    )
     from keras_lbreg.layers import (
         DRegConv2D,
         DRegDense,
@@ -51,6 +55,7 @@ if not is_command_line():
 
 __all__ = [
     "LARS",
+    "BatchLayout",
     "DRegConv2D",
     "DRegDense",
     "DRegDepthwiseConv2D",
@@ -68,6 +73,7 @@ __all__ = [
     "__version__",
     "apply_dreg",
     "apply_ghost_batch_norm",
+    "batch_layout",
     "callbacks",
     "data",
     "distribute",

@@ -17,8 +17,8 @@ PACKAGE = pathlib.Path(keras_lbreg.__file__).parent
 # {models, data, regimes} -> {layers, optimizers, distribute}.
 FLOORS = [
     {"random", "warnings", "_version", "_command_line", "lazy"},
-    {"layers", "optimizers", "distribute"},
-    {"models", "data", "schedules", "callbacks"},
+    {"layers", "optimizers", "distribute", "schedules"},
+    {"models", "data", "callbacks"},
     {"techniques"},
     {"experiments"},
     {"cli"},

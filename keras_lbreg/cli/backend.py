@@ -11,13 +11,15 @@ import tempfile
 BACKENDS = ("tensorflow", "jax")
 
 
-def start_keras(backend=None):
+def start_keras(backend=None, virtual_devices=None):
     """Import Keras on `backend`, quietly.
 
     Args:
         backend: `"tensorflow"` or `"jax"`. `None` leaves the choice to Keras
             (the environment variable `KERAS_BACKEND`, then `~/.keras`), or is
             JAX where TensorFlow is not installed.
+        virtual_devices: Number of devices to divide the processor into, with
+            no GPU in use; `None` leaves the devices as they are.
 
     Returns:
         The name of the backend in use.
@@ -63,7 +65,31 @@ def start_keras(backend=None):
             "Choose one with `--backend` or the environment variable "
             "KERAS_BACKEND."
         )
+    if virtual_devices is not None:
+        divide_processor(virtual_devices, running)
     return running
+
+
+def divide_processor(count, backend):
+    """Make the processor look like several devices, and hide all GPUs."""
+    if count < 1:
+        raise ValueError(
+            "Invalid value for option `--virtual-devices`. Expected an integer "
+            f"of at least 1. Received: --virtual-devices {count}"
+        )
+    if backend == "jax":
+        import jax
+
+        jax.config.update("jax_platforms", "cpu")
+        jax.config.update("jax_num_cpu_devices", count)
+        return
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * count,
+    )
 
 
 def is_installed(package):

@@ -32,6 +32,9 @@ def compare(
     epochs: options.Epochs = None,
     settings: options.Set = None,
     backend: options.Backend = None,
+    strategy: options.Strategy = "one",
+    devices: options.Devices = None,
+    virtual_devices: options.VirtualDevices = None,
     data_dir: options.DataDir = None,
     out: Annotated[
         str | None,
@@ -79,11 +82,11 @@ def compare(
     from keras_lbreg.cli.backend import start_keras
 
     hyperparameters = options.parse_settings(settings)
-    running = start_keras(backend)
+    running = start_keras(backend, virtual_devices)
 
     from keras_lbreg.cli.live import make_display
     from keras_lbreg.cli.show_results import show_results
-    from keras_lbreg.experiments import Experiment
+    from keras_lbreg.experiments import Experiment, choose_strategy
     from keras_lbreg.experiments import compare as run_comparison
 
     experiment = Experiment(
@@ -96,6 +99,8 @@ def compare(
         hyperparameters=hyperparameters,
         data_dir=data_dir,
         out_dir=out,
+        strategy=strategy,
+        devices=devices,
     )
     console = make_console()
     options.warn_of_unused(hyperparameters, experiment.arms, console)
@@ -116,7 +121,8 @@ def compare(
             markup=False,
         )
         raise typer.Exit(INTERRUPTED) from None
-    show_results(results, console)
+    if choose_strategy(strategy, devices).is_chief:
+        show_results(results, console)
     if any(run.status == "failed" for run in results.runs):
         raise typer.Exit(RUN_FAILED)
 

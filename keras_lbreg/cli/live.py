@@ -7,6 +7,7 @@ import rich.progress_bar
 import rich.table
 
 from keras_lbreg.cli.print_plan import print_plan
+from keras_lbreg.cli.print_strategy import print_strategy
 from keras_lbreg.cli.time_left import TimeLeft
 from keras_lbreg.experiments.arms import REFERENCE, standard_arms
 from keras_lbreg.experiments.events import (
@@ -14,6 +15,7 @@ from keras_lbreg.experiments.events import (
     EpochEnded,
     RunEnded,
     RunStarted,
+    StrategyChosen,
 )
 from keras_lbreg.experiments.formatting import (
     format_duration,
@@ -37,6 +39,7 @@ class LineDisplay:
         self.console = console
         self.total = total
         self.handlers = {
+            StrategyChosen: self.on_strategy_chosen,
             CompareStarted: self.on_compare_started,
             RunStarted: self.on_run_started,
             EpochEnded: self.on_epoch_ended,
@@ -56,6 +59,9 @@ class LineDisplay:
 
     def __call__(self, event):
         self.handlers[type(event)](event)
+
+    def on_strategy_chosen(self, event):
+        print_strategy(event.placement, event.layouts, self.console)
 
     def on_compare_started(self, event):
         self.total = event.total

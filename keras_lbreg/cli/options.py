@@ -66,6 +66,36 @@ Backend = Annotated[
         rich_help_panel=WHERE,
     ),
 ]
+Strategy = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|one|mirrored|multi-worker|jax-data-parallel",
+        help=(
+            "How devices share every batch: one device; the GPUs of this "
+            "machine (mirrored; jax-data-parallel on JAX); or those of all "
+            "workers in TF_CONFIG (multi-worker). auto takes the largest there "
+            "is, and says so."
+        ),
+        rich_help_panel=WHERE,
+    ),
+]
+Devices = Annotated[
+    int | None,
+    typer.Option(
+        help="How many of this machine's devices to use. Default: all.",
+        rich_help_panel=WHERE,
+    ),
+]
+VirtualDevices = Annotated[
+    int | None,
+    typer.Option(
+        help=(
+            "Use no GPU and divide the processor into so many devices: to try "
+            "a strategy without the hardware. It trains no faster."
+        ),
+        rich_help_panel=WHERE,
+    ),
+]
 DataDir = Annotated[
     str | None,
     typer.Option(

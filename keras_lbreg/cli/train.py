@@ -36,6 +36,9 @@ def train(
     epochs: options.Epochs = None,
     settings: options.Set = None,
     backend: options.Backend = None,
+    strategy: options.Strategy = "auto",
+    devices: options.Devices = None,
+    virtual_devices: options.VirtualDevices = None,
     data_dir: options.DataDir = None,
     run_dir: Annotated[
         str | None,
@@ -54,11 +57,16 @@ def train(
     batch norm's layers, DReg's second path) is taken out again. Interrupted,
     the same command continues from the last saved epoch.
 
+    With several devices, the batch size is that of all of them together, and
+    what each gets is printed. Of several workers, the chief alone writes.
+
     **Examples**
 
     ```shell
     lbreg train digits --arm lr_gbn --out digits.keras
     lbreg train cifar10 --arm all --batch-size 4096 --epochs 50
+    lbreg train digits --strategy mirrored --virtual-devices 4
+    lbreg launch --workers 2 -- train digits
     ```
 
     ```python
@@ -68,10 +76,10 @@ def train(
     from keras_lbreg.cli.backend import start_keras
 
     hyperparameters = options.parse_settings(settings)
-    start_keras(backend)
+    start_keras(backend, virtual_devices)
 
     from keras_lbreg.cli.live import make_display
-    from keras_lbreg.experiments import Experiment, run
+    from keras_lbreg.experiments import Experiment, choose_strategy, run
 
     experiment = Experiment(
         name,
@@ -83,6 +91,8 @@ def train(
         hyperparameters=hyperparameters,
         data_dir=data_dir,
         out_dir=run_dir,
+        strategy=strategy,
+        devices=devices,
     )
     if run_dir is None:
         experiment = dataclasses.replace(
@@ -108,4 +118,5 @@ def train(
         raise typer.Exit(INTERRUPTED) from None
     if result.status == "failed":
         raise typer.Exit(RUN_FAILED)
-    console.print(f"Saved {out}", markup=False, soft_wrap=True)
+    if choose_strategy(strategy, devices).is_chief:
+        console.print(f"Saved {out}", markup=False, soft_wrap=True)

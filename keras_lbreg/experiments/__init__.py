@@ -2,6 +2,7 @@
 
 from keras_lbreg.experiments.arm import Arm
 from keras_lbreg.experiments.arms import arm_names, get_arm, standard_arms
+from keras_lbreg.experiments.choose_strategy import choose_strategy
 from keras_lbreg.experiments.compare import compare
 from keras_lbreg.experiments.experiment import Experiment
 from keras_lbreg.experiments.results import read_results
@@ -13,6 +14,7 @@ __all__ = [
     "Experiment",
     "arm_names",
     "arm_statistics",
+    "choose_strategy",
     "compare",
     "get_arm",
     "read_results",

@@ -4,11 +4,12 @@ import dataclasses
 import itertools
 
 import keras
+import numpy as np
 
 from keras_lbreg.data.batches import Batches
+from keras_lbreg.experiments import validation
+from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
 from keras_lbreg.techniques import Context
-
-VALIDATION_BATCH_SIZE = 1000
 
 # Steps that TensorFlow runs without going back to Python.
 LONGEST_EXECUTION = 128
@@ -41,6 +42,9 @@ def build_model(plan, dataset, seed):
         momentum=plan.recipe.momentum,
         global_clipnorm=plan.recipe.clip,
     )
+    if plan.placement.replicas > 1:
+        # Keras would clip each replica's gradient before their sum.
+        optimizer = ReducedGradient(optimizer)
     for hook, hp in plan.hooks("optimizer"):
         optimizer = hook(optimizer, hp, context)
     model.compile(
@@ -62,8 +66,13 @@ def build_data(plan, dataset, seed, initial_epoch=0, limit=None):
         initial_epoch: The epoch to begin with, from 0.
         limit: Number of batches, or `None` for no end.
 
+    Under a strategy of several replicas, replica `k` of `K` gets the `k`-th
+    of `K` equal parts of each batch. Every process knows the order of the
+    samples and takes those of its own replicas.
+
     Returns:
-        A `tf.data.Dataset` under TensorFlow, elsewhere an iterator.
+        A `tf.data.Dataset` under TensorFlow (a `DistributedDataset` under a
+        strategy), elsewhere an iterator.
 
     Example:
 
@@ -76,9 +85,18 @@ def build_data(plan, dataset, seed, initial_epoch=0, limit=None):
         initial_step=initial_epoch * plan.steps_per_epoch,
     )
 
+    size = plan.batch_size // plan.placement.replicas
+    parts = [
+        slice(index * size, (index + 1) * size)
+        for index in plan.placement.local_replicas
+    ]
+
+    # A generator: the only kind of iterator that `fit` takes.
     def batches():
         result = Batches(
-            dataset.x_train,
+            # The numbers of the samples: they are looked up where it is known
+            # which of them this process needs.
+            np.arange(len(dataset.x_train)),
             dataset.y_train,
             plan.batch_size,
             seed,
@@ -86,8 +104,10 @@ def build_data(plan, dataset, seed, initial_epoch=0, limit=None):
         )
         for hook, hp in plan.hooks("data"):
             result = hook(result, hp, context)
-        # A generator: the only kind of iterator that `fit` takes.
-        yield from itertools.islice(iter(result), limit)
+        for numbers, *others in itertools.islice(iter(result), limit):
+            for part in parts:
+                x = dataset.x_train[numbers[part]]
+                yield x, *(values[part] for values in others)
 
     if keras.backend.backend() != "tensorflow":
         return batches()
@@ -98,8 +118,14 @@ def build_data(plan, dataset, seed, initial_epoch=0, limit=None):
         lambda array: tf.TensorSpec(array.shape, array.dtype),
         next(batches()),
     )
-    stream = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    return stream.prefetch(tf.data.AUTOTUNE)
+
+    def make_dataset():
+        stream = tf.data.Dataset.from_generator(
+            batches, output_signature=signature
+        )
+        return stream.prefetch(tf.data.AUTOTUNE)
+
+    return plan.placement.distribute(make_dataset)
 
 
 def build_callbacks(plan, dataset, seed):
@@ -121,11 +147,11 @@ def compile_ahead(model, plan, dataset, seed):
     model.fit(
         build_data(plan, dataset, seed, limit=1),
         steps_per_epoch=steps_per_execution(plan),
-        validation_data=(
-            dataset.x_val[:VALIDATION_BATCH_SIZE],
-            dataset.y_val[:VALIDATION_BATCH_SIZE],
+        **validation.for_fit(
+            plan.placement,
+            dataset.x_val[: validation.LARGEST_BATCH],
+            dataset.y_val[: validation.LARGEST_BATCH],
         ),
-        validation_batch_size=VALIDATION_BATCH_SIZE,
         shuffle=False,
         verbose=0,
     )
@@ -137,6 +163,7 @@ def make_context(plan, dataset, seed):
         base_batch_size=plan.base_batch_size,
         batch_size=plan.batch_size,
         dreg_layer=plan.recipe.dreg_layer,
+        replicas=plan.placement.replicas,
         validation_data=(dataset.x_val, dataset.y_val),
     )
 

@@ -16,7 +16,7 @@ TIME_SHARE = 0.05
 def training_state(model):
     """Copies of all variables of a compiled model and its optimizer."""
     return [
-        np.array(keras.ops.convert_to_numpy(variable.value))
+        np.array(keras.ops.convert_to_numpy(variable))
         for variable in state_variables(model)
     ]
 

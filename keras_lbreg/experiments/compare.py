@@ -3,7 +3,7 @@
 from keras_lbreg.experiments.events import CompareStarted
 from keras_lbreg.experiments.experiment import Experiment
 from keras_lbreg.experiments.results import read_results, read_run
-from keras_lbreg.experiments.run import ended_for_good, ignore, run_plan
+from keras_lbreg.experiments.run import ended_for_good, heard, run_plan
 
 
 def compare(experiment, on_event=None, fresh=False):
@@ -20,9 +20,10 @@ def compare(experiment, on_event=None, fresh=False):
 
     Args:
         experiment: An `Experiment`, or the name of a dataset.
-        on_event: Called with `CompareStarted`, `RunStarted`, `EpochEnded` and
-            `RunEnded` objects (`keras_lbreg.experiments.events`) as they
-            happen.
+        on_event: Called with `StrategyChosen`, `CompareStarted`,
+            `RunStarted`, `EpochEnded` and `RunEnded` objects
+            (`keras_lbreg.experiments.events`) as they happen; of several
+            workers, on the chief alone.
         fresh: Whether to delete earlier results of the same folder first.
 
     Returns:
@@ -42,16 +43,18 @@ def compare(experiment, on_event=None, fresh=False):
     """
     from keras_lbreg.experiments.workspace import Workspace
 
-    on_event = on_event or ignore
     if isinstance(experiment, str):
         experiment = Experiment(experiment)
     seeds = range(experiment.seeds)
     with Workspace(experiment, fresh, experiment.arms, seeds) as workspace:
+        on_chief = workspace.placement.on_chief
+        on_event = heard(on_event, workspace.placement)
         todo = [(plan, seed) for seed in seeds for plan in workspace.plans]
-        on_event(started(workspace, todo))
+        workspace.announce_strategy(on_event)
+        on_event(on_chief(lambda: started(workspace, todo)))
         for plan, seed in todo:
             run_plan(workspace, plan, seed, on_event)
-        return read_results(workspace.path)
+        return on_chief(lambda: read_results(workspace.path))
 
 
 def started(workspace, todo):

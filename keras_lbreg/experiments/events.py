@@ -32,6 +32,27 @@ class CompareStarted:
 
 
 @dataclasses.dataclass(frozen=True)
+class StrategyChosen:
+    """It is known which devices share the batches; the first event of all.
+
+    It does not come where `strategy` is `"one"`, the default.
+
+    Args:
+        placement: The `Placement`.
+        layouts: The `BatchLayout` of every arm, by arm name.
+
+    Example:
+
+    >>> compare(experiment, on_event=print)
+
+    Reference: `keras_lbreg.experiments.compare`.
+    """
+
+    placement: object
+    layouts: dict
+
+
+@dataclasses.dataclass(frozen=True)
 class RunStarted:
     """A run begins, or goes on after `epoch` epochs.
 

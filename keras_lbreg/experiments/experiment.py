@@ -5,6 +5,7 @@ import numbers
 import pathlib
 
 from keras_lbreg.experiments.arms import arm_names, get_arm
+from keras_lbreg.experiments.placement import check_strategy
 from keras_lbreg.techniques import get as get_technique
 
 
@@ -30,6 +31,10 @@ class Experiment:
         data_dir: Folder of the prepared datasets.
         out_dir: Folder of the results. Defaults to `runs/<dataset>`.
         tensorboard: Whether to write TensorBoard logs (TensorFlow backend).
+        strategy: `"one"` (device), `"mirrored"`, `"multi-worker"`,
+            `"jax-data-parallel"` or `"auto"`, see `choose_strategy`. Every
+            batch size is that of the global batch, which the devices share.
+        devices: Number of devices, the first ones. Defaults to all of them.
 
     Raises:
         ValueError: An argument has no meaning; the message says which and
@@ -54,6 +59,8 @@ class Experiment:
     data_dir: str | None = None
     out_dir: str | None = None
     tensorboard: bool = True
+    strategy: str = "one"
+    devices: int | None = None
 
     def __post_init__(self):
         if not isinstance(self.dataset, str) or not self.dataset:
@@ -78,6 +85,7 @@ class Experiment:
         ordered = tuple(name for name in arm_names() if name in arms)
         object.__setattr__(self, "arms", ordered)
         check_hyperparameters(self.hyperparameters)
+        check_strategy(self.strategy, self.devices)
         if self.out_dir is None:
             folder = pathlib.Path("runs") / self.name
             object.__setattr__(self, "out_dir", str(folder))

@@ -84,4 +84,6 @@ def read_manifest(path):
             "another folder."
         )
     read_json(file, SHAPE)
+    # What was written before there were strategies ran on one device.
+    manifest["config"] = {"strategy": "one", "devices": 1, **manifest["config"]}
     return manifest

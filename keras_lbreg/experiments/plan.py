@@ -2,10 +2,13 @@
 
 import dataclasses
 
+from keras_lbreg.distribute.batch_layout import batch_layout
 from keras_lbreg.experiments.arms import get_arm
 from keras_lbreg.experiments.experiment import check_positive_int
+from keras_lbreg.experiments.placement import ONE_DEVICE, Placement
 from keras_lbreg.experiments.recipes import recipe_for
 from keras_lbreg.experiments.try_out import try_out
+from keras_lbreg.experiments.validation import check_samples
 from keras_lbreg.schedules import Regime
 from keras_lbreg.techniques import TECHNIQUES, Context
 
@@ -26,6 +29,7 @@ class Plan:
         techniques: Hyperparameters by technique name, in the register's
             order.
         record_every: Epochs between two recorded ones.
+        placement: The `Placement`: what shares a batch.
 
     Example:
 
@@ -43,6 +47,7 @@ class Plan:
     steps_per_epoch: int
     techniques: dict
     record_every: int
+    placement: Placement = ONE_DEVICE
 
     @property
     def batch_size(self):
@@ -68,15 +73,35 @@ class Plan:
             if technique.name in self.techniques and getattr(technique, kind)
         ]
 
+    def batch_layout(self):
+        """How a batch is divided, as a `BatchLayout`."""
+        mix = self.techniques.get("gradient_mix", {})
+        ghosts = self.techniques.get("ghost_batch_norm", {})
+        return batch_layout(
+            self.batch_size,
+            self.placement.handle,
+            ghost_batch_size=ghosts.get("ghost_batch_size"),
+            concentration=mix.get("concentration"),
+            groups=mix.get("groups"),
+        )
+
     def changes(self):
         """What the arm changes about the recipe, as lines of text."""
         lines = list(self.regime.changes)
+        context = Context(
+            seed=0,
+            base_batch_size=self.base_batch_size,
+            batch_size=self.batch_size,
+            replicas=self.placement.replicas,
+        )
         for technique in TECHNIQUES:
             settings = self.techniques.get(technique.name)
             # Those that act on the regime have said so already.
             if settings is not None and technique.regime is None:
                 values = ", ".join(f"{k}={v}" for k, v in settings.items())
-                lines.append(f"{technique.title}: {values}")
+                note = technique.note and technique.note(settings, context)
+                note = f" ({note})" if note else ""
+                lines.append(f"{technique.title}: {values}{note}")
         return lines
 
     def describe(self):
@@ -96,13 +121,14 @@ class Plan:
         }
 
 
-def make_plan(experiment, arm_name, dataset):
+def make_plan(experiment, arm_name, dataset, placement=ONE_DEVICE):
     """Resolve what one arm of an experiment trains with.
 
     Args:
         experiment: The `Experiment`.
         arm_name: Name of the arm.
         dataset: The loaded `Dataset`.
+        placement: The `Placement`.
 
     Returns:
         A `Plan`.
@@ -139,6 +165,8 @@ def make_plan(experiment, arm_name, dataset):
             if key in settings:
                 check_positive_int(key, settings[key])
     batch_size = small if arm.batch == "small" else large
+    check_divisible(batch_size, placement)
+    check_samples(len(dataset.x_val), placement.replicas)
     context = Context(seed=0, base_batch_size=small, batch_size=batch_size)
     scaling = {"rule": None}
     for technique in TECHNIQUES:
@@ -159,6 +187,7 @@ def make_plan(experiment, arm_name, dataset):
         steps_per_epoch=len(dataset.x_train) // batch_size,
         techniques=techniques,
         record_every=recording_interval(regime.epochs),
+        placement=placement,
     )
 
 
@@ -205,4 +234,15 @@ def check_sizes(small, large, samples):
             "Invalid value for argument `batch_size`. Expected at most the "
             f"number of training samples, {samples}. Received: "
             f"batch_size={large}"
+        )
+
+
+def check_divisible(batch_size, placement):
+    if batch_size % placement.devices:
+        raise ValueError(
+            f"Invalid batch size. Expected a multiple of {placement.devices}, "
+            "the number of devices that share every batch, so that each has "
+            f"equally many samples. Received: {batch_size}. Choose another "
+            "`batch_size` (for the reference, `small_batch_size`), fewer "
+            "`devices`, or `strategy='one'`."
         )

@@ -22,7 +22,8 @@ class Recorder(keras.callbacks.Callback):
     """Writes a line for every recorded epoch and saves the run.
 
     Stands last among the callbacks: it records what the others have logged.
-    One epoch of `fit` here is `plan.record_every` epochs of the regime.
+    One epoch of `fit` here is `plan.record_every` epochs of the regime. Of
+    several workers, the chief alone writes.
 
     Args:
         plan: The `Plan`.
@@ -81,14 +82,15 @@ class Recorder(keras.callbacks.Callback):
             extras=logs,
         )
         self.records.append(record)
-        append_to_journal(self.journal, record.to_json())
+        if self.plan.placement.is_chief:
+            append_to_journal(self.journal, record.to_json())
         if self.log is not None:
             self.log.write(record)
         if not math.isfinite(record.loss):
             self.failure = f"the loss became {record.loss} in epoch {done}"
             self.model.stop_training = True
-        elif done < self.plan.epochs and self.checkpoint.due():
-            self.checkpoint.save(self.model, done, self.distance.get_state())
+        elif done < self.plan.epochs:
+            self._save(done)
         self.on_event(
             EpochEnded(
                 record,
@@ -97,3 +99,7 @@ class Recorder(keras.callbacks.Callback):
                 best_accuracy(self.records),
             )
         )
+
+    def _save(self, epoch):
+        if self.plan.placement.is_chief and self.checkpoint.due():
+            self.checkpoint.save(self.model, epoch, self.distance.get_state())

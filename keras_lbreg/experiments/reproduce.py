@@ -36,4 +36,8 @@ def compare_command(manifest):
         for name, value in values.items():
             words += ["--set", f"{technique}.{name}={value}"]
     words += ["--backend", manifest["backend"]]
+    if settings["strategy"] != "one":
+        words += ["--strategy", settings["strategy"]]
+    if settings["strategy"] in ("mirrored", "jax-data-parallel"):
+        words += ["--devices", settings["devices"]]
     return shlex.join(str(word) for word in words)

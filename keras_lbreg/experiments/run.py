@@ -4,6 +4,7 @@ import shutil
 import time
 import traceback
 
+from keras_lbreg.experiments.choose_strategy import choose_strategy
 from keras_lbreg.experiments.events import RunEnded
 from keras_lbreg.experiments.json_file import write_json
 from keras_lbreg.experiments.model_file import (
@@ -33,8 +34,9 @@ def run(experiment, arm, seed=0, on_event=None, fresh=False, model_path=None):
             (`compare` keeps no models) is trained again.
 
     Returns:
-        A `RunResult`. A run that failed has the status `"failed"` and a
-        reason; nothing is raised for it.
+        A `RunResult`, on every worker. A run that failed has the status
+        `"failed"` and a reason; nothing is raised for it, but where several
+        workers train together.
 
     Raises:
         ValueError: The arm or a size makes no sense, or the folder holds the
@@ -54,11 +56,14 @@ def run(experiment, arm, seed=0, on_event=None, fresh=False, model_path=None):
     """
     from keras_lbreg.experiments.workspace import Workspace
 
-    on_event = on_event or ignore
+    # Before the folder is touched.
+    placement = choose_strategy(experiment.strategy, experiment.devices)
     if model_path is not None:
-        check_model_path(model_path)
+        placement.on_chief(lambda: check_model_path(model_path))
+    on_event = heard(on_event, placement)
     with Workspace(experiment, fresh, arms=[arm], seeds=[seed]) as workspace:
         [plan] = workspace.plans
+        workspace.announce_strategy(on_event)
         own_copy = run_dir(workspace.path, arm, seed) / "model.keras"
         result = run_plan(
             workspace,
@@ -68,7 +73,7 @@ def run(experiment, arm, seed=0, on_event=None, fresh=False, model_path=None):
             own_copy if model_path is not None else None,
         )
         if model_path is not None and result.status == "finished":
-            copy_model(own_copy, model_path)
+            placement.on_chief(lambda: copy_model(own_copy, model_path))
         return result
 
 
@@ -77,17 +82,58 @@ def run_plan(workspace, plan, seed, on_event, model_path=None):
 
     Where `model_path` is given, a run that finished has its model there.
     """
-    from keras_lbreg.experiments.train import finalize, find_start, train
+    from keras_lbreg.experiments.train import finalize, train
 
-    name = plan.arm.name
-    before = read_run(workspace.path, name, seed)
+    on_chief = workspace.placement.on_chief
+    before, start = on_chief(
+        lambda: find_out(workspace, plan.arm.name, seed, model_path)
+    )
+    if start is None:
+        on_event(RunEnded(before, skipped=True))
+        return before
+    clock = time.monotonic()
+    try:
+        model, reason = train(workspace, plan, seed, start, on_event)
+    except Exception as error:
+        if workspace.placement.is_chief:
+            record_crash(workspace, plan, seed, error, time.monotonic() - clock)
+        if workspace.placement.workers > 1:
+            # The others wait for this worker in vain: no run can follow.
+            raise
+        result = read_run(workspace.path, plan.arm.name, seed)
+        on_event(RunEnded(result))
+        return result
+    seconds = time.monotonic() - clock
+
+    def end():
+        write_summary(workspace, plan, seed, reason, False, seconds)
+        start.checkpoint.delete()
+        return read_run(workspace.path, plan.arm.name, seed)
+
+    result = on_chief(end)
+    on_event(RunEnded(result))
+    if model_path is not None and reason is None:
+        # After the run has ended: a full disk does not make it a failed one.
+        on_chief(lambda: save_model(finalize(model, plan), model_path))
+    return result
+
+
+def find_out(workspace, arm, seed, model_path):
+    """How far a run has come.
+
+    Returns:
+        The pair `(result, start)`: an ended run's `RunResult` and `None`, or
+        `None` and where it goes on.
+    """
+    from keras_lbreg.experiments.train import find_start
+
+    before = read_run(workspace.path, arm, seed)
     if before is not None and ended_for_good(before):
         has_model = model_path is None or model_path.is_file()
         if has_model or before.status == "failed":
-            on_event(RunEnded(before, skipped=True))
-            return before
-        delete_run(workspace, name, seed)
-    folder = run_dir(workspace.path, name, seed)
+            return before, None
+        delete_run(workspace, arm, seed)
+    folder = run_dir(workspace.path, arm, seed)
     folder.mkdir(parents=True, exist_ok=True)
     # Damaged files raise here: they are not the run's own failure, and
     # nothing has been changed yet.
@@ -95,25 +141,17 @@ def run_plan(workspace, plan, seed, on_event, model_path=None):
     # A run that crashed goes on from its checkpoint.
     (folder / "summary.json").unlink(missing_ok=True)
     (folder / "error.txt").unlink(missing_ok=True)
-    clock = time.monotonic()
-    model, retry = None, False
-    try:
-        model, reason = train(workspace, plan, seed, start, on_event)
-    except Exception as error:
-        (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
-        first_line = (str(error).strip() or "no message").splitlines()[0]
-        reason = f"{type(error).__name__}: {first_line}"
-        retry = True
-    seconds = time.monotonic() - clock
-    write_summary(workspace, plan, seed, reason, retry, seconds)
-    if not retry:
-        start.checkpoint.delete()
-    result = read_run(workspace.path, name, seed)
-    on_event(RunEnded(result))
-    if model_path is not None and reason is None:
-        # After the run has ended: a full disk does not make it a failed one.
-        save_model(finalize(model, plan), model_path)
-    return result
+    return None, start
+
+
+def record_crash(workspace, plan, seed, error, seconds):
+    """Write down that a run crashed, to be tried again."""
+    folder = run_dir(workspace.path, plan.arm.name, seed)
+    text = "".join(traceback.format_exception(error))
+    (folder / "error.txt").write_text(text, "utf-8")
+    first_line = (str(error).strip() or "no message").splitlines()[0]
+    reason = f"{type(error).__name__}: {first_line}"
+    write_summary(workspace, plan, seed, reason, True, seconds)
 
 
 def ended_for_good(result):
@@ -158,6 +196,13 @@ def write_summary(workspace, plan, seed, reason, retry, seconds):
             "session_time": seconds,
         },
     )
+
+
+def heard(on_event, placement):
+    """`on_event` where it is wanted: given, and on the chief."""
+    if on_event is None or not placement.is_chief:
+        return ignore
+    return on_event
 
 
 def ignore(event):

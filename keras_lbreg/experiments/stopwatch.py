@@ -36,6 +36,6 @@ class Stopwatch(keras.callbacks.Callback):
             # Another callback evaluates.
             return
         # JAX hands out results before they are there: reading one waits.
-        keras.ops.convert_to_numpy(self.model.optimizer.iterations.value)
+        keras.ops.convert_to_numpy(self.model.optimizer.iterations)
         self.seconds += time.perf_counter() - self._started
         self._started = None

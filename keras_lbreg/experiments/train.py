@@ -1,12 +1,14 @@
 """The training of one run, from wherever it stopped."""
 
 import dataclasses
+import warnings
 
 import keras
 
 from keras_lbreg.callbacks.learning_rate_logger import LearningRateLogger
 from keras_lbreg.callbacks.weight_distance import WeightDistance
-from keras_lbreg.experiments import build
+from keras_lbreg.experiments import build, validation
+from keras_lbreg.experiments.average_replicas import AverageReplicas
 from keras_lbreg.experiments.checkpoint import (
     Checkpoint,
     set_training_state,
@@ -109,11 +111,20 @@ def train(workspace, plan, seed, start, on_event):
 
     Reference: it is an ordinary `fit` with callbacks.
     """
+    changes = tuple(plan.changes())
+    on_event(RunStarted(plan.arm.name, seed, start.epoch, plan.epochs, changes))
+    with plan.placement.scope(), warnings.catch_warnings():
+        if plan.placement.handle is not None:
+            # Keras takes the number of per-replica batches of validation data
+            # for the number of steps, and is surprised when there are fewer.
+            warnings.filterwarnings("ignore", "Your input ran out of data")
+        return fit(workspace, plan, seed, start, on_event)
+
+
+def fit(workspace, plan, seed, start, on_event):
+    """The part of `train` inside of the strategy's scope."""
     name = plan.arm.name
     dataset = workspace.dataset
-    on_event(
-        RunStarted(name, seed, start.epoch, plan.epochs, tuple(plan.changes()))
-    )
     model = build.build_model(plan, dataset, seed)
     first_state = training_state(model)
     build.compile_ahead(model, plan, dataset, seed)
@@ -123,11 +134,6 @@ def train(workspace, plan, seed, start, on_event):
     distance = WeightDistance()
     if start.distance:
         distance.set_state(start.distance)
-    log = None
-    if workspace.experiment.tensorboard and (
-        keras.backend.backend() == "tensorflow"
-    ):
-        log = TensorBoardLog(tensorboard_dir(workspace.path, name, seed))
     recorder = Recorder(
         plan,
         seed,
@@ -137,19 +143,19 @@ def train(workspace, plan, seed, start, on_event):
         distance,
         start.records,
         on_event,
-        log,
+        make_log(workspace, name, seed),
     )
     model.fit(
         build.build_data(plan, dataset, seed, initial_epoch=start.epoch),
         steps_per_epoch=plan.record_every * plan.steps_per_epoch,
         initial_epoch=start.epoch // plan.record_every,
         epochs=plan.epochs // plan.record_every,
-        validation_data=(dataset.x_val, dataset.y_val),
-        validation_batch_size=build.VALIDATION_BATCH_SIZE,
+        **validation.for_fit(plan.placement, dataset.x_val, dataset.y_val),
         shuffle=False,
         verbose=0,
         callbacks=[
             stopwatch,
+            *average_replicas(plan.placement),
             *build.build_callbacks(plan, dataset, seed),
             distance,
             LearningRateLogger(),
@@ -157,6 +163,19 @@ def train(workspace, plan, seed, start, on_event):
         ],
     )
     return model, recorder.failure
+
+
+def average_replicas(placement):
+    """The callbacks that make all replicas of the model the same one."""
+    return [AverageReplicas()] if placement.replicas > 1 else []
+
+
+def make_log(workspace, arm, seed):
+    """The run's `TensorBoardLog`, or `None` where there is none."""
+    wanted = workspace.experiment.tensorboard and workspace.placement.is_chief
+    if not wanted or keras.backend.backend() != "tensorflow":
+        return None
+    return TensorBoardLog(tensorboard_dir(workspace.path, arm, seed))
 
 
 def finalize(model, plan):

@@ -10,7 +10,9 @@ import numpy as np
 
 from keras_lbreg.data.load_dataset import load_dataset
 from keras_lbreg.experiments.arms import arm_names
+from keras_lbreg.experiments.choose_strategy import choose_strategy
 from keras_lbreg.experiments.environment import environment
+from keras_lbreg.experiments.events import StrategyChosen
 from keras_lbreg.experiments.json_file import write_json
 from keras_lbreg.experiments.lock import ANOTHER_FOLDER, lock
 from keras_lbreg.experiments.manifest import SCHEMA, read_manifest
@@ -22,6 +24,9 @@ from keras_lbreg.experiments.results import run_dir, tensorboard_dir
 class Workspace(contextlib.AbstractContextManager):
     """Dataset, plans and manifest of an experiment, and the lock on them.
 
+    Of several workers, only the chief touches the folder; the others take the
+    manifest from it.
+
     Args:
         experiment: The `Experiment`.
         fresh: Whether to delete earlier results first.
@@ -30,7 +35,9 @@ class Workspace(contextlib.AbstractContextManager):
 
     Raises:
         ValueError: The folder holds results of another configuration or
-            runs of unknown origin, or another process is writing to it.
+            runs of unknown origin, or another process is writing to it; the
+            strategy cannot be had; or this worker is about to run something
+            else than the chief.
 
     Example:
 
@@ -43,30 +50,51 @@ class Workspace(contextlib.AbstractContextManager):
     def __init__(self, experiment, fresh, arms, seeds):
         self.experiment = experiment
         self.path = pathlib.Path(experiment.out_dir)
+        # First: TensorFlow sets up a cluster only where it has done nothing.
+        self.placement = choose_strategy(
+            experiment.strategy, experiment.devices
+        )
         self.dataset = load_dataset(
             experiment.dataset,
             experiment.data_dir,
             recipe_for(experiment.name).image_size,
         )
-        self.plans = [make_plan(experiment, a, self.dataset) for a in arms]
+        self.plans = [
+            make_plan(experiment, arm, self.dataset, self.placement)
+            for arm in arms
+        ]
+        self._held = contextlib.ExitStack()
+        new = self._new_manifest(list(seeds))
+        self.manifest = self.placement.on_chief(lambda: self._open(new, fresh))
+        if not self.placement.is_chief:
+            check_like_chief(self.manifest, new, self.placement.worker)
+
+    def __exit__(self, *exception):
+        self._held.close()
+
+    def announce_strategy(self, on_event):
+        """Say what shares the batches, unless it goes without saying."""
+        if self.experiment.strategy == "one":
+            return
+        layouts = {plan.arm.name: plan.batch_layout() for plan in self.plans}
+        on_event(StrategyChosen(self.placement, layouts))
+
+    def _open(self, new, fresh):
+        """Lock the folder and write the manifest, which is returned."""
         self.path.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             stack.enter_context(lock(self.path))
             check_known_origin(self.path)
             if fresh:
                 delete_results(self.path)
-            self.manifest = self._merged_manifest(list(seeds))
-            write_json(self.path / "manifest.json", self.manifest)
+            manifest = merged_manifest(self.path, new)
+            write_json(self.path / "manifest.json", manifest)
             # Nothing went wrong: the lock is held until `__exit__`.
             self._held = stack.pop_all()
+        return manifest
 
-    def __exit__(self, *exception):
-        self._held.close()
-
-    def _merged_manifest(self, seeds):
-        """The manifest there is, with new arms and seeds, or a new one."""
-        arms = [plan.describe() for plan in self.plans]
-        new = {
+    def _new_manifest(self, seeds):
+        return {
             "schema": SCHEMA,
             "name": self.experiment.name,
             "created": datetime.datetime.now(datetime.UTC).isoformat(
@@ -75,18 +103,8 @@ class Workspace(contextlib.AbstractContextManager):
             **environment(),
             "dataset": describe_dataset(self.dataset),
             "config": self._config(),
-            "arms": arms,
+            "arms": [plan.describe() for plan in self.plans],
             "seeds": seeds,
-        }
-        if not (self.path / "manifest.json").is_file():
-            return new
-        old = read_manifest(self.path)
-        check_same_configuration(self.path, old, new)
-        known = {arm["name"]: arm for arm in old["arms"] + arms}
-        return {
-            **old,
-            "arms": [known[name] for name in arm_names() if name in known],
-            "seeds": sorted({*old["seeds"], *seeds}),
         }
 
     def _config(self):
@@ -99,11 +117,43 @@ class Workspace(contextlib.AbstractContextManager):
             "momentum": plan.recipe.momentum,
             "clip": plan.recipe.clip,
             "hyperparameters": self.experiment.hyperparameters,
+            "strategy": self.placement.strategy,
+            "devices": self.placement.devices,
         }
 
 
-def check_same_configuration(path, old, new):
-    """Raise unless the runs of both manifests can stand side by side."""
+def merged_manifest(path, new):
+    """The manifest there is, with new arms and seeds, or a new one."""
+    if not (path / "manifest.json").is_file():
+        return new
+    old = read_manifest(path)
+    if differences := differences_between(old, new):
+        raise ValueError(
+            f"The folder {path} holds results of another configuration "
+            f"({differences}). Expected the same, with more arms or seeds at "
+            f"most. {ANOTHER_FOLDER}, or start again with `--fresh`, which "
+            "deletes the results there."
+        )
+    known = {arm["name"]: arm for arm in old["arms"] + new["arms"]}
+    return {
+        **old,
+        "arms": [known[name] for name in arm_names() if name in known],
+        "seeds": sorted({*old["seeds"], *new["seeds"]}),
+    }
+
+
+def check_like_chief(manifest, own, worker):
+    """Raise unless this worker is about to run what the chief runs."""
+    if differences := differences_between(manifest, own):
+        raise ValueError(
+            f"Worker {worker} was not started like the chief, worker 0 "
+            f"({differences}). Expected the same command, data and versions "
+            "everywhere."
+        )
+
+
+def differences_between(old, new):
+    """Why the runs of two manifests cannot stand side by side, or `""`."""
     differences = []
     if old["backend"] != new["backend"]:
         differences.append(("backend", old["backend"], new["backend"]))
@@ -118,16 +168,7 @@ def check_same_configuration(path, old, new):
             before = arms.get(arm["name"], arm).get(key)
             if before != value:
                 differences.append((f"{arm['name']}.{key}", before, value))
-    if differences:
-        lines = "; ".join(
-            f"{k}: {a!r} there, {b!r} now" for k, a, b in differences
-        )
-        raise ValueError(
-            f"The folder {path} holds results of another configuration "
-            f"({lines}). Expected the same, with more arms or seeds at most. "
-            f"{ANOTHER_FOLDER}, or start again with `--fresh`, which deletes "
-            "the results there."
-        )
+    return "; ".join(f"{k}: {a!r} there, {b!r} now" for k, a, b in differences)
 
 
 def check_known_origin(path):

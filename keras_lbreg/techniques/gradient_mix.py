@@ -3,12 +3,35 @@
 from keras_lbreg.techniques.technique import SearchRange, Technique
 
 
-def mix(batches, hp, ctx):
+def is_in_optimizer(hp, ctx):
+    """Whether the replicas are the groups, so that the optimizer mixes."""
+    return 1 < hp["groups"] == ctx.replicas
+
+
+def mix_replicas(optimizer, hp, ctx):
+    if not is_in_optimizer(hp, ctx):
+        return optimizer
+    from keras_lbreg.optimizers.gradient_mix import GradientMix
+
+    return GradientMix(
+        optimizer, concentration=hp["concentration"], seed=ctx.seed
+    )
+
+
+def mix_samples(batches, hp, ctx):
+    if is_in_optimizer(hp, ctx):
+        return batches
     from keras_lbreg.data.mix_sample_weights import mix_sample_weights
 
     return mix_sample_weights(
         batches, seed=ctx.seed, initial_step=ctx.initial_step, **hp
     )
+
+
+def say_where(hp, ctx):
+    if is_in_optimizer(hp, ctx):
+        return "in the optimizer, a group is a replica"
+    return "by sample weights" if ctx.replicas > 1 else ""
 
 
 GRADIENT_MIX = Technique(
@@ -28,5 +51,7 @@ GRADIENT_MIX = Technique(
         "concentration": SearchRange(0.1, 10.0, log=True),
     },
     helps_when="several devices share the batch and average too well",
-    data=mix,
+    optimizer=mix_replicas,
+    data=mix_samples,
+    note=say_where,
 )

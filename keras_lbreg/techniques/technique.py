@@ -16,6 +16,8 @@ class Context:
             where a run is resumed.
         dreg_layer: The layer DReg duplicates, see `keras_lbreg.apply_dreg`.
         validation_data: The tuple `(x_val, y_val)`.
+        replicas: Replicas whose gradients the optimizer is given one by one:
+            more than 1 under a `tf.distribute` strategy alone.
 
     Example:
 
@@ -30,6 +32,7 @@ class Context:
     initial_step: int = 0
     dreg_layer: str | int = "last_conv"
     validation_data: tuple | None = None
+    replicas: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +83,11 @@ class Technique:
         model: `model(model, hp, ctx)` returns the changed model.
         optimizer: `optimizer(optimizer, hp, ctx)` returns the wrapped
             optimizer.
-        data: `data(batches, hp, ctx)` returns the changed batches.
+        data: `data(batches, hp, ctx)` returns the changed batches. A batch is
+            `(numbers, labels)` or `(numbers, labels, sample_weight)`, with the
+            numbers of the samples in the dataset in place of the samples.
+        note: `note(hp, ctx)` returns what the printed plan says beside the
+            hyperparameters, or `""`.
         callbacks: `callbacks(hp, ctx)` returns a list of callbacks.
         finalize: `finalize(model)` returns the plain trained model.
         alternative_to: Name of the technique whose place it takes; the arm
@@ -112,6 +119,7 @@ class Technique:
     data: Callable | None = None
     callbacks: Callable | None = None
     finalize: Callable | None = None
+    note: Callable | None = None
     alternative_to: str | None = None
 
     def __post_init__(self):

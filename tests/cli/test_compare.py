@@ -98,9 +98,8 @@ def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, command):
 def test_train_saves_a_plain_model(tmp_path, arm):
     file = tmp_path / "model.keras"
     words = ["--epochs", "2", "--out", file, "--run-dir", tmp_path / "run"]
-    result = CliRunner().invoke(
-        app, ["train", "digits", "--arm", arm, *map(str, words)]
-    )
+    words += ["--arm", arm, "--strategy", "one"]
+    result = CliRunner().invoke(app, ["train", "digits", *map(str, words)])
     assert result.exit_code == 0, result.output
     assert "learning rate 0.02 -> 0.1131 (sqrt rule, x5.657)" in result.output
     model = keras.saving.load_model(file)
@@ -129,6 +128,7 @@ def test_train_on_a_file_of_one_s_own(tmp_path, monkeypatch):
     }
     np.savez(file, **arrays)
     words = ["--batch-size", "64", "--epochs", "1", "--set", "dreg.weight=0.2"]
+    words += ["--strategy", "one"]
     result = CliRunner().invoke(app, ["train", str(file), *words])
     assert result.exit_code == 0, result.output
     assert "Unused: --set dreg" in result.output

@@ -1,0 +1,187 @@
+"""Find the devices that a run computes on."""
+
+import functools
+import json
+import os
+
+from keras_lbreg.experiments.placement import Placement, check_strategy
+
+TRY_OUT = (
+    "To try it on a processor alone, divide it into virtual devices: "
+    "`lbreg train --virtual-devices 4`"
+)
+
+
+@functools.cache
+def choose_strategy(strategy="auto", devices=None):
+    """The placement of this process; the same one at every call.
+
+    TensorFlow allows one default `MirroredStrategy` and one
+    `MultiWorkerMirroredStrategy` in a process, so that they are made once.
+
+    `"auto"` takes, in this order,
+
+    - `"multi-worker"` if `TF_CONFIG` names several workers (TensorFlow);
+    - `"mirrored"` if there are several GPUs, or several virtual devices
+      (TensorFlow);
+    - `"jax-data-parallel"` if there are several devices (JAX);
+    - `"one"`.
+
+    Args:
+        strategy: One of `"auto"`, `"one"`, `"mirrored"`, `"multi-worker"` and
+            `"jax-data-parallel"`.
+        devices: Number of this machine's devices to use, the first ones.
+            Defaults to all GPUs, or all (virtual) processors where there is no
+            GPU. Each worker of `"multi-worker"` uses all it sees.
+
+    Returns:
+        A `Placement`.
+
+    Raises:
+        ValueError: The strategy cannot be had here; the message says what is
+            missing.
+
+    Example:
+
+    >>> placement = choose_strategy("mirrored", devices=2)
+    >>> placement.replicas
+    2
+
+    Reference: `tf.distribute.Strategy`, `keras.distribution.DataParallel`.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    check_strategy(strategy, devices)
+    why = "as asked for"
+    if strategy == "auto":
+        strategy, why = automatic(backend, devices)
+    check_backend(strategy, backend)
+    if strategy == "multi-worker":
+        return multi_worker(devices, why)
+    if strategy == "one":
+        if devices not in (None, 1):
+            raise ValueError(
+                "Invalid value for argument `devices`. Expected 1 or none with "
+                f"strategy 'one'. Received: devices={devices}"
+            )
+        return Placement(why=why)
+    chosen = first_devices(strategy, backend, devices)
+    return Placement(strategy, len(chosen), why, make_handle(strategy, chosen))
+
+
+def automatic(backend, devices):
+    """The strategy that suits this process, and why."""
+    if backend == "tensorflow" and (workers := workers_in_environment()) > 1:
+        return "multi-worker", f"TF_CONFIG names {workers} workers"
+    there = all_devices(backend)
+    if devices == 1:
+        return "one", "one device was asked for"
+    if len(there) == 1 and devices is None:
+        return "one", f"the only device is {there[0]}"
+    several = {"tensorflow": "mirrored", "jax": "jax-data-parallel"}
+    if backend not in several:
+        return "one", f"no strategy is known for the backend {backend}"
+    return several[backend], f"this process has {len(there)} devices"
+
+
+def workers_in_environment():
+    """Number of processes that `TF_CONFIG` says train together."""
+    try:
+        cluster = json.loads(os.environ.get("TF_CONFIG") or "{}")["cluster"]
+        return len(cluster.get("chief", ())) + len(cluster.get("worker", ()))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        # Whoever asks for several workers is told what is wrong with it.
+        return 0
+
+
+def check_backend(strategy, backend):
+    """Raise unless the backend has the strategy."""
+    needed = {
+        "mirrored": "tensorflow",
+        "multi-worker": "tensorflow",
+        "jax-data-parallel": "jax",
+    }.get(strategy, backend)
+    if backend != needed:
+        raise ValueError(
+            "Invalid value for argument `strategy`. Expected one that the "
+            f"backend {backend} has; {strategy!r} needs {needed} (`--backend "
+            f"{needed}`). Received: strategy={strategy!r}"
+        )
+
+
+def all_devices(backend):
+    """Names of this process's GPUs, or of its processors without any."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_logical_devices("GPU")
+        cpus = tf.config.list_logical_devices("CPU")
+        return [device.name for device in gpus or cpus]
+    if backend == "jax":
+        import keras
+
+        return keras.distribution.list_devices()
+    return ["the default one"]
+
+
+def first_devices(strategy, backend, devices):
+    """The devices to use, or an error that says how many there are."""
+    there = all_devices(backend)
+    if len(there) == 1:
+        raise ValueError(
+            f"Invalid value for argument `strategy`. Expected 'one', since "
+            f"this process has one device, {there[0]}. {TRY_OUT}. Received: "
+            f"strategy={strategy!r}"
+        )
+    if devices is not None and not 2 <= devices <= len(there):
+        raise ValueError(
+            "Invalid value for argument `devices`. Expected 2 to "
+            f"{len(there)}, the number of devices here, with strategy "
+            f"{strategy!r}. Received: devices={devices}"
+        )
+    return there[:devices]
+
+
+def make_handle(strategy, devices):
+    """The object of TensorFlow or Keras that the strategy is."""
+    if strategy == "jax-data-parallel":
+        from keras_lbreg.experiments.data_parallel import DataParallel
+
+        return DataParallel(devices=devices)
+    import tensorflow as tf
+
+    # What TensorFlow chooses for processors is a collective that can be set
+    # up once in a process.
+    on_processors = ":CPU:" in devices[0]
+    return tf.distribute.MirroredStrategy(
+        devices,
+        tf.distribute.ReductionToOneDevice() if on_processors else None,
+    )
+
+
+def multi_worker(devices, why):
+    """The cluster that `TF_CONFIG` names."""
+    from keras_lbreg.distribute import MultiWorkerMirroredStrategy
+
+    if devices is not None:
+        raise ValueError(
+            "Invalid value for argument `devices`. Expected none with strategy "
+            "'multi-worker': every worker uses all GPUs it sees; "
+            "CUDA_VISIBLE_DEVICES says which. Received: "
+            f"devices={devices}"
+        )
+    handle = MultiWorkerMirroredStrategy()
+    resolver = handle.cluster_resolver
+    cluster = resolver.cluster_spec()
+    chiefs = len(cluster.as_dict().get("chief", ()))
+    workers = chiefs + len(cluster.as_dict().get("worker", ()))
+    is_worker = resolver.task_type == "worker"
+    return Placement(
+        "multi-worker",
+        handle.num_replicas_in_sync,
+        why,
+        handle,
+        workers,
+        resolver.task_id + (chiefs if is_worker else 0),
+    )
