@@ -21,7 +21,7 @@ TIMEOUT = 60
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
     """An empty folder, and an environment outside every cluster."""
-    for name in CLUSTER_VARIABLES:
+    for name in (*CLUSTER_VARIABLES, "PYTHONUNBUFFERED"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "500")
     monkeypatch.chdir(tmp_path)
@@ -130,6 +130,7 @@ if os.environ["KERAS_DISTRIBUTION_PROCESS_ID"] == "0":
     time.sleep(0.1 if Path("crashed").exists() else 60)
 elif not Path("crashed").exists():
     Path("crashed").touch()
+    print("last words")
     os.kill(os.getpid(), 9)
 print("finished")
 """
@@ -153,6 +154,7 @@ def test_no_restart_unless_asked_for(script):
     result = launch("--workers", "2", "worker.py")
     assert result.returncode == 137
     assert "Stopping the others" in result.stderr
+    assert result.stdout == "[worker 1] last words\n"
     assert result.stderr.endswith("Exit code 137, of worker 1.\n")
 
 
@@ -191,7 +193,8 @@ def test_nobody_outlives_the_launcher(script, signum, code):
     words = ("--workers", "2", "--restarts", "3", "--", "worker.py")
     with started(*words) as process:
         pids = pids_of(process, 2)
-        process.send_signal(signum)
+        # To the group, as a terminal does; the workers have their own.
+        os.killpg(process.pid, signum)
         stderr = process.communicate(timeout=TIMEOUT)[1]
     assert len(pids) == 4
     assert all_end(pids)

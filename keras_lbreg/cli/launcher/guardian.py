@@ -53,8 +53,6 @@ class Guardian:
 
 def watch(lines):
     """Kill the process groups that remain at the end of `lines`."""
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, signal.SIG_IGN)
     groups = set()
     for line in lines:
         group = int(line[1:])

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from keras_lbreg.cli.launcher.cluster import Cluster, Outcome, describe_exit
+from keras_lbreg.cli.launcher.worker import Worker
 from tests.cli.launcher.processes import all_end, python
 
 HEAD = """
@@ -71,6 +72,22 @@ def test_all_succeed():
     }
     assert sorted(output.flushed) == [0, 1]
     assert said == []
+
+
+def test_last_words_are_read_to_the_end(monkeypatch):
+    def read_slowly(worker, stream):
+        return os.read(worker.pipes[stream].fileno(), 1)
+
+    monkeypatch.setattr(Worker, "read", read_slowly)
+    _, output, _, _ = run("print('x' * 10_000)", workers=1)
+    assert output.text == {(0, "stdout"): "x" * 10_000 + "\n"}
+
+
+def test_an_end_is_noticed_at_once(monkeypatch):
+    monkeypatch.setattr("keras_lbreg.cli.launcher.cluster.PAUSE", 30)
+    outcome, _, _, seconds = run("os.closerange(0, 3); time.sleep(0.2)")
+    assert outcome == Outcome(0, failed=None)
+    assert seconds < 9
 
 
 def test_a_failure_stops_the_others():
