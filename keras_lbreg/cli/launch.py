@@ -197,7 +197,7 @@ def describe_plan(words, ports, threads, shares):
     """Return what is started where, in one line."""
     parts = [
         f"{count(len(ports), 'worker')} on 127.0.0.1, "
-        f"port {', '.join(map(str, ports))}",
+        f"port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}",
         f"{count(threads['TF_NUM_INTRAOP_THREADS'], 'thread')} each",
     ]
     if shares[0] == NO_GPU:
