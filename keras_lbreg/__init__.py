@@ -30,6 +30,7 @@ if not is_command_line():
     from keras_lbreg.distribute import (
         BatchLayout,
         GradientMixCrossDeviceOps,
+        MultiWorkerMirroredStrategy,
         batch_layout,
     )
     from keras_lbreg.layers import (
@@ -66,6 +67,7 @@ __all__ = [
     "GradientMixCrossDeviceOps",
     "GradientNoise",
     "LearningRateLogger",
+    "MultiWorkerMirroredStrategy",
     "ReducedGradient",
     "Regime",
     "WarmUp",

@@ -1,0 +1,43 @@
+"""TensorFlow's coordination service: who is there, and for how long to wait.
+
+Checked against TensorFlow 2.21; tests/distribute/test_coordination_hooks.py
+fails loudly when a part of it changes. TensorFlow configures the service itself
+when a multi-worker strategy is made, and waits an hour for workers that never
+come; it leaves a configuration alone that is there already.
+"""
+
+from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+from tensorflow.python.distribute import multi_worker_util
+from tensorflow.python.eager import context
+
+
+def configure_coordination(cluster_spec, start_timeout, heartbeat_timeout):
+    """Sets how long workers wait for one another.
+
+    Args:
+        cluster_spec: `tf.train.ClusterSpec`.
+        start_timeout: Seconds to wait for all workers to start.
+        heartbeat_timeout: Seconds after which a silent worker counts as dead.
+
+    Raises:
+        RuntimeError: If TensorFlow is running already.
+    """
+    if context.context()._context_handle is not None:
+        raise RuntimeError(
+            "TensorFlow is already running in this process. Expected "
+            "`MultiWorkerMirroredStrategy` to be made before the first tensor, "
+            "variable or dataset: make it at the beginning of the program."
+        )
+    jobs = [job for job in ("chief", "worker") if job in cluster_spec.jobs]
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=multi_worker_util.coordination_leader(cluster_spec),
+        cluster_register_timeout_in_ms=int(1000 * start_timeout),
+        heartbeat_timeout_in_ms=int(1000 * heartbeat_timeout),
+        coordinated_jobs=[
+            coordination_config_pb2.CoordinatedJob(
+                name=job, num_tasks=cluster_spec.num_tasks(job)
+            )
+            for job in jobs
+        ],
+    )

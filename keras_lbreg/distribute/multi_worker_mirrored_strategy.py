@@ -1,0 +1,226 @@
+"""`model.fit` of Keras 3 on several machines."""
+
+import logging
+import sys
+import threading
+
+import keras
+
+from keras_lbreg.distribute import cluster as clusters
+from keras_lbreg.distribute.data_sharding import (
+    check_policy,
+    check_same_data,
+    with_policy,
+)
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    from keras_lbreg.distribute import (
+        coordination_hooks,
+        keras_trainer_hooks,
+    )
+
+    Base = tf.distribute.MultiWorkerMirroredStrategy
+else:
+    # The name can be imported on every backend; only the constructor complains.
+    Base = object
+
+logger = logging.getLogger("keras_lbreg")
+
+# How often to say which workers are missing.
+REPORT_EVERY = 10.0
+
+
+class MultiWorkerMirroredStrategy(Base):
+    """Synchronous training on several workers, with Keras 3's `fit`.
+
+    The strategy of the same name in `tf.distribute`, under which `fit` and
+    `evaluate` of Keras 3 fail ([issue
+    20585](https://github.com/keras-team/keras/issues/20585)). Under this one,
+    `fit`, `evaluate`, `predict`, callbacks, validation and metrics of any Keras
+    model work as on one device: the results are those of one process that
+    trains with the same global batch. Nothing of Keras is altered.
+
+    Every worker runs the same program. Batch sizes in it are *global*: with R
+    replicas in all, each trains with `batch_size / R` samples. Which samples a
+    worker reads, `auto_shard_policy` says.
+
+    No wait is endless. A worker that does not start within `start_timeout`
+    seconds, one that dies, and one that is stuck for `step_timeout` seconds all
+    end in an error on the others. TensorFlow cannot take a worker back: start
+    all of them again, with a `MultiWorkerBackup` among the callbacks.
+
+    `steps_per_execution` has to be 1: TensorFlow cannot place the communication
+    of workers inside of a loop on the device.
+
+    Args:
+        cluster_resolver: A `tf.distribute.cluster_resolver.ClusterResolver`,
+            such as `SlurmClusterResolver()`. Defaults to the environment
+            variable `TF_CONFIG`. Without either, or with one worker, it is
+            training on the local devices.
+        communication_options: A
+            `tf.distribute.experimental.CommunicationOptions`. Defaults to one
+            with `step_timeout`.
+        auto_shard_policy: How a `tf.data.Dataset` that does not say it itself
+            is divided: `"data"`: every worker reads all of it, and trains on
+            its part of each global batch, the same samples as in one process;
+            `"file"`: every worker reads its part of the files;
+            `"off"`: every worker's own dataset yields batches of the global
+            size, and is read whole by this worker alone. Defaults to `"data"`.
+            Arrays are always divided as with `"data"`.
+        start_timeout: Seconds to wait for all workers to start. Defaults to
+            `600`.
+        heartbeat_timeout: Seconds without a sign of life after which a worker
+            counts as dead. Defaults to `10`.
+        step_timeout: Seconds that a worker may wait for the others in the
+            middle of training. Defaults to `1800`. It has to be longer than
+            whatever one worker does alone, such as writing a checkpoint.
+
+    Raises:
+        RuntimeError: If the Keras backend is not TensorFlow; if TensorFlow was
+            used before in this process; if workers do not start in time.
+        OSError: If another process listens on this worker's port.
+        ValueError: If `TF_CONFIG` or an argument makes no sense; from `fit`:
+            if the workers' datasets have different numbers of batches.
+
+    Example:
+
+    >>> strategy = MultiWorkerMirroredStrategy()
+    >>> with strategy.scope():
+    ...     model = make_model()
+    ...     model.compile("sgd", loss="mse")
+    >>> model.fit(x, y, batch_size=256)
+
+    Reference:
+
+    - `tf.distribute.MultiWorkerMirroredStrategy`
+    """
+
+    def __init__(
+        self,
+        cluster_resolver=None,
+        communication_options=None,
+        auto_shard_policy="data",
+        start_timeout=600,
+        heartbeat_timeout=10,
+        step_timeout=1800,
+    ):
+        backend = keras.backend.backend()
+        if backend != "tensorflow":
+            raise RuntimeError(
+                "`MultiWorkerMirroredStrategy` is a part of `tf.distribute` "
+                "and needs the TensorFlow backend; under JAX use "
+                "`keras.distribution`. Received: backend=" + backend
+            )
+        check_policy(auto_shard_policy)
+        for argument, value in (
+            ("start_timeout", start_timeout),
+            ("heartbeat_timeout", heartbeat_timeout),
+            ("step_timeout", step_timeout),
+        ):
+            if not 1 <= value < float("inf"):
+                raise ValueError(
+                    f"Invalid value for argument `{argument}`. Expected at "
+                    f"least 1 second. Received: {argument}={value}"
+                )
+        self.auto_shard_policy = auto_shard_policy
+        self.cluster = (
+            clusters.read_tf_config()
+            if cluster_resolver is None
+            else clusters.resolve_cluster(cluster_resolver)
+        )
+        if communication_options is None:
+            communication_options = (
+                tf.distribute.experimental.CommunicationOptions(
+                    timeout_seconds=float(step_timeout)
+                )
+            )
+        arguments = (cluster_resolver, communication_options)
+        if self.cluster is None or self.cluster.size == 1:
+            super().__init__(*arguments)
+            return
+        clusters.check_port_is_free(self.cluster)
+        resolver = (
+            cluster_resolver
+            or tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        )
+        coordination_hooks.configure_coordination(
+            resolver.cluster_spec(), start_timeout, heartbeat_timeout
+        )
+        with _reports_of_missing_workers(self.cluster, start_timeout):
+            super().__init__(*arguments)
+
+    @property
+    def is_chief(self):
+        """Whether this worker is the one that writes files."""
+        return self.cluster is None or self.cluster.is_chief
+
+    def reduce(self, reduce_op, value, axis):
+        caller = sys._getframe(1)
+        model = keras_trainer_hooks.model_to_build(caller)
+        if model is not None:
+            _check_model(model)
+            # Keras is after shapes and types: one replica's are enough.
+            return tf.nest.map_structure(
+                lambda part: self.experimental_local_results(part)[0], value
+            )
+        if keras_trainer_hooks.reduces_outputs_of_step(caller):
+            # A mean over replicas, as on one machine: the results of a step
+            # have no axis of samples.
+            axis = None
+        return super().reduce(reduce_op, value, axis)
+
+    def experimental_distribute_dataset(self, dataset, options=None):
+        if self.cluster is not None and self.cluster.size > 1:
+            dataset = with_policy(dataset, self.auto_shard_policy)
+            check_same_data(self, dataset)
+        return super().experimental_distribute_dataset(dataset, options)
+
+
+class _reports_of_missing_workers:
+    """While TensorFlow waits for all workers, says which ones are missing."""
+
+    def __init__(self, cluster, timeout):
+        self.cluster = cluster
+        self.timeout = timeout
+        self.started = threading.Event()
+
+    def __enter__(self):
+        threading.Thread(target=self._report, daemon=True).start()
+
+    def __exit__(self, kind, error, traceback):
+        self.started.set()
+        if not isinstance(error, tf.errors.OpError):
+            return
+        raise RuntimeError(
+            f"Worker {self.cluster.index} could not join the cluster within "
+            f"{self.timeout} s. {self._missing()} Expected all of them to be "
+            "started with the same addresses, each with its own index, and "
+            "their ports to be open. TensorFlow says: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+
+    def _report(self):
+        while not self.started.wait(REPORT_EVERY):
+            logger.warning(
+                "Worker %d waits for the others. %s",
+                self.cluster.index,
+                self._missing(),
+            )
+
+    def _missing(self):
+        missing = clusters.unreachable(self.cluster)
+        if not missing:
+            return "All of them answer."
+        return f"No answer from {', '.join(missing)}."
+
+
+def _check_model(model):
+    if model.steps_per_execution != 1:
+        raise ValueError(
+            "Invalid value for argument `steps_per_execution` of `compile`. "
+            "Expected 1 under a strategy of several workers, whose "
+            "communication TensorFlow cannot place inside of a loop. Received: "
+            f"steps_per_execution={model.steps_per_execution}"
+        )
