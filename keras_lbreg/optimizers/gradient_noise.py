@@ -3,7 +3,7 @@
 import keras
 
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
-from keras_lbreg.random.normal import normal, normal_keys
+from keras_lbreg.random.normal import normal_keys, normals
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
@@ -80,11 +80,11 @@ class GradientNoise(ReducedGradient):
     def transform_reduced_gradients(self, gradients, indices, step):
         sigma = self.stddev(step)
         keys = normal_keys(self._seed_variable, step, indices)
-        noisy = []
-        for gradient, key in zip(gradients, keys, strict=True):
-            noise = sigma * normal(tuple(gradient.shape), key)
-            noisy.append(gradient + keras.ops.cast(noise, gradient.dtype))
-        return noisy
+        noises = normals([gradient.shape for gradient in gradients], keys)
+        return [
+            gradient + keras.ops.cast(sigma * noise, gradient.dtype)
+            for gradient, noise in zip(gradients, noises, strict=True)
+        ]
 
     def get_config(self):
         return {

@@ -1,5 +1,6 @@
 """Normal noise for whole variables, the same on every replica."""
 
+import functools
 import math
 
 import keras
@@ -85,6 +86,58 @@ def normal(shape, key):
         "Gradient noise needs a stateless generator with a named algorithm, "
         "which is known for the TensorFlow and the JAX backend. "
         f"Received: backend={backend}"
+    )
+
+
+def normals(shapes, keys):
+    """Draws `normal` noise for several variables, one after the other.
+
+    In a TensorFlow graph, the draws of one size call one function, which holds
+    the operations once: a step of many variables on many replicas is built and
+    started several times faster for it.
+
+    Args:
+        shapes: List of tuples of integers.
+        keys: List of keys, one for each shape.
+
+    Yields:
+        `float32` tensors of these shapes.
+
+    Example:
+
+    >>> keys = normal_keys(seed=1, step=0, indices=[0, 1])
+    >>> first, second = normals([(2, 3), (3,)], keys)
+
+    Reference: see `normal`.
+    """
+    draw = normal
+    if _in_tensorflow_graph():
+        functions = functools.cache(_philox_function)
+
+        def draw(shape, key):
+            return keras.ops.reshape(functions(math.prod(shape))(key), shape)
+
+    for shape, key in zip(shapes, keys, strict=True):
+        yield draw(tuple(shape), key)
+
+
+def _in_tensorflow_graph():
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.inside_function()
+
+
+def _philox_function(size):
+    import tensorflow as tf
+
+    return tf.function(
+        functools.partial(_philox_normal, (size,)),
+        input_signature=[tf.TensorSpec((2,), tf.uint32)],
+        autograph=False,
+        # TensorFlow would copy the operations back to where they are called.
+        experimental_attributes={"_noinline": True},
     )
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_lbreg.random.normal import normal, normal_keys
+from keras_lbreg.random.normal import normal, normal_keys, normals
 
 
 def draw(shape=(50, 400), seed=1, step=0, index=0):
@@ -37,6 +37,47 @@ def test_key_does_not_depend_on_the_other_variables():
     alone = normal_keys(1, 2, [5])[0]
     among = normal_keys(1, 2, [0, 5, 9])[1]
     np.testing.assert_array_equal(np.asarray(alone), np.asarray(among))
+
+
+SHAPES = [(3, 5), (), (15,), (5, 3)]
+
+
+def draw_many(step):
+    return list(normals(SHAPES, normal_keys(1, step, [0, 1, 2, 3])))
+
+
+def test_many_draws_are_single_ones():
+    for i, noise in enumerate(draw_many(4)):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(noise), draw(SHAPES[i], 1, 4, i)
+        )
+
+
+@pytest.mark.tensorflow
+def test_many_draws_in_a_graph_and_under_xla():
+    import tensorflow as tf
+
+    graph = tf.function(draw_many)(tf.constant(4))
+    compiled = tf.function(draw_many, jit_compile=True)(tf.constant(4))
+    for i, noise in enumerate(draw_many(4)):
+        np.testing.assert_array_equal(graph[i], noise)
+        np.testing.assert_allclose(compiled[i], noise, atol=1e-6)
+
+
+@pytest.mark.tensorflow
+def test_draws_of_one_size_share_their_operations():
+    import tensorflow as tf
+
+    def operations(shapes):
+        def noise(step):
+            keys = normal_keys(1, step, list(range(len(shapes))))
+            return list(normals(shapes, keys))
+
+        graph = tf.function(noise).get_concrete_function(tf.constant(4)).graph
+        return len(graph.get_operations())
+
+    added = operations([(3, 4)] * 11) - operations([(3, 4)])
+    assert added <= 10 * 5
 
 
 @pytest.mark.tensorflow
