@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import socket
 
 # The kinds of tasks that train; an evaluator is not one of them.
 TRAINING_TASKS = ("chief", "worker")
@@ -154,45 +153,6 @@ def resolve_cluster(resolver):
             "Invalid value for argument `cluster_resolver`. "
             f"{error} Received: cluster_resolver={resolver}"
         ) from error
-
-
-def check_port_is_free(cluster):
-    """Checks that this worker can listen on its own port.
-
-    TensorFlow would let two processes share the port, or leave all other
-    workers waiting.
-
-    Raises:
-        OSError: If another process listens there.
-    """
-    port = int(cluster.addresses[cluster.index].rpartition(":")[2])
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError as error:
-            raise OSError(
-                f"Worker {cluster.index} cannot listen on port {port}, its own "
-                f"in the cluster ({error.strerror}). Perhaps a worker of an "
-                "earlier run is still alive, or two workers have the same "
-                "index: stop it, or choose another port on all workers."
-            ) from error
-
-
-def unreachable(cluster, seconds=1.0):
-    """Lists the other workers that do not answer.
-
-    Returns:
-        List of strings such as `"worker 1 (10.0.0.2:2222)"`.
-    """
-    silent = []
-    for index, address in cluster.others():
-        host, _, port = address.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), seconds)
-        except OSError:
-            silent.append(f"worker {index} ({address})")
-    return silent
 
 
 def _is_address(address):

@@ -10,37 +10,31 @@ do not have.
 """
 
 import inspect
+import sys
 
 from keras.src.backend.tensorflow import trainer
 
 
-def model_to_build(frame):
-    """The model that is asking for the shapes of a batch, if one is.
-
-    Args:
-        frame: The frame that called the strategy.
+def model_to_build():
+    """The model that calls the strategy for the shapes of a batch, if one does.
 
     Returns:
         `keras.Model` or None.
     """
     build = inspect.unwrap(trainer.TensorFlowTrainer._maybe_symbolic_build)
-    if frame is not None and frame.f_code is build.__code__:
-        return frame.f_locals["self"]
-    return None
+    # The caller of the strategy's method that calls this function.
+    frame = sys._getframe(2)
+    return frame.f_locals["self"] if frame.f_code is build.__code__ else None
 
 
-def reduces_outputs_of_step(frame):
+def reduces_outputs_of_step():
     """Whether Keras is averaging the results of one step over the replicas.
-
-    Args:
-        frame: The frame that called the strategy.
 
     Returns:
         Boolean.
     """
     code = inspect.unwrap(trainer.reduce_per_replica).__code__
-    while frame is not None:
-        if frame.f_code is code:
-            return True
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code is not code:
         frame = frame.f_back
-    return False
+    return frame is not None

@@ -1,12 +1,13 @@
 """`model.fit` of Keras 3 on several machines."""
 
-import logging
-import sys
-import threading
+import contextlib
+import faulthandler
 
 import keras
 
+from keras_lbreg._version import __version__
 from keras_lbreg.distribute import cluster as clusters
+from keras_lbreg.distribute import rendezvous
 from keras_lbreg.distribute.data_sharding import (
     check_policy,
     check_same_data,
@@ -25,11 +26,6 @@ if keras.backend.backend() == "tensorflow":
 else:
     # The name can be imported on every backend; only the constructor complains.
     Base = object
-
-logger = logging.getLogger("keras_lbreg")
-
-# How often to say which workers are missing.
-REPORT_EVERY = 10.0
 
 
 class MultiWorkerMirroredStrategy(Base):
@@ -140,7 +136,6 @@ class MultiWorkerMirroredStrategy(Base):
         if self.cluster is None or self.cluster.size == 1:
             super().__init__(*arguments)
             return
-        clusters.check_port_is_free(self.cluster)
         resolver = (
             cluster_resolver
             or tf.distribute.cluster_resolver.TFConfigClusterResolver()
@@ -148,7 +143,8 @@ class MultiWorkerMirroredStrategy(Base):
         coordination_hooks.configure_coordination(
             resolver.cluster_spec(), start_timeout, heartbeat_timeout
         )
-        with _reports_of_missing_workers(self.cluster, start_timeout):
+        rendezvous.meet(self.cluster, start_timeout, _facts())
+        with _no_longer_than(start_timeout):
             super().__init__(*arguments)
 
     @property
@@ -157,15 +153,14 @@ class MultiWorkerMirroredStrategy(Base):
         return self.cluster is None or self.cluster.is_chief
 
     def reduce(self, reduce_op, value, axis):
-        caller = sys._getframe(1)
-        model = keras_trainer_hooks.model_to_build(caller)
+        model = keras_trainer_hooks.model_to_build()
         if model is not None:
             _check_model(model)
             # Keras is after shapes and types: one replica's are enough.
             return tf.nest.map_structure(
                 lambda part: self.experimental_local_results(part)[0], value
             )
-        if keras_trainer_hooks.reduces_outputs_of_step(caller):
+        if keras_trainer_hooks.reduces_outputs_of_step():
             # A mean over replicas, as on one machine: the results of a step
             # have no axis of samples.
             axis = None
@@ -178,42 +173,32 @@ class MultiWorkerMirroredStrategy(Base):
         return super().experimental_distribute_dataset(dataset, options)
 
 
-class _reports_of_missing_workers:
-    """While TensorFlow waits for all workers, says which ones are missing."""
+@contextlib.contextmanager
+def _no_longer_than(seconds):
+    """Ends the process if TensorFlow does not let go of it.
 
-    def __init__(self, cluster, timeout):
-        self.cluster = cluster
-        self.timeout = timeout
-        self.started = threading.Event()
+    Only another thread that needs no Python can: a worker that dies between the
+    rendezvous and here leaves all others in TensorFlow's own wait.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
-    def __enter__(self):
-        threading.Thread(target=self._report, daemon=True).start()
 
-    def __exit__(self, kind, error, traceback):
-        self.started.set()
-        if not isinstance(error, tf.errors.OpError):
-            return
-        raise RuntimeError(
-            f"Worker {self.cluster.index} could not join the cluster within "
-            f"{self.timeout} s. {self._missing()} Expected all of them to be "
-            "started with the same addresses, each with its own index, and "
-            "their ports to be open. TensorFlow says: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
-
-    def _report(self):
-        while not self.started.wait(REPORT_EVERY):
-            logger.warning(
-                "Worker %d waits for the others. %s",
-                self.cluster.index,
-                self._missing(),
-            )
-
-    def _missing(self):
-        missing = clusters.unreachable(self.cluster)
-        if not missing:
-            return "All of them answer."
-        return f"No answer from {', '.join(missing)}."
+def _facts():
+    """What has to be the same on all workers."""
+    devices = tf.config.list_physical_devices("GPU")
+    if not devices:
+        [cpu] = tf.config.list_physical_devices("CPU")
+        devices = tf.config.get_logical_device_configuration(cpu) or [cpu]
+    return {
+        "number of devices": len(devices),
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "keras_lbreg": __version__,
+    }
 
 
 def _check_model(model):
