@@ -33,28 +33,17 @@ class AverageReplicas(keras.callbacks.Callback):
         import tensorflow as tf
 
         if self._average is None:
-            variables = [
-                variable.value
-                for variable in self.model.non_trainable_variables
-                if keras.backend.is_float_dtype(variable.dtype)
-            ]
-            strategy = self.model.distribute_strategy
-            self._average = tf.function(
-                lambda: strategy.run(average, args=(variables,))
-            )
+            self._average = tf.function(self._average_now, autograph=False)
         self._average()
 
+    def _average_now(self):
+        import tensorflow as tf
 
-def average(variables):
-    """Called on each replica."""
-    import tensorflow as tf
-
-    if not variables:
-        return
-    context = tf.distribute.get_replica_context()
-    means = context.all_reduce(
-        tf.distribute.ReduceOp.MEAN,
-        [tf.convert_to_tensor(variable) for variable in variables],
-    )
-    for variable, mean in zip(variables, means, strict=True):
-        variable.assign(mean)
+        strategy = self.model.distribute_strategy
+        for variable in self.model.non_trainable_variables:
+            if not keras.backend.is_float_dtype(variable.dtype):
+                continue
+            values = strategy.run(tf.identity, args=(variable.value,))
+            variable.assign(
+                strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None)
+            )

@@ -173,7 +173,7 @@ def steps_per_execution(plan):
 
     Keras overruns the end of an epoch that it does not divide.
     """
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() != "tensorflow" or plan.placement.workers > 1:
         return 1
     steps = plan.record_every * plan.steps_per_epoch
     longest = min(steps, LONGEST_EXECUTION)

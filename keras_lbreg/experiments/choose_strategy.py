@@ -1,8 +1,6 @@
 """Find the devices that a run computes on."""
 
 import functools
-import json
-import os
 
 from keras_lbreg.experiments.placement import Placement, check_strategy
 
@@ -72,8 +70,11 @@ def choose_strategy(strategy="auto", devices=None):
 
 def automatic(backend, devices):
     """The strategy that suits this process, and why."""
-    if backend == "tensorflow" and (workers := workers_in_environment()) > 1:
-        return "multi-worker", f"TF_CONFIG names {workers} workers"
+    from keras_lbreg.distribute.cluster import read_tf_config
+
+    cluster = read_tf_config() if backend == "tensorflow" else None
+    if cluster is not None and cluster.size > 1:
+        return "multi-worker", f"TF_CONFIG names {cluster.size} workers"
     there = all_devices(backend)
     if devices == 1:
         return "one", "one device was asked for"
@@ -83,16 +84,6 @@ def automatic(backend, devices):
     if backend not in several:
         return "one", f"no strategy is known for the backend {backend}"
     return several[backend], f"this process has {len(there)} devices"
-
-
-def workers_in_environment():
-    """Number of processes that `TF_CONFIG` says train together."""
-    try:
-        cluster = json.loads(os.environ.get("TF_CONFIG") or "{}")["cluster"]
-        return len(cluster.get("chief", ())) + len(cluster.get("worker", ()))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        # Whoever asks for several workers is told what is wrong with it.
-        return 0
 
 
 def check_backend(strategy, backend):
@@ -163,6 +154,7 @@ def make_handle(strategy, devices):
 def multi_worker(devices, why):
     """The cluster that `TF_CONFIG` names."""
     from keras_lbreg.distribute import MultiWorkerMirroredStrategy
+    from keras_lbreg.distribute.cluster import read_tf_config
 
     if devices is not None:
         raise ValueError(
@@ -171,17 +163,20 @@ def multi_worker(devices, why):
             "CUDA_VISIBLE_DEVICES says which. Received: "
             f"devices={devices}"
         )
+    cluster = read_tf_config()
+    if cluster is None:
+        raise ValueError(
+            "Invalid value for argument `strategy`. Expected the environment "
+            "variable TF_CONFIG to name the workers with strategy "
+            "'multi-worker'; on this machine `lbreg launch --workers 2 -- "
+            "train ...` sets it. Received: no TF_CONFIG"
+        )
     handle = MultiWorkerMirroredStrategy()
-    resolver = handle.cluster_resolver
-    cluster = resolver.cluster_spec()
-    chiefs = len(cluster.as_dict().get("chief", ()))
-    workers = chiefs + len(cluster.as_dict().get("worker", ()))
-    is_worker = resolver.task_type == "worker"
     return Placement(
         "multi-worker",
         handle.num_replicas_in_sync,
         why,
         handle,
-        workers,
-        resolver.task_id + (chiefs if is_worker else 0),
+        cluster.size,
+        cluster.index,
     )

@@ -2,6 +2,9 @@
 
 import contextlib
 import dataclasses
+import pickle
+
+import numpy as np
 
 STRATEGIES = ("auto", "one", "mirrored", "multi-worker", "jax-data-parallel")
 
@@ -93,9 +96,23 @@ class Placement:
         """
         if self.workers == 1:
             return function()
-        from keras_lbreg.experiments.call_on_chief import call_on_chief
+        from keras_lbreg.distribute import broadcast_from_chief
 
-        return call_on_chief(self, function)
+        result, error, message = None, None, None
+        if self.is_chief:
+            try:
+                result = function()
+            except Exception as raised:
+                error = raised
+            said = None if error is None else f"{error}"
+            message = [np.frombuffer(pickle.dumps((result, said)), "uint8")]
+        [message] = broadcast_from_chief(self.handle, message)
+        if error is not None:
+            raise error
+        result, said = pickle.loads(message.tobytes())
+        if said is not None:
+            raise ValueError(f"The chief, worker 0, cannot go on. {said}")
+        return result
 
     def describe(self):
         """The placement in one line."""
