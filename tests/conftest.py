@@ -1,4 +1,4 @@
-"""Test session: one backend, eight virtual CPU devices under TensorFlow.
+"""Test session: one backend, eight virtual CPU devices.
 
 `KERAS_BACKEND=tensorflow pytest` (the default) runs everything that is not
 marked for a GPU. `KERAS_BACKEND=jax pytest` runs what works without
@@ -32,6 +32,10 @@ if os.environ["KERAS_BACKEND"] == "jax":
             return None
 
     sys.meta_path.insert(0, NoTensorFlow())
+
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", VIRTUAL_DEVICES)
 else:
     import tensorflow as tf
 
