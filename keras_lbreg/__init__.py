@@ -24,6 +24,7 @@ if not is_command_line():
     from keras_lbreg.callbacks import (
         DRegPathSelection,
         LearningRateLogger,
+        MultiWorkerBackup,
         WeightDistance,
     )
     from keras_lbreg.data import mix_sample_weights
@@ -67,6 +68,7 @@ __all__ = [
     "GradientMixCrossDeviceOps",
     "GradientNoise",
     "LearningRateLogger",
+    "MultiWorkerBackup",
     "MultiWorkerMirroredStrategy",
     "ReducedGradient",
     "Regime",

@@ -2,6 +2,12 @@
 
 from keras_lbreg.callbacks.dreg_path_selection import DRegPathSelection
 from keras_lbreg.callbacks.learning_rate_logger import LearningRateLogger
+from keras_lbreg.callbacks.multi_worker_backup import MultiWorkerBackup
 from keras_lbreg.callbacks.weight_distance import WeightDistance
 
-__all__ = ["DRegPathSelection", "LearningRateLogger", "WeightDistance"]
+__all__ = [
+    "DRegPathSelection",
+    "LearningRateLogger",
+    "MultiWorkerBackup",
+    "WeightDistance",
+]

@@ -56,16 +56,17 @@ def broadcast_from_chief(strategy, arrays):
     Reference: `tf.distribute.Strategy.reduce`.
     """
     cluster = _cluster_of(strategy)
-    chief = cluster is None or cluster.is_chief
-    content = _to_numbers(arrays) if chief else np.zeros(0, "float32")
     if cluster is None or cluster.size == 1:
-        return _to_arrays(content)
+        return [np.asarray(array) for array in arrays]
+    content = np.zeros(0, "float32")
+    if cluster.is_chief:
+        content = _to_numbers(arrays)
     [size] = _sum(strategy, np.array([len(content)], "int64"))
     pieces = []
     for start in range(0, int(size), PIECE):
         length = min(PIECE, int(size) - start)
         piece = np.zeros(length, "float32")
-        if chief:
+        if cluster.is_chief:
             piece = content[start : start + length]
         pieces.append(_sum(strategy, piece))
     return _to_arrays(np.concatenate(pieces))

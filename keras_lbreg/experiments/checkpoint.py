@@ -4,45 +4,13 @@ import os
 import pathlib
 import time
 
-import keras
 import numpy as np
 
 from keras_lbreg.data.sources.npz import read_arrays
+from keras_lbreg.models.training_state import training_state
 
 # Of the training time, at most this share goes into checkpoints.
 TIME_SHARE = 0.05
-
-
-def training_state(model):
-    """Copies of all variables of a compiled model and its optimizer."""
-    return [
-        np.array(keras.ops.convert_to_numpy(variable))
-        for variable in state_variables(model)
-    ]
-
-
-def set_training_state(model, state):
-    """Put a `training_state` back.
-
-    Raises:
-        ValueError: It is not the state of such a model.
-    """
-    variables = state_variables(model)
-    shapes = [tuple(variable.shape) for variable in variables]
-    if shapes != [value.shape for value in state]:
-        raise ValueError(
-            "The saved state does not fit the model: expected "
-            f"{len(shapes)} variables, received {len(state)}, or their shapes "
-            "differ. The results were begun with other versions or settings; "
-            "start again with `--fresh`, or write to another folder."
-        )
-    for variable, value in zip(variables, state, strict=True):
-        variable.assign(value)
-
-
-def state_variables(model):
-    model.optimizer.build(model.trainable_variables)
-    return [*model.variables, *model.optimizer.variables]
 
 
 class Checkpoint:

@@ -9,11 +9,7 @@ from keras_lbreg.callbacks.learning_rate_logger import LearningRateLogger
 from keras_lbreg.callbacks.weight_distance import WeightDistance
 from keras_lbreg.experiments import build, validation
 from keras_lbreg.experiments.average_replicas import AverageReplicas
-from keras_lbreg.experiments.checkpoint import (
-    Checkpoint,
-    set_training_state,
-    training_state,
-)
+from keras_lbreg.experiments.checkpoint import Checkpoint
 from keras_lbreg.experiments.events import RunStarted
 from keras_lbreg.experiments.journal import rewrite_journal
 from keras_lbreg.experiments.recorder import Recorder
@@ -24,6 +20,10 @@ from keras_lbreg.experiments.results import (
 )
 from keras_lbreg.experiments.stopwatch import Stopwatch
 from keras_lbreg.experiments.tensorboard_log import TensorBoardLog
+from keras_lbreg.models.training_state import (
+    set_training_state,
+    training_state,
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""What `DRegModel` needs of Keras's trainer, checked on Keras 3.15.
+"""What this package needs of Keras's trainer, checked on Keras 3.15.
 
 Keras publishes `compute_loss` as a whole. A model with two paths needs its
-parts: the compiled loss of one path's predictions, and what is added once.
+parts: the compiled loss of one path's predictions, and what is added once. And
+only `BackupAndRestore` can tell a running `fit` with which epoch to begin.
 `tests/models/test_keras_trainer.py` fails when a new Keras changes them.
 """
 
@@ -29,3 +30,13 @@ def split_batch(x):
         for part, part_mask in zip(parts, ops.split(mask, 2), strict=True):
             set_keras_mask(part, part_mask)
     return parts
+
+
+def set_initial_epoch(model, epoch):
+    """Makes `fit` begin with an epoch; to be called in `on_train_begin`.
+
+    Args:
+        model: `keras.Model`.
+        epoch: Number of epochs done, or None for what `fit` was told.
+    """
+    model._initial_epoch = epoch

@@ -7,6 +7,7 @@ import pytest
 from keras_lbreg.models._keras_trainer import (
     additional_losses,
     data_loss,
+    set_initial_epoch,
     split_batch,
 )
 
@@ -48,3 +49,23 @@ def test_split_batch_splits_the_mask_too():
     # The left half is masked out: its error does not count.
     assert float(loss(np.zeros((1, 1, 1)), right)) == pytest.approx(1.0)
     assert float(loss(np.full((1, 1, 1), 9.0), left)) == pytest.approx(0.0)
+
+
+def test_fit_begins_with_the_epoch_that_a_callback_sets():
+    model = compiled(loss="mse")
+    seen = []
+
+    class Begin(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            set_initial_epoch(self.model, 3)
+
+        def on_epoch_begin(self, epoch, logs=None):
+            seen.append(epoch)
+
+        def on_train_end(self, logs=None):
+            set_initial_epoch(self.model, None)
+
+    x, y = np.ones((4, 3)), np.zeros((4, 2))
+    model.fit(x, y, epochs=5, verbose=0, callbacks=[Begin()])
+    assert seen == [3, 4]
+    assert len(model.fit(x, y, epochs=2, verbose=0).epoch) == 2

@@ -1,0 +1,137 @@
+"""Training that goes on after an interruption, on one worker or several."""
+
+import os
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_lbreg.data.sources.npz import read_arrays
+from keras_lbreg.distribute.broadcast_from_chief import (
+    broadcast_from_chief,
+    is_chief,
+)
+from keras_lbreg.models._keras_trainer import set_initial_epoch
+from keras_lbreg.models.training_state import (
+    set_training_state,
+    training_state,
+)
+
+
+class MultiWorkerBackup(keras.callbacks.Callback):
+    """Saves the state of training after each epoch, and goes on from there.
+
+    `keras.callbacks.BackupAndRestore` for several workers. The chief (worker 0)
+    alone writes and reads the file, and hands what it has read to the others:
+    no disk has to be shared, and workers cannot go on from different epochs.
+    The file is replaced in one piece: a worker that is killed while it writes
+    leaves the epoch before. On one worker, and under JAX, it does the same.
+
+    Saved are all variables of the model and the optimizer, those of the
+    gradient wrappers among them, and the number of the epoch. If the data of an
+    epoch is a function of that epoch's number alone, training ends with the
+    same weights as without the interruption. A `tf.data.Dataset` that is
+    shuffled anew in each epoch is not such a function: it begins again with the
+    order of the first epoch. Other callbacks begin anew, as in Keras.
+
+    Batch normalization's moving statistics are each replica's own in Keras;
+    after an interruption all replicas have those of the chief.
+
+    Args:
+        path: The file, `"backup.npz"`. Workers other than the chief ignore it.
+        frequency: Positive integer, the number of epochs from one save to the
+            next. Defaults to `1`.
+        delete_checkpoint: Whether to delete the file when training ends.
+            Defaults to `True`.
+
+    Raises:
+        ValueError: If an argument makes no sense. When `fit` begins: if the
+            model is not built, or the file is damaged or of another model.
+
+    Example:
+
+    >>> backup = keras_lbreg.MultiWorkerBackup("backup.npz")
+    >>> model.fit(x, y, epochs=10, callbacks=[backup])
+
+    Reference:
+
+    - `keras.callbacks.BackupAndRestore`
+    """
+
+    def __init__(self, path, frequency=1, delete_checkpoint=True):
+        super().__init__()
+        if pathlib.Path(path).suffix != ".npz":
+            raise ValueError(
+                "Invalid value for argument `path`. Expected the name of an "
+                f".npz file. Received: path={str(path)!r}"
+            )
+        if isinstance(frequency, bool) or not (
+            isinstance(frequency, int) and frequency > 0
+        ):
+            raise ValueError(
+                "Invalid value for argument `frequency`. Expected a positive "
+                f"number of epochs. Received: frequency={frequency!r}"
+            )
+        self.path = pathlib.Path(path)
+        self.frequency = frequency
+        self.delete_checkpoint = delete_checkpoint
+
+    def on_train_begin(self, logs=None):
+        if not self.model.built:
+            raise ValueError(
+                "`MultiWorkerBackup` needs a model that is built when `fit` "
+                "begins. Give it an `Input`, or call it on a batch before. "
+                f"Received: model={self.model.name!r}"
+            )
+        strategy = _strategy_of(self.model)
+        # A damaged file is an error on all workers, none of which waits then.
+        *state, epoch, error = broadcast_from_chief(
+            strategy, self._read() if is_chief(strategy) else None
+        )
+        if str(error):
+            raise ValueError(str(error))
+        if epoch > 0:
+            set_training_state(self.model, state)
+            set_initial_epoch(self.model, int(epoch))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.frequency:
+            return
+        # On all workers: reading some variables communicates.
+        state = training_state(self.model)
+        if is_chief(_strategy_of(self.model)):
+            self._write(state, epoch + 1)
+
+    def on_train_end(self, logs=None):
+        # The next `fit` of this model begins where it says itself.
+        set_initial_epoch(self.model, None)
+        if self.delete_checkpoint and is_chief(_strategy_of(self.model)):
+            self.path.unlink(missing_ok=True)
+
+    def _read(self):
+        """The state, the number of epochs done, and what is wrong."""
+        if not self.path.is_file():
+            return [0, ""]
+        try:
+            content = read_arrays(self.path)
+            epoch = int(content.pop("epoch"))
+            state = [content[f"state_{i}"] for i in range(len(content))]
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            return [
+                0,
+                f"Cannot read the backup {self.path}: {error}. Nothing was "
+                "changed. Delete the file to begin anew.",
+            ]
+        return [*state, epoch, ""]
+
+    def _write(self, state, epoch):
+        arrays = {f"state_{i}": value for i, value in enumerate(state)}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        with open(partial, "wb") as file:
+            np.savez(file, epoch=epoch, **arrays)
+        os.replace(partial, self.path)
+
+
+def _strategy_of(model):
+    return getattr(model, "distribute_strategy", None)
