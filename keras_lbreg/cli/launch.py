@@ -112,11 +112,12 @@ def launch(
     """
     Run a command in several processes of this machine, as one cluster.
 
-    Each worker gets a `TF_CONFIG` for TensorFlow's multi-worker strategy, and
-    `KERAS_DISTRIBUTION_*` for `keras.distribution.initialize()` on JAX.
-    What it prints comes out behind its name. When a worker fails, the others
-    are stopped and its exit code is that of `lbreg launch`; Ctrl-C stops all,
-    with everything that they have started.
+    Each worker gets a `TF_CONFIG`, which `lbreg train` and TensorFlow's
+    multi-worker strategy read, and `KERAS_DISTRIBUTION_*` for a program of
+    yours that calls `keras.distribution.initialize()` on JAX. What a worker
+    prints comes out behind its name. When one fails, the others are stopped
+    and `lbreg launch` ends with its exit code; Ctrl-C stops all, with
+    everything that they have started.
 
     The batch size of a command remains that of all workers together. On
     several machines, start the command on each, with a `TF_CONFIG` of your
