@@ -153,5 +153,5 @@ def _philox_normal(shape, key):
         dtype=tf.uint32,
         alg="philox",
     )
-    pairs = box_muller(uniform(bits[0]), uniform(bits[1]))
+    pairs = box_muller(*tf.unstack(uniform(bits)))
     return tf.reshape(tf.concat(pairs, axis=0)[:size], shape)
