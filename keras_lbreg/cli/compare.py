@@ -7,6 +7,7 @@ import typer
 from keras_lbreg.cli import options
 from keras_lbreg.cli.console import make_console
 from keras_lbreg.cli.errors import INTERRUPTED, RUN_FAILED, report_errors
+from keras_lbreg.cli.leave import leave
 
 
 @report_errors
@@ -121,10 +122,11 @@ def compare(
             markup=False,
         )
         raise typer.Exit(INTERRUPTED) from None
-    if choose_strategy(strategy, devices).is_chief:
+    placement = choose_strategy(strategy, devices)
+    if placement.is_chief:
         show_results(results, console)
-    if any(run.status == "failed" for run in results.runs):
-        raise typer.Exit(RUN_FAILED)
+    failed = any(run.status == "failed" for run in results.runs)
+    leave(placement, RUN_FAILED if failed else 0)
 
 
 def split_names(text):

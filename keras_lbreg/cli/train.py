@@ -8,6 +8,7 @@ import typer
 from keras_lbreg.cli import options
 from keras_lbreg.cli.console import make_console
 from keras_lbreg.cli.errors import INTERRUPTED, RUN_FAILED, report_errors
+from keras_lbreg.cli.leave import leave
 
 
 @report_errors
@@ -116,7 +117,9 @@ def train(
             style="yellow",
         )
         raise typer.Exit(INTERRUPTED) from None
+    placement = choose_strategy(strategy, devices)
     if result.status == "failed":
-        raise typer.Exit(RUN_FAILED)
-    if choose_strategy(strategy, devices).is_chief:
+        leave(placement, RUN_FAILED)
+    if placement.is_chief:
         console.print(f"Saved {out}", markup=False, soft_wrap=True)
+    leave(placement)

@@ -123,6 +123,14 @@ def build_data(plan, dataset, seed, initial_epoch=0, limit=None):
         stream = tf.data.Dataset.from_generator(
             batches, output_signature=signature
         )
+        if plan.placement.workers > 1 and limit is None:
+            # Workers ask one another before every step whether somebody has
+            # come to the end, unless they know that there is none.
+            stream = stream.apply(
+                tf.data.experimental.assert_cardinality(
+                    tf.data.INFINITE_CARDINALITY
+                )
+            )
         return stream.prefetch(tf.data.AUTOTUNE)
 
     return plan.placement.distribute(make_dataset)
@@ -144,9 +152,11 @@ def compile_ahead(model, plan, dataset, seed):
     So that the clock of a run measures training alone. It changes the model's
     variables: the caller puts the state back.
     """
+    steps = steps_per_execution(plan)
     model.fit(
-        build_data(plan, dataset, seed, limit=1),
-        steps_per_epoch=steps_per_execution(plan),
+        # Several steps at once end early where there is no more data.
+        build_data(plan, dataset, seed, limit=None if steps == 1 else 1),
+        steps_per_epoch=steps,
         **validation.for_fit(
             plan.placement,
             dataset.x_val[: validation.LARGEST_BATCH],
