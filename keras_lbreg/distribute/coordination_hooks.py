@@ -1,10 +1,15 @@
-"""TensorFlow's coordination service: who is there, and for how long to wait.
+"""TensorFlow's context: how long workers wait, what random numbers they draw.
 
 Checked against TensorFlow 2.21; tests/distribute/test_coordination_hooks.py
 fails loudly when a part of it changes. TensorFlow configures the service itself
 when a multi-worker strategy is made, and waits an hour for workers that never
 come; it leaves a configuration alone that is there already.
+
+The seeds of random operations come from a generator in the context, which
+TensorFlow shows nobody without drawing from it.
 """
+
+import zlib
 
 from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 from tensorflow.python.distribute import multi_worker_util
@@ -41,3 +46,16 @@ def configure_coordination(cluster_spec, start_timeout, heartbeat_timeout):
             for job in jobs
         ],
     )
+
+
+def random_state():
+    """What the next seeds of random operations depend on.
+
+    Returns:
+        Integer, or None if no seed is set.
+    """
+    seed = context.global_seed()
+    if seed is None:
+        return None
+    state = repr((seed, context.context()._rng.getstate()))
+    return zlib.crc32(state.encode())

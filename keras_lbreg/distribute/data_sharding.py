@@ -1,5 +1,6 @@
 """Which part of a dataset each worker reads."""
 
+import warnings
 import zlib
 
 import keras
@@ -60,29 +61,50 @@ def with_policy(dataset, policy):
     return dataset
 
 
-def check_same_data(strategy, dataset):
-    """Checks that all workers have datasets of one kind and length.
+def check_same_data(strategy, dataset, random_state):
+    """Checks that all workers have datasets of one kind, length and order.
 
     It communicates: all workers call it together, as they do in `fit`.
 
     Args:
         strategy: `tf.distribute.Strategy` of several workers.
         dataset: This worker's `tf.data.Dataset`.
+        random_state: What the order of a shuffled dataset depends on: an
+            integer, or None if that is left to chance.
 
     Raises:
-        ValueError: On all workers, if they differ.
+        ValueError: On all workers, if they differ in kind or length.
+
+    Warns:
+        UserWarning: On all workers, if they read the same dataset, each a part
+            of every batch, with random generators in different states.
     """
     import tensorflow as tf
 
     kind = zlib.crc32(repr(dataset.element_spec).encode())
-    mine = tf.constant([[_cardinality(dataset), kind]], "int64")
+    state = -1 if random_state is None else random_state
+    mine = tf.constant([[_cardinality(dataset), kind, state]], "int64")
     of_replicas = strategy.gather(
         strategy.experimental_distribute_values_from_function(lambda _: mine),
         axis=0,
     ).numpy()
-    lengths, kinds = of_replicas[:: len(of_replicas) // strategy.cluster.size].T
+    lengths, kinds, states = of_replicas.T
     if len({*lengths}) == len({*kinds}) == 1:
+        policy = dataset.options().experimental_distribute.auto_shard_policy
+        if (
+            policy == tf.data.experimental.AutoShardPolicy.DATA
+            and len({*states}) > 1
+        ):
+            warnings.warn(
+                "The workers' random generators are in different states. If "
+                "`fit` shuffles, or the dataset does, every worker has another "
+                "order and takes its part of other batches: some samples are "
+                "used twice and others never. Call "
+                "`keras.utils.set_random_seed` with the same number on all "
+                "workers before the dataset is made."
+            )
         return
+    lengths = lengths[:: len(of_replicas) // strategy.cluster.size]
     what = f"numbers of batches: {[_count(n) for n in lengths]}"
     if len({*kinds}) > 1:
         what = f"types or shapes; this one's are {dataset.element_spec}"

@@ -2,12 +2,15 @@
 
 import contextlib
 import faulthandler
+import random
+import secrets
 
 import keras
 
 from keras_lbreg._version import __version__
 from keras_lbreg.distribute import cluster as clusters
 from keras_lbreg.distribute import rendezvous
+from keras_lbreg.distribute.broadcast_from_chief import broadcast_from_chief
 from keras_lbreg.distribute.data_sharding import (
     check_policy,
     check_same_data,
@@ -47,8 +50,14 @@ class MultiWorkerMirroredStrategy(Base):
     end in an error on the others. TensorFlow cannot take a worker back: start
     all of them again, with a `MultiWorkerBackup` among the callbacks.
 
+    Where `fit` shuffles, or a dataset does, all workers have to shuffle alike:
+    call `keras.utils.set_random_seed` with one number on all of them. Without
+    any seed, they take one from the chief. It warns if random generators are
+    found apart.
+
     `steps_per_execution` has to be 1: TensorFlow cannot place the communication
-    of workers inside of a loop on the device.
+    of workers inside of a loop on the device. Nor can it compile it for CPUs:
+    `jit_compile=True` is refused there.
 
     Args:
         cluster_resolver: A `tf.distribute.cluster_resolver.ClusterResolver`,
@@ -146,6 +155,7 @@ class MultiWorkerMirroredStrategy(Base):
         rendezvous.meet(self.cluster, start_timeout, _facts())
         with _no_longer_than(start_timeout):
             super().__init__(*arguments)
+        self._seed_shuffling()
 
     @property
     def is_chief(self):
@@ -155,7 +165,7 @@ class MultiWorkerMirroredStrategy(Base):
     def reduce(self, reduce_op, value, axis):
         model = keras_trainer_hooks.model_to_build()
         if model is not None:
-            _check_model(model)
+            _check_model(model, self.extended.worker_devices)
             # Keras is after shapes and types: one replica's are enough.
             return tf.nest.map_structure(
                 lambda part: self.experimental_local_results(part)[0], value
@@ -169,8 +179,20 @@ class MultiWorkerMirroredStrategy(Base):
     def experimental_distribute_dataset(self, dataset, options=None):
         if self.cluster is not None and self.cluster.size > 1:
             dataset = with_policy(dataset, self.auto_shard_policy)
-            check_same_data(self, dataset)
+            check_same_data(self, dataset, coordination_hooks.random_state())
         return super().experimental_distribute_dataset(dataset, options)
+
+    def _seed_shuffling(self):
+        """Lets all workers shuffle alike, where the user has set no seed.
+
+        `fit` shuffles arrays with TensorFlow's generator and a `PyDataset` with
+        Python's. Workers with different orders would train with some samples
+        twice and with others never.
+        """
+        [seed] = broadcast_from_chief(self, [secrets.randbelow(2**31)])
+        if coordination_hooks.random_state() is None:
+            tf.random.set_seed(int(seed))
+            random.seed(int(seed))
 
 
 @contextlib.contextmanager
@@ -201,7 +223,14 @@ def _facts():
     }
 
 
-def _check_model(model):
+def _check_model(model, devices):
+    if model.jit_compile and "CPU" in devices[0]:
+        raise ValueError(
+            "Invalid value for argument `jit_compile` of `compile`. Expected "
+            "False under a strategy of several workers without GPUs, whose "
+            "communication TensorFlow cannot compile. Received: "
+            f"jit_compile={model.jit_compile}"
+        )
     if model.steps_per_execution != 1:
         raise ValueError(
             "Invalid value for argument `steps_per_execution` of `compile`. "

@@ -9,9 +9,10 @@ Every message is one line of JSON.
 """
 
 import contextlib
+import errno
 import json
 import logging
-import select
+import selectors
 import socket
 import time
 
@@ -53,33 +54,53 @@ def listen(cluster):
         OSError: If another process listens there.
     """
     port = int(cluster.addresses[cluster.index].rpartition(":")[2])
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("", port))
-        listener.listen(cluster.size)
+        return _listen_on(port, cluster.size)
     except OSError as error:
-        listener.close()
         raise OSError(
             f"Worker {cluster.index} cannot listen on port {port}, its own in "
             f"the cluster ({error.strerror}). Perhaps a worker of an earlier "
             "run is still alive, or two workers have the same index: stop it, "
             "or choose another port on all workers."
         ) from error
-    return listener
+
+
+def _listen_on(port, backlog):
+    try:
+        # Hears IPv4, too.
+        return socket.create_server(
+            ("", port),
+            family=socket.AF_INET6,
+            backlog=backlog,
+            dualstack_ipv6=True,
+        )
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            raise
+        # A machine without IPv6.
+        return socket.create_server(("", port), backlog=backlog)
 
 
 def _wait_for_workers(cluster, listener, deadline, timeout, facts):
     """The chief's part."""
-    arrived = {}
-    with contextlib.ExitStack() as connections:
+    # Workers by index, and those who have not said yet who they are, with what
+    # they have said: a port scanner that keeps silent keeps nobody waiting.
+    arrived, unknown = {}, {}
+    next_report = time.monotonic() + REPORT_EVERY
+    with contextlib.ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        selector.register(listener, selectors.EVENT_READ)
 
         def answer(**message):
             for connection in arrived.values():
                 with contextlib.suppress(OSError):
                     _send(connection, message)
 
-        next_report = time.monotonic() + REPORT_EVERY
+        def forget(connection):
+            selector.unregister(connection)
+            connection.close()
+            return unknown.pop(connection, None)
+
         while len(arrived) < cluster.size - 1:
             missing = ", ".join(
                 f"worker {index} ({address})"
@@ -95,25 +116,62 @@ def _wait_for_workers(cluster, listener, deadline, timeout, facts):
                 logger.warning("Waiting for %s.", missing)
                 answer(waiting=missing)
                 next_report = now + REPORT_EVERY
-            listener.settimeout(min(deadline, next_report) - now)
-            try:
-                connection, _ = listener.accept()
-            except TimeoutError:
-                continue
-            connections.callback(connection.close)
-            hello = _receive(connection, now + REPORT_EVERY)
-            if not isinstance(hello, dict) or "index" not in hello:
-                continue  # A stranger, such as a port scanner.
-            index = hello["index"]
-            problem = _disagreement(cluster, index, hello["facts"], facts)
-            if index in arrived and not _has_left(arrived[index]):
-                problem = f"There are two workers with the index {index}."
-            arrived[index] = connection
-            if problem:
-                answer(error=problem)
-                _send(connection, {"error": problem})
-                raise ValueError(_wrong(problem))
+            events = selector.select(min(deadline, next_report) - now)
+            ready = {key.fileobj for key, _ in events}
+            # Who has arrived has nothing more to say: it is gone. It may be
+            # among those that come, too.
+            for index, connection in list(arrived.items()):
+                if connection in ready:
+                    forget(arrived.pop(index))
+            for connection in ready & unknown.keys():
+                hello = _hear(connection, unknown)
+                if hello is None:
+                    forget(connection)
+                elif hello:
+                    index, problem = _judge(hello, cluster, arrived, facts)
+                    del unknown[connection]
+                    if problem:
+                        answer(error=problem)
+                        with contextlib.suppress(OSError):
+                            _send(connection, {"error": problem})
+                        raise ValueError(_wrong(problem))
+                    arrived[index] = connection
+            if listener in ready:
+                with contextlib.suppress(ConnectionError):
+                    connection, _ = listener.accept()
+                    stack.callback(connection.close)
+                    selector.register(connection, selectors.EVENT_READ)
+                    unknown[connection] = b""
         answer(complete=True)
+
+
+def _hear(connection, unknown):
+    """A hello; an empty dictionary if more is to come; None from a stranger."""
+    try:
+        said = connection.recv(2**16)
+    except OSError:
+        return None
+    unknown[connection] += said
+    if not said or len(unknown[connection]) > LONGEST_LINE:
+        return None
+    if not said.endswith(b"\n"):
+        return {}
+    try:
+        hello = json.loads(unknown[connection])
+    except ValueError:
+        return None
+    if isinstance(hello, dict) and isinstance(hello.get("facts"), dict):
+        return hello
+    return None
+
+
+def _judge(hello, cluster, arrived, facts):
+    """A worker's index, and what speaks against it."""
+    index = hello.get("index")
+    problem = _disagreement(cluster, index, hello["facts"], facts)
+    if not problem and index in arrived:
+        problem = f"There are two workers with the index {index}."
+    return index, problem
 
 
 def _ask_chief(cluster, deadline, timeout, facts):
@@ -134,32 +192,31 @@ def _ask_chief(cluster, deadline, timeout, facts):
             continue
         with connection:
             message = _exchange(connection, cluster, deadline, facts)
-        if message is None:
-            # It was somebody else, or the chief has left.
-            time.sleep(RETRY_EVERY)
-        elif "error" in message:
-            raise ValueError(_wrong(message["error"]))
-        elif "missing" in message:
-            raise RuntimeError(_not_complete(message["missing"]))
-        else:
+        if "complete" in message:
             return
+        if "error" in message:
+            raise ValueError(_wrong(message["error"]))
+        if "missing" in message:
+            raise RuntimeError(_not_complete(message["missing"]))
+        # It was somebody else, or the chief has left.
+        time.sleep(RETRY_EVERY)
     raise RuntimeError(
         _not_complete(f"No sign of {chief} within {timeout:g} s.")
     )
 
 
 def _exchange(connection, cluster, deadline, facts):
-    """Says hello; returns the last word, or None if there is none."""
+    """Says hello; returns the last word, which is empty if there is none."""
     try:
         _send(connection, {"index": cluster.index, "facts": facts})
         # The chief's own deadline may come a moment later than this one's.
-        while message := _receive(connection, deadline + 5.0):
+        while isinstance(message := _receive(connection, deadline + 5.0), dict):
             if "waiting" not in message:
                 return message
             logger.warning("Waiting for %s.", message["waiting"])
     except OSError:
         pass
-    return None
+    return {}
 
 
 def _disagreement(cluster, index, theirs, ours):
@@ -172,11 +229,6 @@ def _disagreement(cluster, index, theirs, ours):
                 f"{value}."
             )
     return None
-
-
-def _has_left(connection):
-    readable, _, _ = select.select([connection], [], [], 0)
-    return bool(readable)
 
 
 def _send(connection, message):
