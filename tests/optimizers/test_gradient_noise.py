@@ -53,34 +53,89 @@ def test_variance_is_that_of_optax():
         assert ours.var() == pytest.approx(float(theirs.var()), rel=0.04)
 
 
-@pytest.mark.tensorflow
-@pytest.mark.parametrize("replicas", [1, 2, 4])
-def test_noise_is_sigma_on_every_number_of_replicas(replicas):
+SIZES = (20_000, 10_000)
+
+
+def noise_on_replicas(replicas, steps=4):
+    """What each replica's variables gained: (replica, step, element)."""
     import tensorflow as tf
 
     from tests.checks.replicas import mirrored_strategy
 
     strategy = mirrored_strategy(replicas)
     with strategy.scope():
-        variable = keras.Variable(np.zeros(40_000, "float32"))
+        variables = [keras.Variable(np.zeros(n, "float32")) for n in SIZES]
         optimizer = GradientNoise(
             keras.optimizers.SGD(1.0), ALPHA, GAMMA, seed=1
         )
-        optimizer.build([variable])
+        optimizer.build(variables)
 
-    @tf.function
-    def step():
-        strategy.run(lambda: optimizer.apply([tf.zeros(40_000)], [variable]))
+    def apply():
+        optimizer.apply([tf.zeros(n) for n in SIZES], variables)
 
-    step()
-    values = [
-        v.numpy() for v in strategy.experimental_local_results(variable.value)
+    step = tf.function(lambda: strategy.run(apply), autograph=False)
+
+    def values():
+        local = [
+            strategy.experimental_local_results(v.value) for v in variables
+        ]
+        return np.stack(
+            [
+                np.concatenate([part.numpy() for part in parts])
+                for parts in zip(*local, strict=True)
+            ]
+        )
+
+    points = [values()]
+    for _ in range(steps):
+        step()
+        points.append(values())
+    return np.diff(points, axis=0).swapaxes(0, 1)
+
+
+@pytest.fixture(scope="module")
+def noise_of_one_replica():
+    return noise_on_replicas(1)[0]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("replicas", [1, 2, 4, 8])
+def test_noise_has_stddev_sigma_and_is_equal_on_all_replicas(
+    noise_of_one_replica, replicas
+):
+    noises = noise_on_replicas(replicas)
+    assert noises.shape == (replicas, 4, sum(SIZES))
+    for noise in noises:
+        np.testing.assert_array_equal(noise, noise_of_one_replica)
+    for t, noise in enumerate(noises[0]):
+        # n s^2 / sigma^2 has the chi-squared law with n degrees of freedom.
+        energy = np.sum((noise.astype("float64") / sigma(t)) ** 2)
+        p = stats.chi2(noise.size).cdf(energy)
+        assert 1e-3 < p < 1 - 1e-3
+
+
+@pytest.mark.tensorflow
+def test_noise_is_independent_across_steps_variables_and_elements(
+    noise_of_one_replica,
+):
+    size = SIZES[1]
+    first, second = (
+        noise_of_one_replica[:, :size],
+        noise_of_one_replica[:, -size:],
+    )
+    rows = np.concatenate([first, second])  # steps of one, then of the other
+    pairs = [(a, b) for i, a in enumerate(rows) for b in rows[:i]]
+    pairs += [(row[:-1], row[1:]) for row in rows]  # neighbours
+    pairs += [(row[::2], row[1::2]) for row in rows]
+    pairs += [(row[: size // 2], row[size // 2 :]) for row in rows]
+    p_values = [
+        stats.pearsonr(transform(a), transform(b)).pvalue
+        for a, b in pairs
+        for transform in (np.asarray, np.square)
     ]
-    assert len(values) == replicas
-    for value in values:
-        np.testing.assert_array_equal(value, values[0])
-    np.testing.assert_allclose(values[0], -noise_of_updates(1)[0], atol=1e-6)
-    assert values[0].std() == pytest.approx(sigma(0), rel=0.02)
+    # Under independence the smallest of n is below 1e-3 / n once in 1,000.
+    assert min(p_values) > 1e-3 / len(p_values)
+    assert stats.kstest(p_values, "uniform").pvalue > 1e-3
 
 
 def momentum_noise():
