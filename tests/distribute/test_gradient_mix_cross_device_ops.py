@@ -14,6 +14,7 @@ from tests.checks.replicas import (
     fit,
     make_model,
     mirrored_strategy,
+    regression_data,
     weights,
 )
 
@@ -139,6 +140,77 @@ def test_statistics_metrics_and_losses_are_left_alone():
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+def spied(inner_name):
+    """Cross-device operations, and what goes into them and comes out.
+
+    Returns:
+        The operations, the values given to them and the values that they give
+        to the inner ones: a list of lists, one for each reduction.
+    """
+    import tensorflow as tf
+
+    given, passed_on = [], []
+
+    class Spy(getattr(tf.distribute, inner_name)):
+        def reduce(self, reduce_op, per_replica_value, *args, **kwargs):
+            passed_on.append([per_replica_value])
+            return super().reduce(reduce_op, per_replica_value, *args, **kwargs)
+
+        def batch_reduce(self, reduce_op, pairs, *args, **kwargs):
+            passed_on.append([value for value, _ in pairs])
+            return super().batch_reduce(reduce_op, pairs, *args, **kwargs)
+
+    class Spied(GradientMixCrossDeviceOps):
+        def reduce_implementation(
+            self, reduce_op, value, destinations, options
+        ):
+            given.append([value])
+            return super().reduce_implementation(
+                reduce_op, value, destinations, options
+            )
+
+        def batch_reduce_implementation(self, reduce_op, pairs, options):
+            given.append([value for value, _ in pairs])
+            return super().batch_reduce_implementation(
+                reduce_op, pairs, options
+            )
+
+    return Spied(Spy(), seed=3), given, passed_on
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    "inner", ["ReductionToOneDevice", "HierarchicalCopyAllReduce"]
+)
+def test_everything_but_the_gradients_is_passed_on_as_it_is(inner):
+    """In training, evaluation and reading, with synchronised batch norm."""
+    ops, given, passed_on = spied(inner)
+    model = compiled(
+        sgd,
+        2,
+        make_model=lambda: make_model(batch_norm=True),
+        cross_device_ops=ops,
+        metrics=["mae"],
+    )
+    fit(model)
+    model.evaluate(*regression_data(), batch_size=BATCH, verbose=0)
+    weights(model)
+    assert [len(values) for values in passed_on] == [
+        len(values) for values in given
+    ]
+    touched = [
+        values
+        for values, others in zip(given, passed_on, strict=True)
+        if any(a is not b for a, b in zip(values, others, strict=True))
+    ]
+    # Keras traces the training step once.
+    [gradients] = touched
+    assert [tuple(g.values[0].shape) for g in gradients] == [
+        tuple(v.shape) for v in model.trainable_variables
+    ]
+    assert len(given) > 1
+
+
 @pytest.mark.tensorflow
 def test_only_what_an_optimizer_reduces_is_mixed():
     import tensorflow as tf
@@ -212,6 +284,23 @@ def test_clipping_is_of_the_mixed_gradient_or_refused(argument, value):
 
 
 @pytest.mark.tensorflow
+def test_micro_batches_are_mixed_too():
+    def accumulated():
+        return keras.optimizers.SGD(
+            0.1, momentum=0.9, clipnorm=0.5, gradient_accumulation_steps=3
+        )
+
+    ops = GradientMixCrossDeviceOps(seed=3)
+    np.testing.assert_allclose(
+        descend(
+            lambda: ReducedGradient(accumulated()), 2, cross_device_ops=ops
+        ),
+        descend(lambda: GradientMix(accumulated(), seed=3), 2),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.tensorflow
 def test_loss_scaling_sees_every_replica_through_reduced_gradient():
     """An infinite gradient on replica 1 alone, with and without a wrapper."""
     import tensorflow as tf
@@ -259,6 +348,20 @@ def test_it_is_a_cross_device_ops():
     assert not isinstance(ops, tf.distribute.ReductionToOneDevice)
     assert ops.__class__ is GradientMixCrossDeviceOps
     assert isinstance(ops.inner, tf.distribute.ReductionToOneDevice)
+
+
+@pytest.mark.tensorflow
+def test_nccl_inside(monkeypatch):
+    import tensorflow as tf
+
+    nccl = tf.distribute.NcclAllReduce()
+    assert GradientMixCrossDeviceOps(nccl).inner is nccl
+    # The default where there are several GPUs.
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", lambda kind: [kind, kind]
+    )
+    default = GradientMixCrossDeviceOps().inner
+    assert isinstance(default, tf.distribute.NcclAllReduce)
 
 
 @pytest.mark.tensorflow
