@@ -13,6 +13,7 @@ import pytest
 
 from keras_lbreg.random.mixing_weights import mixing_weights
 from tests.checks import hlo, train_steps
+from tests.checks.data_parallel import scope
 
 pytestmark = [
     pytest.mark.skipif(
@@ -109,7 +110,9 @@ def compiled_for(cores, name):
     model = train_steps.compiled_model(name)
     state = describe(train_steps.jax_state(model), alike)
     data = describe(train_steps.batch(), by_batch)
-    return jax.jit(model.train_step).lower(state, data).compile().as_text()
+    with scope(CORES):
+        step = jax.jit(model.train_step).lower(state, data)
+    return step.compile().as_text()
 
 
 @pytest.mark.parametrize("name", ["ghosts", "all_both", "all_split"])
@@ -117,6 +120,7 @@ def test_the_compiler_of_the_tpu_takes_the_step(cores, name):
     assert hlo.unfit_for_tpu(compiled_for(cores, name)) == []
 
 
-def test_ghosts_that_fit_a_core_need_the_sum_of_gradients_alone(cores):
-    [(operation, _)] = hlo.collectives(compiled_for(cores, "ghosts"))
+@pytest.mark.parametrize("name", ["ghosts", "all_both"])
+def test_cores_tell_each_other_the_sum_of_gradients_alone(cores, name):
+    [(operation, _)] = hlo.collectives(compiled_for(cores, name))
     assert operation == "all-reduce"

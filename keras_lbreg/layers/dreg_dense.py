@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_lbreg.layers.dreg_twin import DRegTwin
+from keras_lbreg.layers.path_order import stack_paths
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
@@ -65,4 +66,4 @@ class DRegDense(DRegTwin, keras.layers.Dense):
     def compute_mask(self, inputs, previous_mask):
         if previous_mask is None or not self._stacked:
             return previous_mask
-        return ops.concatenate([previous_mask, previous_mask], axis=0)
+        return stack_paths(previous_mask, previous_mask)

@@ -5,6 +5,11 @@ from keras import ops
 
 from keras_lbreg.layers.dreg_distance import DRegDistance
 from keras_lbreg.layers.dreg_penalty import DISTANCES, dreg_penalty
+from keras_lbreg.layers.path_order import (
+    path_blocks,
+    stack_paths,
+    unstack_paths,
+)
 
 PATHS = ("split", "both")
 
@@ -145,11 +150,9 @@ class DRegTwin:
         """Outputs of the right path, then of the left, on the batch axis."""
         self._stacked = self.paths == "both"
         if self._stacked:
-            return ops.concatenate(
-                [
-                    self._apply(inputs, self.kernel),
-                    self._apply(inputs, self.kernel_left),
-                ]
+            return stack_paths(
+                self._apply(inputs, self.kernel),
+                self._apply(inputs, self.kernel_left),
             )
         return by_halves(
             lambda half, mask: self._apply(half, self.kernel),
@@ -224,6 +227,12 @@ def by_halves(right, left, inputs, mask=None):
 
     The middle sample of an odd batch is the right path's.
     """
+    if path_blocks(inputs.shape[0]) > 1:
+        masks = (None, None) if mask is None else unstack_paths(mask)
+        halves = unstack_paths(inputs)
+        return stack_paths(
+            right(halves[0], masks[0]), left(halves[1], masks[1])
+        )
     size = inputs.shape[0]
     if size is None:
         size = ops.shape(inputs)[0]

@@ -1,7 +1,8 @@
 """The layer that shows a tensor to both paths of a DReg model."""
 
 import keras
-from keras import ops
+
+from keras_lbreg.layers.path_order import stack_paths
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
@@ -40,12 +41,12 @@ class PathFork(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         self._stacked = bool(training)
-        return ops.concatenate([inputs, inputs]) if training else inputs
+        return stack_paths(inputs, inputs) if training else inputs
 
     def compute_mask(self, inputs, previous_mask):
         if previous_mask is None or not self._stacked:
             return previous_mask
-        return ops.concatenate([previous_mask, previous_mask])
+        return stack_paths(previous_mask, previous_mask)
 
     def compute_output_spec(self, inputs, training=None):
         return keras.KerasTensor(inputs.shape, dtype=inputs.dtype)

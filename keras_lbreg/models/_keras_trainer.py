@@ -9,6 +9,8 @@ only `BackupAndRestore` can tell a running `fit` with which epoch to begin.
 from keras import ops
 from keras.src.backend import get_keras_mask, set_keras_mask
 
+from keras_lbreg.layers.path_order import unstack_paths
+
 
 def data_loss(model, y, y_pred, sample_weight):
     """The loss given to `compile`, with its loss weights; `None` if none."""
@@ -40,3 +42,12 @@ def set_initial_epoch(model, epoch):
         epoch: Number of epochs done, or None for what `fit` was told.
     """
     model._initial_epoch = epoch
+
+
+def right_then_left(x):
+    """A forked tensor in the order `[right; left]`, and its mask with it."""
+    ordered = ops.concatenate(unstack_paths(x))
+    mask = get_keras_mask(x)
+    if mask is not None:
+        set_keras_mask(ordered, ops.concatenate(unstack_paths(mask)))
+    return ordered

@@ -5,9 +5,11 @@ from keras import ops
 
 from keras_lbreg.layers._stateless import in_stateless_scope
 from keras_lbreg.layers.dreg_distance import DRegDistance
+from keras_lbreg.layers.path_order import paths_on_every_device
 from keras_lbreg.models._keras_trainer import (
     additional_losses,
     data_loss,
+    right_then_left,
     split_batch,
 )
 from keras_lbreg.models.active_path import get_active_path, set_active_path
@@ -108,6 +110,23 @@ class DRegModel(keras.Model):
     @active_path.setter
     def active_path(self, path):
         set_active_path(self, path)
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        if not training or keras.distribution.distribution() is None:
+            return super().call(inputs, training=training, mask=mask, **kwargs)
+        with paths_on_every_device():
+            outputs = super().call(
+                inputs, training=training, mask=mask, **kwargs
+            )
+            ordered = [
+                right_then_left(tensor) if forked else tensor
+                for tensor, forked in zip(
+                    keras.tree.flatten(outputs),
+                    self._forked_outputs,
+                    strict=True,
+                )
+            ]
+        return keras.tree.pack_sequence_as(outputs, ordered)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True

@@ -112,6 +112,11 @@ def test_ghosts_that_fit_a_device_need_the_sum_of_gradients_alone():
     assert with_ghosts <= sum(size for _, size in of_plain) + 8 * features
 
 
+def test_both_paths_of_a_sample_stay_on_its_device():
+    [(operation, _)] = collectives("all_both", 4)
+    assert operation == "all-reduce"
+
+
 def test_an_update_with_noise_asks_other_devices_nothing():
     import jax
 
