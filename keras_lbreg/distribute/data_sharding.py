@@ -113,9 +113,8 @@ def check_same_data(strategy, dataset, random_state):
         "on all workers, or one would wait for the others: make the dataset of "
         "all the data everywhere and let the strategy divide it; or "
         "`.repeat()` it and give `steps_per_epoch`; or hide its length, "
-        "`dataset.apply(tf.data.experimental.assert_cardinality("
-        "tf.data.UNKNOWN_CARDINALITY))`: an epoch then lasts until the last "
-        "worker runs out of data."
+        "`dataset.filter(lambda *sample: True)`: an epoch then lasts until the "
+        "last worker runs out of data."
     )
 
 

@@ -211,12 +211,9 @@ def _no_longer_than(seconds):
 
 def _facts():
     """What has to be the same on all workers."""
-    devices = tf.config.list_physical_devices("GPU")
-    if not devices:
-        [cpu] = tf.config.list_physical_devices("CPU")
-        devices = tf.config.get_logical_device_configuration(cpu) or [cpu]
     return {
-        "number of devices": len(devices),
+        # Without GPUs, TensorFlow uses one CPU device.
+        "number of devices": len(tf.config.get_visible_devices("GPU")) or 1,
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
         "keras_lbreg": __version__,

@@ -1,0 +1,173 @@
+"""Clusters of processes on this machine, for tests of several workers.
+
+    python -m tests.checks.cluster OUT.pkl DEVICES MODULE:NAME...
+
+is one worker of a cluster that `TF_CONFIG` describes. It makes one strategy,
+calls the functions `MODULE.NAME(strategy)` one after the other, and writes what
+they return or raise.
+"""
+
+import contextlib
+import functools
+import importlib
+import json
+import os
+import pathlib
+import pickle
+import subprocess
+import sys
+import tempfile
+
+from keras_lbreg.cli.launcher.free_ports import free_ports
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+class Failure(str):
+    """What a function raised in a worker, as text."""
+
+
+@functools.cache
+def run_cluster(*functions, workers=2, devices=1, chief=False, timeout=250):
+    """Runs functions in all workers of a new cluster.
+
+    The same call again gives the same results.
+
+    Args:
+        *functions: Functions of one argument, the strategy, that are found in
+            their modules by name.
+        workers: Number of processes.
+        devices: Number of virtual devices of each.
+        chief: Whether worker 0 is the one task of a job `"chief"`.
+        timeout: Seconds after which all are killed.
+
+    Returns:
+        For each worker a dictionary of what the functions returned, by name; a
+        `Failure` for those that raised.
+    """
+    names = [f"{f.__module__}:{f.__name__}" for f in functions]
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = [
+            pathlib.Path(folder, f"{worker}.pkl") for worker in range(workers)
+        ]
+        texts = run_processes(
+            [
+                [
+                    *(sys.executable, "-m", "tests.checks.cluster"),
+                    *(str(out), str(devices), *names),
+                ]
+                for out in outputs
+            ],
+            tf_configs(workers, chief),
+            timeout,
+        )
+        for worker, out in enumerate(outputs):
+            if not out.exists():
+                raise RuntimeError(
+                    f"worker {worker} of {workers}: {texts[worker]}"
+                )
+        return [pickle.loads(out.read_bytes()) for out in outputs]
+
+
+def tf_configs(workers, chief=False):
+    """One `TF_CONFIG` for each worker, with free ports of this machine."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
+    jobs, tasks = {"worker": addresses}, [("worker", i) for i in range(workers)]
+    if chief:
+        jobs = {"chief": addresses[:1], "worker": addresses[1:]}
+        tasks = [("chief", 0), *tasks[:-1]]
+    return [
+        json.dumps({"cluster": jobs, "task": {"type": kind, "index": index}})
+        for kind, index in tasks
+    ]
+
+
+def run_processes(commands, configs, timeout, env=()):
+    """Waits for processes that see a `TF_CONFIG` each; returns their output.
+
+    None of them lives longer than `timeout` seconds.
+    """
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for command, config in zip(commands, configs, strict=True):
+            output = stack.enter_context(tempfile.TemporaryFile("w+"))
+            process = subprocess.Popen(
+                ["timeout", "-s", "KILL", str(timeout), *command],
+                env={
+                    **os.environ,
+                    "KERAS_BACKEND": "tensorflow",
+                    "TF_CONFIG": config,
+                    "TF_CPP_MIN_LOG_LEVEL": "2",
+                    **dict(env),
+                },
+                cwd=ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            stack.callback(kill_session, process)
+            processes.append((process, output))
+        texts = []
+        for process, output in processes:
+            process.wait()
+            output.seek(0)
+            texts.append(f"exit status {process.returncode}\n{output.read()}")
+        return texts
+
+
+def kill_session(process):
+    """Kills a process that leads a session, and all it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, 9)
+    process.wait()
+
+
+def pretend_gpus(count):
+    """Lets each worker have several virtual CPUs in place of GPUs.
+
+    TensorFlow gives a worker without GPUs one device, however many CPU devices
+    there are.
+    """
+    import tensorflow as tf
+    from tensorflow.python.distribute import collective_all_reduce_strategy
+
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * count,
+    )
+    extended = collective_all_reduce_strategy.CollectiveAllReduceExtended
+    extended._initialize_local_devices = lambda self, resolver, worker: (
+        tuple(f"{worker}/device:CPU:{i}" for i in range(count)),
+        "CPU",
+    )
+
+
+def main(out, devices, *names):
+    import keras
+
+    import keras_lbreg
+
+    if devices != "1":
+        pretend_gpus(int(devices))
+    strategy = keras_lbreg.MultiWorkerMirroredStrategy(
+        start_timeout=120, step_timeout=120
+    )
+    results = {}
+    for name in names:
+        module, _, function = name.partition(":")
+        try:
+            result = getattr(importlib.import_module(module), function)(
+                strategy
+            )
+        except Exception as error:
+            result = Failure(f"{type(error).__name__}: {error}")
+        results[function] = result
+        keras.backend.clear_session(free_memory=False)
+    pathlib.Path(out).write_bytes(pickle.dumps(results))
+
+
+if __name__ == "__main__":
+    # Pickles name this module, not `__main__`.
+    from tests.checks.cluster import main
+
+    main(*sys.argv[1:])

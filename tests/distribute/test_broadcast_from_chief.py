@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from keras_lbreg.distribute import broadcast_from_chief, is_chief
+from tests.checks import clusters
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        clusters.two_workers,
+        clusters.three_workers,
+        clusters.two_workers_with_two_devices,
+    ],
+)
+def test_all_workers_have_the_chief_s(cluster):
+    from tests.checks.cluster_data import LARGE, STRANGE
+
+    for result in cluster():
+        strange, text, number, empty, truth, large = result["broadcast"]
+        assert strange.dtype == "float32"
+        np.testing.assert_array_equal(strange.view("uint32"), STRANGE)
+        assert text == "the chief's: é"
+        assert number == 2**62 + 1
+        assert empty.shape == (0, 3)
+        assert empty.dtype == "float16"
+        assert truth.tolist() == [[True], [False]]
+        np.testing.assert_array_equal(large, np.arange(LARGE) % 251)
+
+
+@pytest.mark.tensorflow
+def test_one_worker_is_the_chief():
+    found = [result["chief"] for result in clusters.three_workers()]
+    assert found == [[True, True, True], *[[False, False, True]] * 2]
+
+
+@pytest.mark.parametrize("strategy", [None, object()])
+def test_one_process_has_its_own(strategy):
+    assert is_chief(strategy)
+    numbers, text = broadcast_from_chief(strategy, [np.arange(3), "x"])
+    assert numbers.tolist() == [0, 1, 2]
+    assert text == "x"
+
+
+def test_objects_are_refused():
+    # Reading a pickle runs what is in it.
+    with pytest.raises(ValueError, match="allow_pickle"):
+        broadcast_from_chief(None, [np.array([{}], "object")])
