@@ -244,5 +244,5 @@ def check_divisible(batch_size, placement):
             "the number of devices that share every batch, so that each has "
             f"equally many samples. Received: {batch_size}. Choose another "
             "`batch_size` (for the reference, `small_batch_size`), fewer "
-            "`devices`, or `strategy='one'`."
+            "`devices`, or one of them (`--strategy one`)."
         )

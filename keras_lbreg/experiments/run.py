@@ -99,7 +99,7 @@ def run_plan(workspace, plan, seed, on_event, model_path=None):
             record_crash(workspace, plan, seed, error, time.monotonic() - clock)
         if workspace.placement.workers > 1:
             # The others wait for this worker in vain: no run can follow.
-            raise
+            raise stopped(workspace.placement, error) from error
         result = read_run(workspace.path, plan.arm.name, seed)
         on_event(RunEnded(result))
         return result
@@ -149,9 +149,21 @@ def record_crash(workspace, plan, seed, error, seconds):
     folder = run_dir(workspace.path, plan.arm.name, seed)
     text = "".join(traceback.format_exception(error))
     (folder / "error.txt").write_text(text, "utf-8")
+    write_summary(workspace, plan, seed, in_one_line(error), True, seconds)
+
+
+def in_one_line(error):
     first_line = (str(error).strip() or "no message").splitlines()[0]
-    reason = f"{type(error).__name__}: {first_line}"
-    write_summary(workspace, plan, seed, reason, True, seconds)
+    return f"{type(error).__name__}: {first_line}"
+
+
+def stopped(placement, error):
+    return RuntimeError(
+        f"Worker {placement.worker} of {placement.workers} stopped "
+        f"({in_one_line(error)}). If another worker has died, TensorFlow "
+        "cannot take it back: start all of them again with the same command, "
+        "and they go on from the last saved epoch."
+    )
 
 
 def ended_for_good(result):

@@ -65,6 +65,13 @@ def check_panel(result, *fragments):
             ["digits", "--backend", "torch"],
             ["backend=torch", "tensorflow, jax"],
         ),
+        (["digits", "--strategy", "two"], ["strategy='two'", "mirrored"]),
+        (["digits", "--devices", 0], ["devices=0", "at least 1"]),
+        (["digits", "--virtual-devices", 0], ["--virtual-devices 0"]),
+        (
+            ["digits", "--strategy", "auto", "--devices", 3],
+            ["multiple of 3", "--strategy one"],
+        ),
         (["digits", "--nosuch"], ["--nosuch"]),
         (["nosuch.npz"], ["nosuch.npz", "exists"]),
     ],

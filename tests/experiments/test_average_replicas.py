@@ -1,0 +1,44 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_lbreg.experiments.average_replicas import AverageReplicas
+from tests.checks.replicas import mirrored_strategy
+
+
+@pytest.mark.tensorflow
+def test_moving_statistics_become_their_mean():
+    strategy = mirrored_strategy(2)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 3)).astype("float32")
+    # The replicas see different means.
+    x[:4] += 1
+    y = np.zeros((8, 3), "float32")
+    with strategy.scope():
+        model = keras.Sequential(
+            [
+                keras.Input((3,)),
+                keras.layers.BatchNormalization(momentum=0.0),
+                keras.layers.Dropout(0.5),
+            ]
+        )
+        model.compile(keras.optimizers.SGD(0.0), "mse")
+    data = {"x": x, "y": y, "batch_size": 8, "shuffle": False, "verbose": 0}
+    model.fit(**data)
+    moving = model.layers[0].moving_mean
+    first, second = on_replicas(strategy, moving)
+    np.testing.assert_allclose(first, x[:4].mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(second, x[4:].mean(axis=0), atol=1e-6)
+    model.fit(**data, validation_data=(x, y), callbacks=[AverageReplicas()])
+    for value in on_replicas(strategy, moving):
+        np.testing.assert_allclose(value, x.mean(axis=0), atol=1e-6)
+    # The seeds of dropout are no statistics.
+    states = on_replicas(strategy, model.layers[1].seed_generator.state)
+    np.testing.assert_array_equal(*states)
+
+
+def on_replicas(strategy, variable):
+    return [
+        np.array(value)
+        for value in strategy.experimental_local_results(variable.value)
+    ]
