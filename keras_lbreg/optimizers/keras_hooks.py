@@ -14,7 +14,7 @@ import threading
 
 import keras
 
-from keras_lbreg.optimizers import strategy_updates
+from keras_lbreg.optimizers import replicas, strategy_updates
 
 _local = threading.local()
 
@@ -173,6 +173,29 @@ def enclosing_loss_scale_optimizer():
         keras.optimizers.LossScaleOptimizer._stateful_handle_finite_grads,
         sys._getframe(1),
     )
+
+
+def check_only_reduced_gradients():
+    """Makes the `LossScaleOptimizer` that is building leave its check.
+
+    It looks at the gradients of a worker's first replica, and goes on or not
+    before the others are asked: where workers do not decide alike, those that
+    go on wait forever at the all-reduce. With several replicas the check is
+    that of the reduced gradient, later.
+    """
+    outside = self_of_caller(
+        keras.optimizers.LossScaleOptimizer.build, sys._getframe(1)
+    )
+    if outside is None or "check_finite" in vars(outside):
+        return
+    check = outside.check_finite
+
+    def check_later(grads):
+        if replicas.replica_count() == 1:
+            return check(grads)
+        return keras.ops.convert_to_tensor(True)
+
+    outside.check_finite = check_later
 
 
 def count_as_non_finite(loss_scale_optimizer):

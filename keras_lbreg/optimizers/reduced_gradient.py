@@ -31,9 +31,10 @@ class ReducedGradient(OptimizerWrapper):
     added to the communication: the inner optimizer's own all-reduce is moved.
 
     Under `mixed_float16`, `compile` puts a `LossScaleOptimizer` outside. It
-    looks at replica 0's gradients before the reduction; here the reduced
-    gradient is checked as well, so that an infinite gradient on any replica
-    skips the update on all of them and halves the scale.
+    looks at the first replica's gradients before the reduction, on each worker;
+    here the reduced gradient is checked in its place, so that an infinite
+    gradient on any replica skips the update on all of them and halves the
+    scale.
 
     `learning_rate`, `iterations`, `loss_scale_factor`, clipping, weight decay
     and averaging are those of `inner_optimizer`; `variables` are the wrapper's
@@ -76,6 +77,10 @@ class ReducedGradient(OptimizerWrapper):
     def __init__(self, inner_optimizer, name=None):
         super().__init__(inner_optimizer, name=name)
         keras_hooks.hook_update(chain_of(self)[-1])
+
+    def build(self, variables):
+        keras_hooks.check_only_reduced_gradients()
+        super().build(variables)
 
     def transform_local_gradients(self, gradients, step):
         """Changes a replica's gradients before they are summed.

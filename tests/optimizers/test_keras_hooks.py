@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lbreg.optimizers import keras_hooks
+from keras_lbreg.optimizers import ReducedGradient, keras_hooks
+from tests.checks.replicas import mirrored_strategy
 
 CHECKED_WITH = ("3.15", "3.16")
 
@@ -104,6 +105,31 @@ def test_counting_as_non_finite_is_what_a_skipped_step_does():
     scaled.step_counter.assign_add(1)
     assert int(scaled.step_counter) == 0
     assert float(scaled.dynamic_scale) == 4.0
+
+
+def test_loss_scale_optimizer_checks_with_a_method_of_its_own():
+    for apply in (
+        LossScaleOptimizer._tf_apply,
+        LossScaleOptimizer._common_apply,
+    ):
+        assert "self.check_finite" in source(apply)
+    assert "self.inner_optimizer.build(" in source(LossScaleOptimizer.build)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_check_before_the_reduction_is_left_to_the_wrapper(replicas):
+    """Workers that decide one by one wait for each other forever."""
+    strategy = mirrored_strategy(replicas)
+    with strategy.scope():
+        scaled = LossScaleOptimizer(ReducedGradient(keras.optimizers.SGD()))
+        scaled.build([keras.Variable(np.zeros(2, "float32"))])
+    gradients = [keras.ops.full((2,), np.inf)]
+    goes_on = strategy.run(lambda: scaled.check_finite(gradients))
+    assert [
+        bool(value) for value in strategy.experimental_local_results(goes_on)
+    ] == [replicas > 1] * replicas
+    assert not scaled.check_finite(gradients)
 
 
 @pytest.mark.tensorflow
