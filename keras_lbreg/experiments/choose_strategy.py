@@ -1,8 +1,13 @@
 """Find the devices that a run computes on."""
 
+import dataclasses
 import functools
 
-from keras_lbreg.experiments.placement import Placement, check_strategy
+from keras_lbreg.experiments.placement import (
+    ONE_DEVICE,
+    Placement,
+    check_strategy,
+)
 
 TRY_OUT = (
     "To try it on a processor alone, divide it into virtual devices: "
@@ -10,12 +15,11 @@ TRY_OUT = (
 )
 
 
-@functools.cache
 def choose_strategy(strategy="auto", devices=None):
-    """The placement of this process; the same one at every call.
+    """The placement of this process.
 
     TensorFlow allows one default `MirroredStrategy` and one
-    `MultiWorkerMirroredStrategy` in a process, so that they are made once.
+    `MultiWorkerMirroredStrategy` in a process: they are made once and kept.
 
     `"auto"` takes, in this order,
 
@@ -55,17 +59,24 @@ def choose_strategy(strategy="auto", devices=None):
     if strategy == "auto":
         strategy, why = automatic(backend, devices)
     check_backend(strategy, backend)
+    return dataclasses.replace(make(strategy, backend, devices), why=why)
+
+
+@functools.cache
+def make(strategy, backend, devices):
+    """The placement without the reason for it; once in a process."""
     if strategy == "multi-worker":
-        return multi_worker(devices, why)
+        return multi_worker(devices)
     if strategy == "one":
         if devices not in (None, 1):
             raise ValueError(
                 "Invalid value for argument `devices`. Expected 1 or none with "
                 f"strategy 'one'. Received: devices={devices}"
             )
-        return Placement(why=why)
+        return ONE_DEVICE
     chosen = first_devices(strategy, backend, devices)
-    return Placement(strategy, len(chosen), why, make_handle(strategy, chosen))
+    handle = make_handle(strategy, chosen)
+    return Placement(strategy, len(chosen), handle=handle)
 
 
 def automatic(backend, devices):
@@ -151,7 +162,7 @@ def make_handle(strategy, devices):
     )
 
 
-def multi_worker(devices, why):
+def multi_worker(devices):
     """The cluster that `TF_CONFIG` names."""
     from keras_lbreg.distribute import MultiWorkerMirroredStrategy
     from keras_lbreg.distribute.cluster import read_tf_config
@@ -175,8 +186,7 @@ def multi_worker(devices, why):
     return Placement(
         "multi-worker",
         handle.num_replicas_in_sync,
-        why,
-        handle,
-        cluster.size,
-        cluster.index,
+        handle=handle,
+        workers=cluster.size,
+        worker=cluster.index,
     )

@@ -105,5 +105,5 @@ def check_samples(samples, replicas):
         raise ValueError(
             "The validation set is too small to be divided. Expected at least "
             f"two samples for each of {replicas} replicas. Received: "
-            f"{samples} samples. Use fewer devices, or one of them (`--strategy one`)."
+            f"{samples} samples. Use fewer devices, or one (`--strategy one`)."
         )

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lbreg.experiments import recipes, run
+from keras_lbreg.cli.leave import leave
+from keras_lbreg.experiments import choose_strategy, recipes, run
 from tests.experiments.small_problem import experiment
 
 EPOCHS = 8  # of three updates each
@@ -62,3 +63,4 @@ if __name__ == "__main__":
 
     [place] = map(pathlib.Path, sys.argv[1:])
     train(make_experiment(place, strategy="multi-worker"), place)
+    leave(choose_strategy("multi-worker"))
