@@ -15,6 +15,7 @@ import pytest
 import keras_lbreg as lbreg
 from keras_lbreg.data.sources.tensorflow_datasets import find_prepared
 from keras_lbreg.optimizers import ReducedGradient
+from tests.checks import trajectories as t
 from tests.checks.replicas import mirrored_strategy
 
 pytestmark = pytest.mark.tensorflow
@@ -23,83 +24,18 @@ MNIST = pathlib.Path(
     os.environ.get("LBREG_DATA_DIR")
     or pathlib.Path(__file__).parents[3] / "shared" / "tfds"
 )
-STEPS = 20
 BATCH = 64
 REPLICAS = [1, 2, 4, 8]
-GHOST = BATCH // max(REPLICAS)
-SEED, CONCENTRATION = 3, 0.5
-
-
-def batches_of(dataset):
-    """Standardized vectors and labels in 20 batches of 64."""
-    samples = np.arange(STEPS * BATCH) % len(dataset.x_train)
-    x = dataset.x_train[samples].astype("float32")
-    x = (x - x.mean()) / x.std()
-    y = dataset.y_train[samples]
-    return x.reshape(STEPS, BATCH, -1), y.reshape(STEPS, BATCH)
 
 
 @functools.cache
 def digits():
-    return batches_of(lbreg.data.load_dataset("digits"))
+    return t.batches_of(lbreg.data.load_dataset("digits"), BATCH)
 
 
 @functools.cache
 def mnist():
-    return batches_of(lbreg.data.load_dataset("mnist", MNIST))
-
-
-def sgd(**kwargs):
-    return keras.optimizers.SGD(0.1, momentum=0.9, **kwargs)
-
-
-def lars(**kwargs):
-    return lbreg.LARS(1.0, trust_coefficient=0.02, weight_decay=1e-3, **kwargs)
-
-
-def noise(inner):
-    return lbreg.GradientNoise(inner, alpha=1e-3, seed=4)
-
-
-def mix(inner):
-    return lbreg.GradientMix(inner, concentration=CONCENTRATION, seed=SEED)
-
-
-def loss_scaling(inner):
-    return keras.optimizers.LossScaleOptimizer(
-        inner, initial_scale=2.0**10, dynamic_growth_steps=7
-    )
-
-
-def everything(mix=lambda inner: inner):
-    return loss_scaling(noise(mix(lars(global_clipnorm=0.5))))
-
-
-def perceptron(features, normalize=False):
-    inputs = keras.Input((features,))
-    x = keras.layers.Dense(12, use_bias=False, name="hidden")(inputs)
-    if normalize:
-        x = keras.layers.BatchNormalization()(x)
-    x = keras.layers.Activation("tanh")(x)
-    outputs = keras.layers.Dense(10, activation="softmax")(x)
-    return keras.Model(inputs, outputs)
-
-
-def with_ghosts(features, size=GHOST):
-    model = perceptron(features, normalize=True)
-    return lbreg.apply_ghost_batch_norm(model, size)
-
-
-def with_dreg(model, paths="both"):
-    return lbreg.apply_dreg(
-        model,
-        "hidden",
-        weight=0.1,
-        distance="frobenius",
-        init_distance=0.5,
-        paths=paths,
-        seed=1,
-    )
+    return t.batches_of(lbreg.data.load_dataset("mnist", MNIST), BATCH)
 
 
 def parameters(model):
@@ -113,7 +49,7 @@ def weighted(data, groups):
     batches = zip(*data, strict=True)
     if groups == 1:
         return batches
-    return lbreg.mix_sample_weights(batches, groups, CONCENTRATION, SEED)
+    return lbreg.mix_sample_weights(batches, groups, t.CONCENTRATION, t.SEED)
 
 
 def compiled(make_optimizer, make_model, features):
@@ -127,7 +63,7 @@ def compiled(make_optimizer, make_model, features):
 
 
 def trajectory(
-    make_optimizer, make_model=perceptron, replicas=0, groups=1, data=None
+    make_optimizer, make_model=t.perceptron, replicas=0, groups=1, data=None
 ):
     """Parameters after each step, in one row; no strategy for 0 replicas.
 
@@ -158,7 +94,7 @@ def trajectory(
     for batch in weighted(data, groups):
         step(tuple(distributed(part) for part in batch))
         points.append(parameters(model))
-    assert len(points) == STEPS
+    assert len(points) == t.STEPS
     assert np.abs(points[-1] - points[0]).max() > 0.1
     return np.stack(points)
 
@@ -168,14 +104,16 @@ def same(ours, theirs):
 
 
 OPTIMIZERS = {
-    "momentum": sgd,
-    "clip": lambda: ReducedGradient(sgd(global_clipnorm=0.5)),
-    "noise": lambda: noise(sgd()),
-    "lars": lars,
-    "loss-scaling": lambda: loss_scaling(ReducedGradient(sgd())),
-    "accumulation": lambda: ReducedGradient(
-        sgd(gradient_accumulation_steps=2, clipnorm=0.2)
+    "momentum": t.sgd,
+    "clip": t.clip,
+    "noise": t.noise,
+    "lars": t.lars,
+    "loss-scaling": lambda: keras.optimizers.LossScaleOptimizer(
+        ReducedGradient(t.sgd()),
+        initial_scale=2.0**10,
+        dynamic_growth_steps=7,
     ),
+    "accumulation": t.accumulation,
 }
 
 
@@ -189,88 +127,64 @@ def test_optimizers(name):
 @pytest.mark.parametrize("replicas", REPLICAS[1:])
 def test_mixed_replicas_are_mixed_groups(replicas):
     same(
-        trajectory(lambda: mix(sgd()), replicas=replicas),
-        trajectory(sgd, groups=replicas),
+        trajectory(t.mix, replicas=replicas),
+        trajectory(t.sgd, groups=replicas),
     )
 
 
-def test_ghost_batches():
-    one = trajectory(sgd, with_ghosts)
+@pytest.mark.parametrize(
+    "make_model", [t.with_ghosts, t.both_paths], ids=["ghosts", "both-paths"]
+)
+def test_models(make_model):
+    one = trajectory(t.sgd, make_model)
     for replicas in REPLICAS:
-        same(trajectory(sgd, with_ghosts, replicas), one)
-
-
-def test_batch_normalization_differs_and_ghosts_of_replicas_do_not():
-    plain = functools.partial(perceptron, normalize=True)
-    four = trajectory(sgd, plain, replicas=4)
-    assert np.abs(four - trajectory(sgd, plain)).max() > 1e-2
-    same(
-        four,
-        trajectory(sgd, functools.partial(with_ghosts, size=BATCH // 4)),
-    )
-
-
-def test_both_paths():
-    def model(features):
-        return with_dreg(perceptron(features))
-
-    one = trajectory(sgd, model)
-    for replicas in REPLICAS:
-        same(trajectory(sgd, model, replicas), one)
-
-
-def halves_of_replicas_first(replicas):
-    """Orders a batch so that its halves hold the halves of each replica."""
-    x, y = digits()
-    order = np.arange(BATCH).reshape(replicas, 2, -1)
-    order = np.ravel(order.transpose(1, 0, 2))
-    return x[:, order], y[:, order]
+        same(trajectory(t.sgd, make_model, replicas), one)
 
 
 def test_split_paths():
-    def model(features):
-        return with_dreg(perceptron(features), "split")
-
     for replicas in REPLICAS:
         same(
-            trajectory(sgd, model, replicas),
-            trajectory(sgd, model, data=halves_of_replicas_first(replicas)),
+            trajectory(t.sgd, t.split_paths, replicas),
+            trajectory(
+                t.sgd,
+                t.split_paths,
+                data=t.halves_of_replicas_first(digits(), replicas),
+            ),
         )
 
 
-def all_techniques(features):
-    return with_dreg(with_ghosts(features))
+def test_batch_normalization_differs_and_ghosts_of_replicas_do_not():
+    four = trajectory(t.sgd, t.with_norm, replicas=4)
+    assert np.abs(four - trajectory(t.sgd, t.with_norm)).max() > 1e-2
+    ghosts = functools.partial(t.with_ghosts, size=BATCH // 4)
+    same(four, trajectory(t.sgd, ghosts))
 
 
-def all_on_groups(groups, data=None):
-    return trajectory(everything, all_techniques, groups=groups, data=data)
+def mixed_everything():
+    return t.everything(t.mix)
 
 
-def all_on_replicas(replicas, data=None):
-    def make_optimizer():
-        return everything(mix) if replicas > 1 else everything()
-
-    return trajectory(make_optimizer, all_techniques, replicas, data=data)
+def everything_on_groups(groups):
+    return trajectory(t.everything, t.all_techniques, groups=groups)
 
 
 @pytest.mark.parametrize("replicas", REPLICAS)
 def test_all_techniques_together(replicas):
-    same(all_on_replicas(replicas), all_on_groups(replicas))
+    make_optimizer = mixed_everything if replicas > 1 else t.everything
+    same(
+        trajectory(make_optimizer, t.all_techniques, replicas),
+        everything_on_groups(replicas),
+    )
 
 
 def test_all_techniques_together_in_fit():
     """`fit` distributes the batches, in a step of its own."""
-    x, y = digits()
-    with mirrored_strategy(2).scope():
-        model = compiled(lambda: everything(mix), all_techniques, x.shape[-1])
-    model.fit(
-        np.concatenate(x),
-        np.concatenate(y),
-        batch_size=BATCH,
-        shuffle=False,
-        verbose=0,
+    same(
+        t.trajectory(
+            digits(), mixed_everything, t.all_techniques, mirrored_strategy(2)
+        ),
+        everything_on_groups(2),
     )
-    same(parameters(model), all_on_groups(2)[-1])
 
 
 @pytest.mark.data
@@ -279,15 +193,13 @@ def test_all_techniques_together_in_fit():
 )
 @pytest.mark.parametrize("replicas", REPLICAS[1:])
 def test_mixed_ghosts_on_mnist(replicas):
+    def clipped_mix():
+        return t.mix(t.clip())
+
     def clipped():
-        return sgd(global_clipnorm=0.5)
+        return t.sgd(global_clipnorm=0.5)
 
     same(
-        trajectory(
-            lambda: mix(ReducedGradient(clipped())),
-            with_ghosts,
-            replicas,
-            data=mnist(),
-        ),
-        trajectory(clipped, with_ghosts, groups=replicas, data=mnist()),
+        trajectory(clipped_mix, t.with_ghosts, replicas, data=mnist()),
+        trajectory(clipped, t.with_ghosts, groups=replicas, data=mnist()),
     )
