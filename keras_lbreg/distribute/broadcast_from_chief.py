@@ -61,14 +61,14 @@ def broadcast_from_chief(strategy, arrays):
     content = np.zeros(0, "float32")
     if cluster.is_chief:
         content = _to_numbers(arrays)
-    [size] = _sum(strategy, np.array([len(content)], "int64"))
+    [size] = sum_of_workers(strategy, np.array([len(content)], "int64"))
     pieces = []
     for start in range(0, int(size), PIECE):
         length = min(PIECE, int(size) - start)
         piece = np.zeros(length, "float32")
         if cluster.is_chief:
             piece = content[start : start + length]
-        pieces.append(_sum(strategy, piece))
+        pieces.append(sum_of_workers(strategy, piece))
     return _to_arrays(np.concatenate(pieces))
 
 
@@ -77,7 +77,16 @@ def _cluster_of(strategy):
     return None if resolver is None else resolve_cluster(resolver)
 
 
-def _sum(strategy, array):
+def sum_of_workers(strategy, array):
+    """Adds up one array of each worker, on all of them.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+        array: NumPy array of numbers, of the same shape on all workers.
+
+    Returns:
+        NumPy array.
+    """
     import tensorflow as tf
 
     first = True

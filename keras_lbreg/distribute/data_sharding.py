@@ -4,6 +4,9 @@ import warnings
 import zlib
 
 import keras
+import numpy as np
+
+from keras_lbreg.distribute.broadcast_from_chief import sum_of_workers
 
 POLICIES = ("data", "file", "off")
 
@@ -35,36 +38,24 @@ def with_policy(dataset, policy):
 
     Returns:
         `tf.data.Dataset`.
-
-    Raises:
-        ValueError: If nobody divides the dataset and it is finite.
     """
     import tensorflow as tf
 
-    policies = tf.data.experimental.AutoShardPolicy
-    options = dataset.options()
-    own = options.experimental_distribute.auto_shard_policy
-    if own == policies.AUTO:
-        own = policies[policy.upper()]
-        options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = own
-        dataset = dataset.with_options(options)
-    if own == policies.OFF and _cardinality(dataset) >= 0:
-        raise ValueError(
-            "With `AutoShardPolicy.OFF` every worker reads the whole of its "
-            "own dataset, in more steps than it has batches, since each batch "
-            "is divided over all replicas: Keras would end every epoch early. "
-            "Expected a dataset without end, `dataset.repeat()`, and "
-            "`fit(..., steps_per_epoch=...)`; or another policy. Received: a "
-            f"dataset of {_cardinality(dataset)} batches"
-        )
-    return dataset
+    if _policy_of(dataset) != "AUTO":
+        return dataset
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy[policy.upper()]
+    )
+    return dataset.with_options(options)
 
 
 def check_same_data(strategy, dataset, random_state):
     """Checks that all workers have datasets of one kind, length and order.
 
-    It communicates: all workers call it together, as they do in `fit`.
+    It communicates: all workers call it together, as they do in `fit`. What one
+    of them could find alone is therefore checked here, too: it would leave the
+    others waiting.
 
     Args:
         strategy: `tf.distribute.Strategy` of several workers.
@@ -73,44 +64,47 @@ def check_same_data(strategy, dataset, random_state):
             integer, or None if that is left to chance.
 
     Raises:
-        ValueError: On all workers, if they differ in kind or length.
+        ValueError: On all workers, if they differ in kind or length, or if
+            nobody divides the datasets and they are finite.
 
     Warns:
         UserWarning: On all workers, if they read the same dataset, each a part
             of every batch, with random generators in different states.
     """
-    import tensorflow as tf
-
-    kind = zlib.crc32(repr(dataset.element_spec).encode())
+    policy = _policy_of(dataset)
+    kind = f"{policy}: {dataset.element_spec}"
     state = -1 if random_state is None else random_state
-    mine = tf.constant([[_cardinality(dataset), kind, state]], "int64")
-    of_replicas = strategy.gather(
-        strategy.experimental_distribute_values_from_function(lambda _: mine),
-        axis=0,
-    ).numpy()
-    lengths, kinds, states = of_replicas.T
-    if len({*lengths}) == len({*kinds}) == 1:
-        policy = dataset.options().experimental_distribute.auto_shard_policy
-        if (
-            policy == tf.data.experimental.AutoShardPolicy.DATA
-            and len({*states}) > 1
-        ):
-            warnings.warn(
-                "The workers' random generators are in different states. If "
-                "`fit` shuffles, or the dataset does, every worker has another "
-                "order and takes its part of other batches: some samples are "
-                "used twice and others never. Call "
-                "`keras.utils.set_random_seed` with the same number on all "
-                "workers before the dataset is made."
-            )
-        return
-    lengths = lengths[:: len(of_replicas) // strategy.cluster.size]
-    what = f"numbers of batches: {[_count(n) for n in lengths]}"
+    mine = [_cardinality(dataset), zlib.crc32(kind.encode()), state]
+    of_workers = np.zeros((strategy.cluster.size, len(mine)), "int64")
+    of_workers[strategy.cluster.index] = mine
+    lengths, kinds, states = sum_of_workers(strategy, of_workers).T
     if len({*kinds}) > 1:
-        what = f"types or shapes; this one's are {dataset.element_spec}"
-    raise ValueError(
-        "The workers' datasets have different " + what + ". Expected the same "
-        "on all workers, or one would wait for the others: make the dataset of "
+        raise _different(f"policies, types or shapes; this one's are {kind}")
+    if policy == "OFF" and max(lengths) >= 0:
+        raise ValueError(
+            "With `AutoShardPolicy.OFF` every worker reads the whole of its "
+            "own dataset, in more steps than it has batches, since each batch "
+            "is divided over all replicas: Keras would end every epoch early. "
+            "Expected a dataset without end, `dataset.repeat()`, and "
+            "`fit(..., steps_per_epoch=...)`; or another policy. Received: "
+            f"datasets with these numbers of batches: {_counts(lengths)}"
+        )
+    if len({*lengths}) > 1:
+        raise _different(f"numbers of batches: {_counts(lengths)}")
+    if policy == "DATA" and len({*states}) > 1:
+        warnings.warn(
+            "The workers' random generators are in different states. If `fit` "
+            "shuffles, or the dataset does, every worker has another order and "
+            "takes its part of other batches: some samples are used twice and "
+            "others never. Call `keras.utils.set_random_seed` with the same "
+            "number on all workers before the dataset is made."
+        )
+
+
+def _different(what):
+    return ValueError(
+        f"The workers' datasets have different {what}. Expected the same on "
+        "all workers, or one would wait for the others: make the dataset of "
         "all the data everywhere and let the strategy divide it; or "
         "`.repeat()` it and give `steps_per_epoch`; or hide its length, "
         "`dataset.filter(lambda *sample: True)`: an epoch then lasts until the "
@@ -118,11 +112,15 @@ def check_same_data(strategy, dataset, random_state):
     )
 
 
+def _policy_of(dataset):
+    options = dataset.options()
+    return options.experimental_distribute.auto_shard_policy.name
+
+
 def _cardinality(dataset):
     return int(keras.ops.convert_to_numpy(dataset.cardinality()))
 
 
-def _count(cardinality):
-    return {-1: "infinite", -2: "unknown"}.get(
-        int(cardinality), int(cardinality)
-    )
+def _counts(cardinalities):
+    names = {-1: "infinite", -2: "unknown"}
+    return ", ".join(str(names.get(int(n), int(n))) for n in cardinalities)

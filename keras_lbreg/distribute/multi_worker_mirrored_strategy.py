@@ -202,7 +202,8 @@ def _no_longer_than(seconds):
     Only another thread that needs no Python can: a worker that dies between the
     rendezvous and here leaves all others in TensorFlow's own wait.
     """
-    faulthandler.dump_traceback_later(seconds, exit=True)
+    # Standard error itself: notebooks replace `sys.stderr`.
+    faulthandler.dump_traceback_later(seconds, exit=True, file=2)
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ they return or raise.
 """
 
 import contextlib
+import faulthandler
 import functools
 import importlib
 import json
@@ -28,7 +29,7 @@ class Failure(str):
 
 
 @functools.cache
-def run_cluster(*functions, workers=2, devices=1, chief=False, timeout=250):
+def run_cluster(*functions, workers=2, devices=1, chief=False, timeout=280):
     """Runs functions in all workers of a new cluster.
 
     The same call again gives the same results.
@@ -155,6 +156,8 @@ def main(out, devices, *names):
     results = {}
     for name in names:
         module, _, function = name.partition(":")
+        print(name, flush=True)
+        faulthandler.dump_traceback_later(60)
         try:
             result = getattr(importlib.import_module(module), function)(
                 strategy

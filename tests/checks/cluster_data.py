@@ -77,6 +77,18 @@ def off_and_finite(strategy):
     return read(strategy, with_policy(numbers().batch(4), "OFF"))
 
 
+def off_and_finite_on_one(strategy):
+    dataset = numbers().batch(4)
+    if worker(strategy):
+        dataset = dataset.repeat()
+    return read(strategy, with_policy(dataset, "OFF"))
+
+
+def different_policies(strategy):
+    policy = "OFF" if worker(strategy) else "DATA"
+    return read(strategy, with_policy(numbers().batch(4).repeat(), policy))
+
+
 def off_and_endless(strategy):
     mine = numbers(4, start=100 * worker(strategy)).repeat().batch(4)
     return read(strategy, with_policy(mine, "OFF"), steps=3)

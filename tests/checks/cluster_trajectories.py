@@ -4,10 +4,17 @@ Each function takes the strategy, or None for one process.
 """
 
 import functools
+import os
+import pathlib
 
 from keras_lbreg.data import load_dataset
+from keras_lbreg.data.sources.tensorflow_datasets import find_prepared
 from tests.checks import trajectories as t
 
+MNIST = pathlib.Path(
+    os.environ.get("LBREG_DATA_DIR")
+    or pathlib.Path(__file__).parents[3] / "shared" / "tfds"
+)
 # Divided evenly by 2, 3 and 4 replicas; their parts by ghosts of 8.
 BATCH = 48
 
@@ -15,6 +22,14 @@ BATCH = 48
 @functools.cache
 def digits():
     return t.batches_of(load_dataset("digits"), BATCH)
+
+
+def has_mnist():
+    return find_prepared("mnist", MNIST) is not None
+
+
+def mnist():
+    return t.batches_of(load_dataset("mnist", MNIST), BATCH)
 
 
 def momentum(strategy):
@@ -70,3 +85,7 @@ def everything_on_groups(groups, batches=None):
     return t.trajectory(
         batches or digits(), t.everything, t.all_techniques, groups=groups
     )
+
+
+def everything_on_mnist(strategy):
+    return everything(strategy, mnist())

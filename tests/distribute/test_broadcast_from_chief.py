@@ -4,6 +4,9 @@ import pytest
 from keras_lbreg.distribute import broadcast_from_chief, is_chief
 from tests.checks import clusters
 
+# A whole cluster is run within the first test.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from keras_lbreg.distribute import keras_trainer_hooks
 from tests.checks.cluster import Failure
 from tests.checks.clusters import two_workers_with_two_devices
 
-pytestmark = pytest.mark.tensorflow
+# A whole cluster is run within the first test.
+pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
 
 CHECKED_WITH = ("3.15.", "3.16.")
 

@@ -14,6 +14,8 @@ from tests.checks.cluster import ROOT, Failure
 from tests.checks.replicas import mirrored_strategy
 
 tensorflow = pytest.mark.tensorflow
+# A whole cluster is run within the first test.
+pytestmark = pytest.mark.timeout(600)
 
 
 def of_workers(name, cluster=None):

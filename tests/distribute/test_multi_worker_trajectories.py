@@ -7,14 +7,15 @@ import pytest
 
 from tests.checks import cluster_trajectories as c
 from tests.checks import trajectories as t
-from tests.checks.cluster import Failure
+from tests.checks.cluster import Failure, run_cluster
 from tests.checks.clusters import (
     three_workers,
     two_workers,
     two_workers_with_two_devices,
 )
 
-pytestmark = pytest.mark.tensorflow
+# A whole cluster is run within the first test.
+pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
 
 ALIKE = [
     c.momentum,
@@ -114,4 +115,14 @@ def test_all_techniques_together(cluster):
     same(
         of_cluster(results, c.everything),
         c.everything_on_groups(replicas, slices_of_replicas(replicas)),
+    )
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not c.has_mnist(), reason="mnist is not prepared")
+def test_all_techniques_together_on_mnist():
+    results = run_cluster(c.everything_on_mnist)
+    same(
+        of_cluster(results, c.everything_on_mnist),
+        c.everything_on_groups(2, c.mnist()),
     )
