@@ -4,7 +4,7 @@ import pytest
 
 from keras_lbreg.experiments import compare, read_results
 from keras_lbreg.experiments.lock import lock
-from keras_lbreg.experiments.workspace import Workspace
+from keras_lbreg.experiments.workspace import Workspace, check_like_chief
 from tests.experiments.small_problem import experiment
 
 
@@ -134,3 +134,26 @@ def test_damaged_manifest_is_refused(tmp_path):
         open_once(experiment(tmp_path))
     with pytest.raises(ValueError, match="that `lbreg compare` has written"):
         read_results(tmp_path)
+
+
+def test_a_worker_started_unlike_the_chief(tmp_path):
+    chosen = experiment(tmp_path)
+    with Workspace(chosen, False, ["lr"], [0]) as workspace:
+        check_like_chief(workspace.manifest, workspace.manifest, worker=1)
+        config = {**workspace.manifest["config"], "epochs": 5}
+        other = {**workspace.manifest, "config": config}
+        with pytest.raises(ValueError, match=r"Worker 1.*epochs: 4 .*5 now"):
+            check_like_chief(workspace.manifest, other, worker=1)
+
+
+def test_results_from_before_there_were_strategies(tmp_path):
+    chosen = experiment(tmp_path)
+    with Workspace(chosen, False, ["lr"], [0]):
+        pass
+    file = tmp_path / "run" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    for key in ("strategy", "devices"):
+        del manifest["config"][key]
+    file.write_text(json.dumps(manifest))
+    with Workspace(chosen, False, ["lr"], [1]) as workspace:
+        assert workspace.manifest["seeds"] == [0, 1]
