@@ -1,7 +1,8 @@
 """README, method cards and docstrings say what is true.
 
 A Python block whose first line is `# backend: tensorflow` runs only there;
-one that begins with `# not run: <why>` is not executed.
+one that begins with `# not run: <why>` is not executed. Files of docs/examples
+are run by test_examples.py.
 """
 
 import inspect
@@ -29,6 +30,8 @@ HEADINGS = [
 ]
 # Cards of techniques that experiments do not switch on and off.
 OTHER_CARDS = ["lars"]
+
+EXAMPLES = [path.read_text("utf-8") for path in ROOT.glob("docs/examples/*.py")]
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|<img[^>]+src=\"([^\"]+)\"")
@@ -84,6 +87,8 @@ def test_code_runs(page, line, code, tmp_path, monkeypatch):
         reason = first.removeprefix("# not run").lstrip(": ")
         assert reason, "the line has to say why the block is not run"
         pytest.skip(reason)
+    if code in EXAMPLES:
+        pytest.skip("is run as a file")
     backend = re.fullmatch(r"# backend: (\w+)", first)
     if backend and backend[1] != keras.backend.backend():
         pytest.skip(f"needs the {backend[1]} backend")

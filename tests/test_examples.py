@@ -1,0 +1,141 @@
+"""The files of docs/examples do what docs/distributed.md says."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_lbreg as lbreg
+from keras_lbreg.distribute.cluster import read_tf_config
+
+EXAMPLES = pathlib.Path(__file__).parents[1] / "docs" / "examples"
+PAGE = EXAMPLES.parent / "distributed.md"
+
+# Slurm's commands: names of hosts, and two tasks of which one may fail.
+SCONTROL = """
+[ "$1 $2 $3" = "show hostnames node[9-10]" ] && printf 'node9\\nnode10\\n'
+"""
+SRUN = """
+[ "$1" = --kill-on-bad-exit=1 ] && shift
+echo start >>starts
+for task in 0 1; do SLURM_PROCID=$task "$@" || exit; done
+"""
+WORKER = """
+import json, os, pathlib, sys
+config = json.loads(os.environ["TF_CONFIG"])
+index = config["task"]["index"]
+pathlib.Path(f"{index}.json").write_text(json.dumps([config, sys.argv[1:]]))
+starts = len(pathlib.Path("starts").read_text().split())
+sys.exit(index == 1 and starts < int(sys.argv[1]))
+"""
+
+
+def launch(file, folder, backend):
+    """Runs an example in two processes; returns what they have printed."""
+    process = subprocess.run(
+        [
+            *(sys.executable, "-m", "keras_lbreg", "launch", "--workers", "2"),
+            *("--", str(EXAMPLES / file)),
+        ],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+def accuracy_of(path):
+    model = keras.saving.load_model(path)
+    data = lbreg.data.load_dataset("digits")
+    scores = model.predict(data.x_val, verbose=0)
+    return np.mean(scores.argmax(-1) == data.y_val)
+
+
+@pytest.mark.parametrize(
+    "name", ["multi_worker.py", "slurm.sbatch", "kubernetes.yaml"]
+)
+def test_page_shows_the_file(name):
+    text = (EXAMPLES / name).read_text("utf-8")
+    assert f"\n{text}```\n" in PAGE.read_text("utf-8")
+
+
+@pytest.mark.tensorflow
+def test_multi_worker(tmp_path):
+    printed = launch("multi_worker.py", tmp_path, "tensorflow")
+    [shown] = re.findall(
+        r"^\[worker 0\] global.*?^\[worker 0\] Epoch 1/5$",
+        PAGE.read_text("utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert shown in printed
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+    assert accuracy_of(tmp_path / "model.keras") > 0.9
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="needs the JAX backend"
+)
+def test_jax_data_parallel(tmp_path):
+    printed = launch("jax_data_parallel.py", tmp_path, "jax")
+    assert "[worker 0] Epoch 5/5" in printed
+    assert accuracy_of(tmp_path / "model.keras") > 0.9
+
+
+@pytest.mark.parametrize("starts_needed", [1, 3, 4])
+def test_slurm(tmp_path, starts_needed):
+    for name, script in (("scontrol", SCONTROL), ("srun", SRUN)):
+        path = tmp_path / name
+        path.write_text(f"#!/bin/bash{script}")
+        path.chmod(0o755)
+    (tmp_path / "python").symlink_to(sys.executable)
+    (tmp_path / "worker.py").write_text(WORKER)
+    process = subprocess.run(
+        [
+            *("bash", str(EXAMPLES / "slurm.sbatch"), "worker.py"),
+            *(str(starts_needed), "two words"),
+        ],
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "SLURM_JOB_ID": "1234567",
+            "SLURM_JOB_NODELIST": "node[9-10]",
+        },
+        cwd=tmp_path,
+        timeout=60,
+    )
+    # The script starts all workers three times at most.
+    assert process.returncode == (starts_needed > 3)
+    starts = (tmp_path / "starts").read_text().split()
+    assert len(starts) == min(starts_needed, 3)
+    for index in range(2):
+        config, arguments = json.loads((tmp_path / f"{index}.json").read_text())
+        assert config == {
+            "cluster": {"worker": ["node9:24567", "node10:24568"]},
+            "task": {"type": "worker", "index": index},
+        }
+        assert arguments == [str(starts_needed), "two words"]
+
+
+def test_kubernetes(monkeypatch):
+    text = (EXAMPLES / "kubernetes.yaml").read_text("utf-8")
+    config = re.search(
+        r"name: TF_CONFIG\n +value: >-\n((?: +.*\n)*? +.*}}\n)", text
+    )
+    [completions] = re.findall(r"completions: (\d+)", text)
+    for worker in range(int(completions)):
+        folded = " ".join(config[1].split())
+        monkeypatch.setenv(
+            "TF_CONFIG", folded.replace("$(WORKER)", str(worker))
+        )
+        cluster = read_tf_config()
+        assert cluster.index == worker
+        assert cluster.addresses == ("lbreg-0.lbreg:2222", "lbreg-1.lbreg:2222")
