@@ -22,6 +22,7 @@ if not is_command_line():
         techniques,
     )
     from keras_lbreg.callbacks import (
+        AverageReplicas,
         DRegPathSelection,
         LearningRateLogger,
         MultiWorkerBackup,
@@ -57,6 +58,7 @@ if not is_command_line():
 
 __all__ = [
     "LARS",
+    "AverageReplicas",
     "BatchLayout",
     "DRegConv2D",
     "DRegDense",

@@ -5,10 +5,10 @@ import warnings
 
 import keras
 
+from keras_lbreg.callbacks.average_replicas import AverageReplicas
 from keras_lbreg.callbacks.learning_rate_logger import LearningRateLogger
 from keras_lbreg.callbacks.weight_distance import WeightDistance
 from keras_lbreg.experiments import build, validation
-from keras_lbreg.experiments.average_replicas import AverageReplicas
 from keras_lbreg.experiments.checkpoint import Checkpoint
 from keras_lbreg.experiments.events import RunStarted
 from keras_lbreg.experiments.journal import rewrite_journal
@@ -155,7 +155,7 @@ def fit(workspace, plan, seed, start, on_event):
         verbose=0,
         callbacks=[
             stopwatch,
-            *average_replicas(plan.placement),
+            AverageReplicas(),
             *build.build_callbacks(plan, dataset, seed),
             distance,
             LearningRateLogger(),
@@ -163,11 +163,6 @@ def fit(workspace, plan, seed, start, on_event):
         ],
     )
     return model, recorder.failure
-
-
-def average_replicas(placement):
-    """The callbacks that make all replicas of the model the same one."""
-    return [AverageReplicas()] if placement.replicas > 1 else []
 
 
 def make_log(workspace, arm, seed):

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lbreg.experiments.average_replicas import AverageReplicas
+from keras_lbreg.callbacks import AverageReplicas
 from tests.checks.replicas import mirrored_strategy
 
 
@@ -32,6 +32,12 @@ def test_moving_statistics_become_their_mean():
     model.fit(**data, validation_data=(x, y), callbacks=[AverageReplicas()])
     for value in on_replicas(strategy, moving):
         np.testing.assert_allclose(value, x.mean(axis=0), atol=1e-6)
+    # Without validation, at the end of the epoch.
+    model.fit(**data)
+    assert (on_replicas(strategy, moving)[0] != x.mean(axis=0)).all()
+    model.fit(**data, callbacks=[AverageReplicas()])
+    for value in on_replicas(strategy, moving):
+        np.testing.assert_allclose(value, x.mean(axis=0), atol=1e-6)
     # The seeds of dropout are no statistics.
     states = on_replicas(strategy, model.layers[1].seed_generator.state)
     np.testing.assert_array_equal(*states)
@@ -42,3 +48,14 @@ def on_replicas(strategy, variable):
         np.array(value)
         for value in strategy.experimental_local_results(variable.value)
     ]
+
+
+def test_one_replica_has_nothing_to_average():
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.BatchNormalization(momentum=0.0)]
+    )
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+    model.fit(x, x, verbose=0, callbacks=[AverageReplicas()])
+    moving_mean = keras.ops.convert_to_numpy(model.layers[0].moving_mean)
+    np.testing.assert_allclose(moving_mean, x.mean(axis=0), atol=1e-6)
