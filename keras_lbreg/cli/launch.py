@@ -12,7 +12,10 @@ from keras_lbreg.cli.errors import BAD_USAGE, report_errors
 from keras_lbreg.cli.launcher.cluster import Cluster
 from keras_lbreg.cli.launcher.free_ports import free_ports
 from keras_lbreg.cli.launcher.gpus import NO_GPU, share_gpus, visible_gpus
-from keras_lbreg.cli.launcher.worker_command import worker_command
+from keras_lbreg.cli.launcher.worker_command import (
+    command_to_go_on,
+    worker_command,
+)
 from keras_lbreg.cli.launcher.worker_environment import (
     check_outside_cluster,
     thread_settings,
@@ -161,6 +164,7 @@ def launch(
             if final or restarts == 0:
                 break
             restarts -= 1
+            words = command_to_go_on(words)
             say(f"Starting all workers again; restarts left: {restarts}.")
     if outcome.failed is not None:
         # The reason may have scrolled away under what the others said.

@@ -5,6 +5,8 @@ import os
 import shutil
 import sys
 
+LBREG = [sys.executable, "-m", "keras_lbreg"]
+
 
 def worker_command(words, commands):
     """Return the command line of a worker.
@@ -23,9 +25,9 @@ def worker_command(words, commands):
     """
     first, *others = words
     if first in commands:
-        return [sys.executable, "-m", "keras_lbreg", first, *others]
+        return [*LBREG, first, *others]
     if first == "lbreg" and others and others[0] in commands:
-        return [sys.executable, "-m", "keras_lbreg", *others]
+        return [*LBREG, *others]
     if first.endswith(".py") and os.path.isfile(first):
         return [sys.executable, first, *others]
     program = shutil.which(first)
@@ -38,3 +40,18 @@ def worker_command(words, commands):
             f"on the PATH. Received: {' '.join(words)}.{hint}"
         )
     return [program, *others]
+
+
+def command_to_go_on(command):
+    """Return the command line of a worker that is started again.
+
+    Args:
+        command: What `worker_command` returned.
+
+    Returns:
+        A list of strings: an lbreg command without `--fresh`, which would
+        delete what it is to go on from; another command as it is.
+    """
+    if command[: len(LBREG)] != LBREG:
+        return command
+    return [word for word in command if word != "--fresh"]

@@ -2,7 +2,10 @@ import sys
 
 import pytest
 
-from keras_lbreg.cli.launcher.worker_command import worker_command
+from keras_lbreg.cli.launcher.worker_command import (
+    command_to_go_on,
+    worker_command,
+)
 
 COMMANDS = ["compare", "train"]
 MODULE = [sys.executable, "-m", "keras_lbreg"]
@@ -33,3 +36,15 @@ def test_what_cannot_be_started(tmp_path, monkeypatch, word):
     with pytest.raises(ValueError, match=r"\(compare, train\)") as error:
         worker_command([word, "digits"], COMMANDS)
     assert ("Did you mean `train`?" in str(error.value)) == (word == "trian")
+
+
+@pytest.mark.parametrize(
+    ("command", "second"),
+    [
+        ([*MODULE, "train", "--fresh"], [*MODULE, "train"]),
+        ([*MODULE, "train"], [*MODULE, "train"]),
+        (["./fit", "--fresh"], ["./fit", "--fresh"]),
+    ],
+)
+def test_a_second_start_deletes_nothing(command, second):
+    assert command_to_go_on(command) == second
