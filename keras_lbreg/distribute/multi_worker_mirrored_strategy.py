@@ -45,10 +45,11 @@ class MultiWorkerMirroredStrategy(Base):
     replicas in all, each trains with `batch_size / R` samples. Which samples a
     worker reads, `auto_shard_policy` says.
 
-    No wait is endless. A worker that does not start within `start_timeout`
-    seconds, one that dies, and one that is stuck for `step_timeout` seconds all
-    end in an error on the others. TensorFlow cannot take a worker back: start
-    all of them again, with a `MultiWorkerBackup` among the callbacks.
+    A worker that does not start within `start_timeout` seconds, and one that
+    dies, end in an error on the others. TensorFlow cannot take a worker back:
+    start all of them again, with a `MultiWorkerBackup` among the callbacks. A
+    worker that is alive but stuck is waited for, unless there is a
+    `step_timeout`.
 
     Where `fit` shuffles, or a dataset does, all workers have to shuffle alike:
     call `keras.utils.set_random_seed` with one number on all of them. Without
@@ -79,8 +80,10 @@ class MultiWorkerMirroredStrategy(Base):
         heartbeat_timeout: Seconds without a sign of life after which a worker
             counts as dead. Defaults to `10`.
         step_timeout: Seconds that a worker may wait for the others in the
-            middle of training. Defaults to `1800`. It has to be longer than
-            whatever one worker does alone, such as writing a checkpoint.
+            middle of training, for finding out where it hangs. TensorFlow keeps
+            a thread for so long for each communication, of which a step has
+            several: a long one exhausts the system's threads. Defaults to
+            `None`, no limit.
 
     Raises:
         RuntimeError: If the Keras backend is not TensorFlow; if TensorFlow was
@@ -109,7 +112,7 @@ class MultiWorkerMirroredStrategy(Base):
         auto_shard_policy="data",
         start_timeout=600,
         heartbeat_timeout=10,
-        step_timeout=1800,
+        step_timeout=None,
     ):
         backend = keras.backend.backend()
         if backend != "tensorflow":
@@ -124,6 +127,8 @@ class MultiWorkerMirroredStrategy(Base):
             ("heartbeat_timeout", heartbeat_timeout),
             ("step_timeout", step_timeout),
         ):
+            if argument == "step_timeout" and value is None:
+                continue
             if not 1 <= value < float("inf"):
                 raise ValueError(
                     f"Invalid value for argument `{argument}`. Expected at "
@@ -138,7 +143,7 @@ class MultiWorkerMirroredStrategy(Base):
         if communication_options is None:
             communication_options = (
                 tf.distribute.experimental.CommunicationOptions(
-                    timeout_seconds=float(step_timeout)
+                    timeout_seconds=step_timeout and float(step_timeout)
                 )
             )
         arguments = (cluster_resolver, communication_options)

@@ -150,14 +150,13 @@ def main(out, devices, *names):
 
     if devices != "1":
         pretend_gpus(int(devices))
-    strategy = keras_lbreg.MultiWorkerMirroredStrategy(
-        start_timeout=120, step_timeout=120
-    )
+    strategy = keras_lbreg.MultiWorkerMirroredStrategy(start_timeout=120)
     results = {}
     for name in names:
         module, _, function = name.partition(":")
         print(name, flush=True)
-        faulthandler.dump_traceback_later(60)
+        # Where it hangs, if it does.
+        faulthandler.dump_traceback_later(100)
         try:
             result = getattr(importlib.import_module(module), function)(
                 strategy

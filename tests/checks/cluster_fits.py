@@ -309,3 +309,9 @@ def without_hook_of_outputs(strategy):
     (x, y), _ = digits()
     with without("reduces_outputs_of_step", False):
         return fit(compiled(strategy), x, y)
+
+
+def predict_unequal(strategy):
+    """The last batch has the usual size on worker 0, and not on worker 1."""
+    _, (x, _) = digits()
+    return compiled(strategy).predict(x[:15], batch_size=8, verbose=0)

@@ -40,6 +40,7 @@ def two_workers():
         f.schedule,
         f.inputs,
         f.several,
+        f.predict_unequal,
         f.eager,
         f.loss_scaling,
         f.paths,

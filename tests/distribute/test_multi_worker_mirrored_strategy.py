@@ -89,7 +89,9 @@ def test_the_chief_s_file_is_read_in_one_process(fits, tmp_path):
 
 
 @tensorflow
-@pytest.mark.parametrize("name", ["inputs", "several", "eager", "paths"])
+@pytest.mark.parametrize(
+    "name", ["inputs", "several", "predict_unequal", "eager", "paths"]
+)
 def test_one_process(fits, name):
     same(equal(of_workers(name)), getattr(fits, name)(None))
 
