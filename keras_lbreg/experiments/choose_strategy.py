@@ -83,8 +83,16 @@ def automatic(backend, devices):
     """The strategy that suits this process, and why."""
     from keras_lbreg.distribute.cluster import read_tf_config
 
-    cluster = read_tf_config() if backend == "tensorflow" else None
+    cluster = read_tf_config()
     if cluster is not None and cluster.size > 1:
+        if backend != "tensorflow":
+            raise ValueError(
+                f"TF_CONFIG names {cluster.size} workers, which the backend "
+                f"{backend} would leave to train alone, each the same. "
+                "Expected the backend tensorflow (`--backend tensorflow`), or "
+                "another strategy than 'auto', such as 'one'. Received: "
+                "strategy='auto'"
+            )
         return "multi-worker", f"TF_CONFIG names {cluster.size} workers"
     there = all_devices(backend)
     if devices == 1:

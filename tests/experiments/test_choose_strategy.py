@@ -51,13 +51,24 @@ def test_auto_with_a_number_of_devices():
     assert choose_strategy("auto", 3).devices == 3
 
 
-@pytest.mark.tensorflow
-def test_a_cluster_comes_first(monkeypatch):
+@pytest.fixture
+def cluster_of_three(monkeypatch):
     cluster = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
     task = {"type": "worker", "index": 0}
     monkeypatch.setenv(
         "TF_CONFIG", json.dumps({"cluster": cluster, "task": task})
     )
+
+
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="needs another backend")
+def test_workers_of_another_backend_do_not_train_alone(cluster_of_three):
+    with pytest.raises(ValueError, match="TF_CONFIG names 3 workers"):
+        choose_strategy("auto")
+    assert choose_strategy("one").devices == 1
+
+
+@pytest.mark.tensorflow
+def test_a_cluster_comes_first(cluster_of_three):
     assert MODULE.automatic("tensorflow", None) == (
         "multi-worker",
         "TF_CONFIG names 3 workers",
