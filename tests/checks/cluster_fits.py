@@ -259,7 +259,7 @@ def ragged_ghosts(strategy):
     return {"logs": logs, "weights": weights(model)}
 
 
-def norm(strategy):
+def moving_statistics(strategy):
     """What validation sees of batch normalization's moving statistics."""
     (x, y), val = digits()
     model = compiled(strategy, functools.partial(t.with_norm, 64))

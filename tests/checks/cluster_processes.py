@@ -14,7 +14,9 @@ from keras_lbreg.cli.launcher.free_ports import free_ports
 
 
 def failure(tf_config, **kwargs):
-    os.environ["TF_CONFIG"] = tf_config
+    os.environ.pop("TF_CONFIG", None)
+    if tf_config is not None:
+        os.environ["TF_CONFIG"] = tf_config
     try:
         keras_lbreg.MultiWorkerMirroredStrategy(**kwargs)
     except (OSError, RuntimeError, ValueError) as error:
@@ -40,7 +42,7 @@ def main():
 
     tf.constant(0)
     messages["too late"] = failure(config)
-    messages["too late, alone"] = failure("")
+    messages["too late, alone"] = failure(None)
     print(json.dumps(messages))
 
 

@@ -47,7 +47,7 @@ def two_workers():
         f.on_batch,
         f.ragged,
         f.ragged_ghosts,
-        f.norm,
+        f.moving_statistics,
         f.compiled_step,
         f.steps_in_one_execution,
         *TRAJECTORIES,
