@@ -64,8 +64,8 @@ def read_tf_config():
 
     Reference: `tf.distribute.cluster_resolver.TFConfigClusterResolver`.
     """
-    text = os.environ.get("TF_CONFIG")
-    if text is None:
+    text = os.environ.get("TF_CONFIG", "").strip()
+    if not text:
         return None
     try:
         config = json.loads(text)
