@@ -12,6 +12,7 @@ import contextlib
 import errno
 import json
 import logging
+import os
 import selectors
 import socket
 import time
@@ -59,7 +60,7 @@ def listen(cluster):
     except OSError as error:
         raise OSError(
             f"Worker {cluster.index} cannot listen on port {port}, its own in "
-            f"the cluster ({error.strerror}). Perhaps a worker of an earlier "
+            f"the cluster ({os.strerror(error.errno)}). Perhaps a worker of an earlier "
             "run is still alive, or two workers have the same index: stop it, "
             "or choose another port on all workers."
         ) from error

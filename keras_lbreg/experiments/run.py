@@ -153,8 +153,11 @@ def record_crash(workspace, plan, seed, error, seconds):
 
 
 def in_one_line(error):
-    first_line = (str(error).strip() or "no message").splitlines()[0]
-    return f"{type(error).__name__}: {first_line}"
+    text = str(error).strip() or "no message"
+    if text.startswith("Graph execution error"):
+        # TensorFlow says where it was before it says what has happened.
+        text = text.split("\n\n")[-1].strip() or text
+    return f"{type(error).__name__}: {text.splitlines()[0]}"
 
 
 def stopped(placement, error):

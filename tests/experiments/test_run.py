@@ -13,6 +13,7 @@ import pytest
 from keras_lbreg.experiments import arm_names, compare, read_results, run
 from keras_lbreg.experiments.events import EpochEnded, RunEnded, RunStarted
 from keras_lbreg.experiments.results import run_dir
+from keras_lbreg.experiments.run import in_one_line
 from tests.experiments.small_problem import experiment, numbers
 
 # "all" holds noise, mix, DReg and ghosts at once; the others tell which of
@@ -329,3 +330,20 @@ def test_killed_process_is_continued(tmp_path):
         tmp_path, epochs=60, out_dir=str(tmp_path / "straight")
     )
     assert numbers(continued) == numbers(compare(straight))
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("", "no message"),
+        ("no memory\nat line 3", "no memory"),
+        (
+            "Graph execution error:\n\nDetected at node X\n  File Y\n\n"
+            "Aborted by: the following tasks are unhealthy:\ntask:1\n",
+            "Aborted by: the following tasks are unhealthy:",
+        ),
+        ("Graph execution error:", "Graph execution error:"),
+    ],
+)
+def test_an_error_in_one_line_says_what_happened(message, line):
+    assert in_one_line(RuntimeError(message)) == f"RuntimeError: {line}"
