@@ -60,9 +60,9 @@ def listen(cluster):
     except OSError as error:
         raise OSError(
             f"Worker {cluster.index} cannot listen on port {port}, its own in "
-            f"the cluster ({os.strerror(error.errno)}). Perhaps a worker of an earlier "
-            "run is still alive, or two workers have the same index: stop it, "
-            "or choose another port on all workers."
+            f"the cluster ({os.strerror(error.errno)}). Perhaps a worker of an "
+            "earlier run is still alive, or two workers have the same index: "
+            "stop it, or choose another port on all workers."
         ) from error
 
 
