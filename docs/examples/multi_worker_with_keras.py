@@ -41,7 +41,7 @@ def build_and_compile_cnn_model(shape):
     )
     model.compile(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        optimizer=keras.optimizers.SGD(learning_rate=0.001),
+        optimizer=keras.optimizers.SGD(learning_rate=0.01),
         metrics=["accuracy"],
     )
     return model
