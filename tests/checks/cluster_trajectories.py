@@ -15,7 +15,7 @@ MNIST = pathlib.Path(
     os.environ.get("LBREG_DATA_DIR")
     or pathlib.Path(__file__).parents[3] / "shared" / "tfds"
 )
-# Divided evenly by 2, 3 and 4 replicas; their parts by ghosts of 8.
+# Divided evenly by 2, 3 and 4 replicas; their parts by ghosts of 4.
 BATCH = 48
 
 

@@ -69,7 +69,7 @@ def with_norm(features):
     return perceptron(features, normalize=True)
 
 
-def with_ghosts(features, size=8):
+def with_ghosts(features, size=4):
     return lbreg.apply_ghost_batch_norm(with_norm(features), size)
 
 
