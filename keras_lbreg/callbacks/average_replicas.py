@@ -17,16 +17,18 @@ class AverageReplicas(keras.callbacks.Callback):
     ```
 
     when a validation begins and when an epoch ends. It stands before callbacks
-    that evaluate or save. Training does not read these variables, and goes the
-    same way with it and without. On one replica, and on other backends than
-    TensorFlow, there is nothing to average and it does nothing.
+    that evaluate or save. The sum is in float64, so that what is equal on all
+    replicas, as the weights of frozen layers, keeps every bit. Training does
+    not read moving statistics, and goes the same way with it and without. On
+    one replica, and on other backends than TensorFlow, there is nothing to
+    average and it does nothing.
+
+    Args: none.
 
     Example:
 
     >>> callbacks = [keras_lbreg.AverageReplicas(), checkpoint]
     >>> model.fit(x, y, validation_data=data, callbacks=callbacks)
-
-    Args: none.
 
     Reference: Keras 2 did this itself, whenever the variables were read.
     """
@@ -62,10 +64,11 @@ class AverageReplicas(keras.callbacks.Callback):
         for variable in self.model.non_trainable_variables:
             if not keras.backend.is_float_dtype(variable.dtype):
                 continue
-            values = strategy.run(tf.identity, args=(variable.value,))
-            variable.assign(
-                strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None)
+            values = strategy.run(
+                lambda value: tf.cast(value, "float64"), args=(variable.value,)
             )
+            mean = strategy.reduce("MEAN", values, axis=None)
+            variable.assign(tf.cast(mean, variable.dtype))
 
 
 def _replicas(model):

@@ -42,7 +42,8 @@ class MultiWorkerBackup(keras.callbacks.Callback):
         frequency: Positive integer, the number of epochs from one save to the
             next. Defaults to `1`.
         delete_checkpoint: Whether to delete the file when training ends.
-            Defaults to `True`.
+            Defaults to `True`. With `False` a start after that trains no more:
+            keep it where something may yet go wrong, such as saving the model.
 
     Raises:
         ValueError: If an argument makes no sense. When `fit` begins: if the
@@ -94,6 +95,10 @@ class MultiWorkerBackup(keras.callbacks.Callback):
             set_training_state(self.model, state)
             set_initial_epoch(self.model, int(epoch))
 
+    def on_epoch_begin(self, epoch, logs=None):
+        # `fit` has read it. The next one begins where it says itself.
+        set_initial_epoch(self.model, None)
+
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.frequency:
             return
@@ -103,9 +108,13 @@ class MultiWorkerBackup(keras.callbacks.Callback):
             self._write(state, epoch + 1)
 
     def on_train_end(self, logs=None):
-        # The next `fit` of this model begins where it says itself.
         set_initial_epoch(self.model, None)
-        if self.delete_checkpoint and is_chief(_strategy_of(self.model)):
+        if not self.delete_checkpoint:
+            return
+        strategy = _strategy_of(self.model)
+        # Not before the last worker has come to its end, too.
+        broadcast_from_chief(strategy, [0])
+        if is_chief(strategy):
             self.path.unlink(missing_ok=True)
 
     def _read(self):
@@ -127,7 +136,8 @@ class MultiWorkerBackup(keras.callbacks.Callback):
     def _write(self, state, epoch):
         arrays = {f"state_{i}": value for i, value in enumerate(state)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        # One name: what a killed worker leaves is written over.
+        partial = self.path.with_name(f".{self.path.name}.partial")
         with open(partial, "wb") as file:
             np.savez(file, epoch=epoch, **arrays)
         os.replace(partial, self.path)

@@ -23,10 +23,7 @@ def training_state(model):
 
     Reference: none.
     """
-    return [
-        np.array(keras.ops.convert_to_numpy(variable))
-        for variable in _state_variables(model)
-    ]
+    return [_to_array(variable) for variable in _state_variables(model)]
 
 
 def set_training_state(model, state):
@@ -62,3 +59,9 @@ def set_training_state(model, state):
 def _state_variables(model):
     model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]
+
+
+def _to_array(variable):
+    array = np.array(keras.ops.convert_to_numpy(variable))
+    # NumPy's files know nothing of bfloat16, of which float32 holds all values.
+    return array.astype("float32") if array.dtype.kind == "V" else array

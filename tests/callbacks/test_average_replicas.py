@@ -59,3 +59,17 @@ def test_one_replica_has_nothing_to_average():
     model.fit(x, x, verbose=0, callbacks=[AverageReplicas()])
     moving_mean = keras.ops.convert_to_numpy(model.layers[0].moving_mean)
     np.testing.assert_allclose(moving_mean, x.mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.tensorflow
+def test_weights_of_frozen_layers_keep_every_bit():
+    with mirrored_strategy(3).scope():
+        model = keras.Sequential(
+            [keras.Input((50,)), keras.layers.Dense(20, trainable=False)]
+        )
+        model.add(keras.layers.Dense(1))
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+    before = model.layers[0].kernel.numpy()
+    x, y = np.ones((6, 50), "float32"), np.ones((6, 1), "float32")
+    model.fit(x, y, epochs=3, verbose=0, callbacks=[AverageReplicas()])
+    np.testing.assert_array_equal(model.layers[0].kernel.numpy(), before)

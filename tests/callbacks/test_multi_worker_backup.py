@@ -77,6 +77,16 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(
     assert not path.exists()
 
 
+def test_a_fit_without_the_callback_begins_with_its_own_epoch(tmp_path):
+    path = tmp_path / "backup.npz"
+    with pytest.raises(PowerCut):
+        fit(make_model(), MultiWorkerBackup(path), CutThePower(2))
+    model = make_model()
+    with pytest.raises(PowerCut):
+        fit(model, MultiWorkerBackup(path), CutThePower(3))
+    assert fit(model, epochs=2).epoch == [0, 1]
+
+
 def test_nothing_to_go_on_from(tmp_path):
     backup = MultiWorkerBackup(tmp_path / "backup.npz", delete_checkpoint=False)
     model, plain = make_model(), make_model()
@@ -107,6 +117,8 @@ def test_a_cut_while_writing_leaves_the_epoch_before(tmp_path, monkeypatch):
     assert fit(again, MultiWorkerBackup(path)).epoch == [2, 3, 4]
     fit(undisturbed)
     assert_same(again, undisturbed)
+    # Nothing is left of the half, either.
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -57,3 +57,15 @@ def test_state_of_another_model_is_refused():
         set_training_state(model, training_state(make_model(4)))
     for a, b in zip(training_state(model), kept, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_bfloat16_goes_through_a_file(tmp_path):
+    keras.config.set_dtype_policy("bfloat16")
+    model, again = make_model(), make_model()
+    fit(model)
+    np.savez(tmp_path / "state.npz", *training_state(model))
+    with np.load(tmp_path / "state.npz") as content:
+        set_training_state(again, [content[name] for name in content.files])
+    assert model.layers[-1].kernel.dtype == "bfloat16"
+    for a, b in zip(training_state(again), training_state(model), strict=True):
+        np.testing.assert_array_equal(a, b)
