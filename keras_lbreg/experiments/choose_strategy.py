@@ -41,7 +41,8 @@ def choose_strategy(strategy="auto", devices=None):
 
     Raises:
         ValueError: The strategy cannot be had here; the message says what is
-            missing.
+            missing. Or `TF_CONFIG` names several workers, and each of them
+            would train alone.
 
     Example:
 
@@ -55,10 +56,11 @@ def choose_strategy(strategy="auto", devices=None):
 
     backend = keras.backend.backend()
     check_strategy(strategy, devices)
+    check_backend(strategy, backend)
+    check_cluster(strategy, backend)
     why = "as asked for"
     if strategy == "auto":
         strategy, why = automatic(backend, devices)
-    check_backend(strategy, backend)
     return dataclasses.replace(make(strategy, backend, devices), why=why)
 
 
@@ -85,14 +87,6 @@ def automatic(backend, devices):
 
     cluster = read_tf_config()
     if cluster is not None and cluster.size > 1:
-        if backend != "tensorflow":
-            raise ValueError(
-                f"TF_CONFIG names {cluster.size} workers, which the backend "
-                f"{backend} would leave to train alone, each the same. "
-                "Expected the backend tensorflow (`--backend tensorflow`), or "
-                "another strategy than 'auto', such as 'one'. Received: "
-                "strategy='auto'"
-            )
         return "multi-worker", f"TF_CONFIG names {cluster.size} workers"
     there = all_devices(backend)
     if devices == 1:
@@ -118,6 +112,27 @@ def check_backend(strategy, backend):
             f"backend {backend} has; {strategy!r} needs {needed} (`--backend "
             f"{needed}`). Received: strategy={strategy!r}"
         )
+
+
+def check_cluster(strategy, backend):
+    """Raise if the workers of a cluster would each train alone."""
+    from keras_lbreg.distribute.cluster import read_tf_config
+
+    if strategy == "multi-worker":
+        return
+    cluster = read_tf_config()
+    if cluster is None or cluster.size == 1:
+        return
+    if strategy == "auto" and backend == "tensorflow":
+        return
+    also = "" if backend == "tensorflow" else " --backend tensorflow"
+    raise ValueError(
+        "Invalid value for argument `strategy`. Expected 'multi-worker' "
+        f"(`--strategy multi-worker{also}`), since TF_CONFIG names "
+        f"{cluster.size} workers, each of which would train the same alone; "
+        "or no cluster (`unset TF_CONFIG`). Received: "
+        f"strategy={strategy!r}"
+    )
 
 
 def all_devices(backend):

@@ -60,10 +60,17 @@ def cluster_of_three(monkeypatch):
     )
 
 
-@pytest.mark.skipif(BACKEND == "tensorflow", reason="needs another backend")
-def test_workers_of_another_backend_do_not_train_alone(cluster_of_three):
-    with pytest.raises(ValueError, match="TF_CONFIG names 3 workers"):
-        choose_strategy("auto")
+@pytest.mark.parametrize("strategy", ["auto", "one", SEVERAL])
+def test_workers_do_not_train_alone(cluster_of_three, strategy):
+    if (strategy, BACKEND) == ("auto", "tensorflow"):
+        pytest.skip("trains with all workers")
+    words = f"--strategy multi-worker.*names 3 workers.*unset.*'{strategy}'"
+    with pytest.raises(ValueError, match=words):
+        choose_strategy(strategy)
+
+
+def test_one_worker_may_train_alone(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", json.dumps(CLUSTER_OF_ONE))
     assert choose_strategy("one").devices == 1
 
 
