@@ -7,13 +7,26 @@ come; it leaves a configuration alone that is there already.
 
 The seeds of random operations come from a generator in the context, which
 TensorFlow shows nobody without drawing from it.
+
+A thread that waits for other workers is inside of one call of TensorFlow, and
+can be let go only by ending all communication.
 """
 
+import os
+import sys
+import threading
 import zlib
+from multiprocessing import pool
 
+import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 from tensorflow.python.distribute import multi_worker_util
 from tensorflow.python.eager import context
+
+# Every way into TensorFlow's C++ leads through one of its own Python files, and
+# in eager mode communication goes through a pool of threads.
+PYTHON_OF_TENSORFLOW = os.path.dirname(os.path.dirname(context.__file__))
+WAITS = (threading.__file__, pool.__file__)
 
 
 def configure_coordination(cluster_spec, start_timeout, heartbeat_timeout):
@@ -59,3 +72,33 @@ def random_state():
         return None
     state = repr((seed, context.context()._rng.getstate()))
     return zlib.crc32(state.encode())
+
+
+def call_of_tensorflow(thread):
+    """What a thread is doing, if TensorFlow has it.
+
+    Args:
+        thread: What `threading.get_ident()` returns in the thread.
+
+    Returns:
+        None, or what is equal as long as it is in the same call. It keeps what
+        the thread's functions hold, and should be dropped soon.
+    """
+    top = caller = sys._current_frames().get(thread)
+    while caller is not None and caller.f_code.co_filename in WAITS:
+        caller = caller.f_back
+    if caller is None:
+        return None
+    if not caller.f_code.co_filename.startswith(PYTHON_OF_TENSORFLOW):
+        return None
+    # The frame itself: the address of one that has ended is used again.
+    return top, top.f_lasti
+
+
+def abort_communication(message):
+    """Ends what waits for other workers, now and ever after, in an error.
+
+    Args:
+        message: Text of the `tf.errors.DeadlineExceededError`.
+    """
+    context.context().abort_collective_ops(tf.errors.DEADLINE_EXCEEDED, message)

@@ -2,8 +2,10 @@
 
 import contextlib
 import faulthandler
+import numbers
 import random
 import secrets
+import weakref
 
 import keras
 
@@ -24,6 +26,7 @@ if keras.backend.backend() == "tensorflow":
         coordination_hooks,
         keras_trainer_hooks,
     )
+    from keras_lbreg.distribute.watch_steps import watch_steps
 
     Base = tf.distribute.MultiWorkerMirroredStrategy
 else:
@@ -48,8 +51,7 @@ class MultiWorkerMirroredStrategy(Base):
     A worker that does not start within `start_timeout` seconds, and one that
     dies, end in an error on the others. TensorFlow cannot take a worker back:
     start all of them again, with a `MultiWorkerBackup` among the callbacks. A
-    worker that is alive but stuck is waited for, unless there is a
-    `step_timeout`.
+    worker that is alive but stuck is waited for no longer than `step_timeout`.
 
     Where `fit` shuffles, or a dataset does, all workers have to shuffle alike:
     call `keras.utils.set_random_seed` with one number on all of them. Without
@@ -66,8 +68,9 @@ class MultiWorkerMirroredStrategy(Base):
             variable `TF_CONFIG`. Without either, or with one worker, it is
             training on the local devices.
         communication_options: A
-            `tf.distribute.experimental.CommunicationOptions`. Defaults to one
-            with `step_timeout`.
+            `tf.distribute.experimental.CommunicationOptions`, or None. Leave
+            its `timeout_seconds` alone: TensorFlow keeps a thread for so long
+            for each communication of each step.
         auto_shard_policy: How a `tf.data.Dataset` that does not say it itself
             is divided: `"data"`: every worker reads all of it, and trains on
             its part of each global batch, the same samples as in one process;
@@ -79,11 +82,12 @@ class MultiWorkerMirroredStrategy(Base):
             `600`.
         heartbeat_timeout: Seconds without a sign of life after which a worker
             counts as dead. Defaults to `10`.
-        step_timeout: Seconds that a worker may wait for the others in the
-            middle of training, for finding out where it hangs. TensorFlow keeps
-            a thread for so long for each communication, of which a step has
-            several: a long one exhausts the system's threads. Defaults to
-            `None`, no limit.
+        step_timeout: Seconds that a step may take, or anything else that
+            TensorFlow does in one call. Then the worker waits for the others no
+            longer, and ends in a `tf.errors.DeadlineExceededError`: one of them
+            hangs, or does something alone. A warning comes before. The first
+            step, which compiles, and what the chief does alone have to be
+            shorter. None is no limit. Defaults to `1800`.
 
     Raises:
         RuntimeError: If the Keras backend is not TensorFlow; if TensorFlow was
@@ -112,7 +116,7 @@ class MultiWorkerMirroredStrategy(Base):
         auto_shard_policy="data",
         start_timeout=600,
         heartbeat_timeout=10,
-        step_timeout=None,
+        step_timeout=1800,
     ):
         backend = keras.backend.backend()
         if backend != "tensorflow":
@@ -122,30 +126,16 @@ class MultiWorkerMirroredStrategy(Base):
                 "`keras.distribution`. Received: backend=" + backend
             )
         check_policy(auto_shard_policy)
-        for argument, value in (
-            ("start_timeout", start_timeout),
-            ("heartbeat_timeout", heartbeat_timeout),
-            ("step_timeout", step_timeout),
-        ):
-            if argument == "step_timeout" and value is None:
-                continue
-            if not 1 <= value < float("inf"):
-                raise ValueError(
-                    f"Invalid value for argument `{argument}`. Expected at "
-                    f"least 1 second. Received: {argument}={value}"
-                )
+        _check_seconds("start_timeout", start_timeout)
+        _check_seconds("heartbeat_timeout", heartbeat_timeout)
+        if step_timeout is not None:
+            _check_seconds("step_timeout", step_timeout)
         self.auto_shard_policy = auto_shard_policy
         self.cluster = (
             clusters.read_tf_config()
             if cluster_resolver is None
             else clusters.resolve_cluster(cluster_resolver)
         )
-        if communication_options is None:
-            communication_options = (
-                tf.distribute.experimental.CommunicationOptions(
-                    timeout_seconds=step_timeout and float(step_timeout)
-                )
-            )
         arguments = (cluster_resolver, communication_options)
         if self.cluster is None or self.cluster.size == 1:
             super().__init__(*arguments)
@@ -160,6 +150,12 @@ class MultiWorkerMirroredStrategy(Base):
         rendezvous.meet(self.cluster, start_timeout, _facts())
         with _no_longer_than(start_timeout):
             super().__init__(*arguments)
+        if step_timeout is not None:
+            stop = watch_steps(
+                step_timeout,
+                f"Worker {self.cluster.index} of {self.cluster.size}",
+            )
+            weakref.finalize(self, stop.set)
         self._seed_shuffling()
 
     @property
@@ -213,6 +209,14 @@ def _no_longer_than(seconds):
         yield
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def _check_seconds(argument, value):
+    if not isinstance(value, numbers.Real) or not 1 <= value < float("inf"):
+        raise ValueError(
+            f"Invalid value for argument `{argument}`. Expected a number of "
+            f"seconds, at least 1. Received: {argument}={value!r}"
+        )
 
 
 def _facts():

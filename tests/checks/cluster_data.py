@@ -6,6 +6,8 @@ their own numbers.
 
 import pathlib
 import tempfile
+import threading
+import time
 import warnings
 
 import keras
@@ -13,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lbreg.distribute import broadcast_from_chief, is_chief
+from keras_lbreg.distribute.watch_steps import watch_steps
 
 SAMPLES = 20
 
@@ -169,3 +172,16 @@ def broadcast(strategy):
 
 def chief(strategy):
     return [is_chief(strategy), strategy.is_chief, is_chief()]
+
+
+def threads(strategy):
+    return [thread.name for thread in threading.enumerate()]
+
+
+def stuck(strategy):
+    """Worker 1 does something alone. Nothing can communicate afterwards."""
+    if worker(strategy) == 1:
+        time.sleep(6)
+        return "was alone"
+    watch_steps(2, "Worker 0 of 2")
+    return broadcast_from_chief(strategy, [1])

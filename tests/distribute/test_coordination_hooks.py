@@ -5,6 +5,9 @@ before raising the upper bound of the `tensorflow` dependency.
 """
 
 import inspect
+import itertools
+import threading
+import time
 
 import keras
 import pytest
@@ -116,3 +119,82 @@ def test_no_seed_is_no_state(hooks):
     assert hooks.random_state() is None
     tf.random.set_seed(0)
     assert hooks.random_state() is not None
+
+
+@pytest.fixture
+def queue():
+    """An empty queue: who takes from it waits until it is closed."""
+    import tensorflow as tf
+
+    queue = tf.queue.FIFOQueue(1, "float32")
+    yield queue
+    queue.close(cancel_pending_enqueues=True)
+
+
+def call_of(hooks, thread, wanted=True):
+    """The thread's call, as soon as there is one, or none."""
+    for _ in range(500):
+        call = hooks.call_of_tensorflow(thread.ident)
+        if (call is not None) == wanted:
+            return call
+        time.sleep(0.01)
+    raise RuntimeError(f"after 5 s: {call}")
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_thread_that_waits_in_tensorflow_is_seen(hooks, queue, compiled):
+    import tensorflow as tf
+
+    def wait():
+        return queue.dequeue()
+
+    go_on = threading.Event()
+
+    def work():
+        with pytest.raises(tf.errors.OutOfRangeError):
+            (tf.function(wait) if compiled else wait)()
+        go_on.wait(10)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    time.sleep(1 if compiled else 0)  # no more than tracing
+    call = call_of(hooks, thread)
+    time.sleep(0.1)
+    assert call_of(hooks, thread) == call
+    queue.close(cancel_pending_enqueues=True)
+    assert call_of(hooks, thread, wanted=False) is None
+    go_on.set()
+    thread.join()
+
+
+def test_a_step_after_another_is_another_call(hooks):
+    import tensorflow as tf
+
+    matrix = tf.ones((50, 50))
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            tf.linalg.matmul(matrix, matrix)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    calls = [call_of(hooks, thread)]
+    for _ in range(20):
+        time.sleep(0.02)
+        calls.append(call_of(hooks, thread))
+    stop.set()
+    thread.join()
+    # On a busy machine the thread may have to wait for its turn.
+    assert sum(a != b for a, b in itertools.pairwise(calls)) > 10
+
+
+def test_what_python_does_is_no_call(hooks):
+    assert hooks.call_of_tensorflow(threading.get_ident()) is None
+    assert hooks.call_of_tensorflow(0) is None
+
+
+def test_tensorflow_ends_communication_with_a_code_and_a_message(hooks):
+    # test_watch_steps.py sees it happen, in a cluster.
+    method = hooks.context.context().abort_collective_ops
+    assert [*inspect.signature(method).parameters] == ["code", "message"]
