@@ -22,7 +22,8 @@ SCONTROL = """
 [ "$1 $2 $3" = "show hostnames node[9-10]" ] && printf 'node9\\nnode10\\n'
 """
 SRUN = """
-[ "$1" = --kill-on-bad-exit=1 ] && shift
+[ "$1 $SRUN_CPUS_PER_TASK" = "--kill-on-bad-exit=1 4" ] || exit
+shift
 echo start >>starts
 for task in 0 1; do SLURM_PROCID=$task "$@" || exit; done
 """
@@ -32,7 +33,7 @@ config = json.loads(os.environ["TF_CONFIG"])
 index = config["task"]["index"]
 pathlib.Path(f"{index}.json").write_text(json.dumps([config, sys.argv[1:]]))
 starts = len(pathlib.Path("starts").read_text().split())
-sys.exit(index == 1 and starts < int(sys.argv[1]))
+sys.exit(int(sys.argv[2]) * (index == 1 and starts < int(sys.argv[1])))
 """
 
 
@@ -90,39 +91,46 @@ def test_jax_data_parallel(tmp_path):
     assert accuracy_of(tmp_path / "model.keras") > 0.9
 
 
-@pytest.mark.parametrize("starts_needed", [1, 3, 4])
-def test_slurm(tmp_path, starts_needed):
+@pytest.mark.parametrize(
+    ("starts_needed", "code", "starts_made"),
+    # Three times at most; a wrong command, once.
+    [(1, 1, 1), (3, 1, 3), (4, 1, 3), (3, 2, 1)],
+)
+def test_slurm(tmp_path, starts_needed, code, starts_made):
     for name, script in (("scontrol", SCONTROL), ("srun", SRUN)):
         path = tmp_path / name
         path.write_text(f"#!/bin/bash{script}")
         path.chmod(0o755)
     (tmp_path / "python").symlink_to(sys.executable)
     (tmp_path / "worker.py").write_text(WORKER)
+    words = [str(starts_needed), str(code)]
     process = subprocess.run(
         [
             *("bash", str(EXAMPLES / "slurm.sbatch"), "worker.py"),
-            *(str(starts_needed), "two words"),
+            *(*words, "--fresh", "two words"),
         ],
         env={
             **os.environ,
             "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "SLURM_CPUS_PER_TASK": "4",
             "SLURM_JOB_ID": "1234567",
             "SLURM_JOB_NODELIST": "node[9-10]",
         },
         cwd=tmp_path,
         timeout=60,
     )
-    # The script starts all workers three times at most.
-    assert process.returncode == (starts_needed > 3)
+    assert process.returncode == (0 if starts_needed == starts_made else code)
     starts = (tmp_path / "starts").read_text().split()
-    assert len(starts) == min(starts_needed, 3)
+    assert len(starts) == starts_made
+    # What is started again goes on.
+    fresh = ["--fresh"] if starts_made == 1 else []
     for index in range(2):
         config, arguments = json.loads((tmp_path / f"{index}.json").read_text())
         assert config == {
             "cluster": {"worker": ["node9:24567", "node10:24568"]},
             "task": {"type": "worker", "index": index},
         }
-        assert arguments == [str(starts_needed), "two words"]
+        assert arguments == [*words, *fresh, "two words"]
 
 
 def test_kubernetes(monkeypatch):

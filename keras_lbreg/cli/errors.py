@@ -12,9 +12,18 @@ RUN_FAILED = 1
 BAD_USAGE = 2
 INTERRUPTED = 130
 
-# What a wrong argument, folder or file raises. Anything else is a defect of
-# ours or of a library, and is shown as such.
-USAGE_ERRORS = (ValueError, TypeError, OSError, ImportError)
+# What a wrong argument, folder or file raises: the same command would fail
+# again, and `lbreg launch --restarts` does not repeat it.
+USAGE_ERRORS = (
+    ValueError,
+    TypeError,
+    ImportError,
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
 
 
 def report_errors(command):
@@ -35,10 +44,15 @@ def report_errors(command):
         except USAGE_ERRORS as error:
             show_error(error)
             raise typer.Exit(BAD_USAGE) from None
+        except OSError as error:
+            # It may pass: a full disk, a port in use, a network that is down.
+            show_error(error)
+            raise typer.Exit(RUN_FAILED) from None
         except KeyboardInterrupt:
             make_console(stderr=True).print("Interrupted.", style="yellow")
             raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
+            # A defect of ours or of a library.
             show_error(error, title=f"Unexpected {type(error).__name__}")
             raise typer.Exit(RUN_FAILED) from None
 
