@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import logging
 import numbers
 import random
 import secrets
@@ -18,6 +19,8 @@ from keras_lbreg.distribute.data_sharding import (
     check_same_data,
     with_policy,
 )
+
+logger = logging.getLogger("keras_lbreg")
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -148,6 +151,13 @@ class MultiWorkerMirroredStrategy(Base):
             resolver.cluster_spec(), start_timeout, heartbeat_timeout
         )
         rendezvous.meet(self.cluster, start_timeout, _facts())
+        # Nothing can be said later: see `_no_longer_than`.
+        logger.warning(
+            "All %d workers have come. TensorFlow connects them; if it cannot "
+            "within %g s, because one has died, this process ends.",
+            self.cluster.size,
+            start_timeout,
+        )
         with _no_longer_than(start_timeout):
             super().__init__(*arguments)
         if step_timeout is not None:

@@ -13,6 +13,7 @@ import errno
 import json
 import logging
 import os
+import reprlib
 import selectors
 import socket
 import time
@@ -21,7 +22,17 @@ logger = logging.getLogger("keras_lbreg")
 
 REPORT_EVERY = 10.0
 RETRY_EVERY = 0.25
+# A process that is being stopped gives back its port within so many seconds.
+WAIT_FOR_PORT = 10.0
+# The chief's own deadline may come a moment later than a worker's.
+GRACE = 5.0
 LONGEST_LINE = 2**20
+LONGEST_TEXT = 1000
+
+# What others have sent is cut before anybody reads it.
+_short = reprlib.Repr()
+_short.maxlist = _short.maxdict = 100
+_short.maxstring = _short.maxother = _short.maxlong = 100
 
 
 def meet(cluster, timeout, facts):
@@ -41,22 +52,23 @@ def meet(cluster, timeout, facts):
     """
     facts = {**facts, "addresses": list(cluster.addresses)}
     deadline = time.monotonic() + timeout
-    with listen(cluster) as listener:
+    with listen(cluster, deadline) as listener:
         if cluster.is_chief:
             _wait_for_workers(cluster, listener, deadline, timeout, facts)
             return
     _ask_chief(cluster, deadline, timeout, facts)
 
 
-def listen(cluster):
+def listen(cluster, deadline):
     """A listening socket on this worker's own port.
 
     Raises:
-        OSError: If another process listens there.
+        OSError: If another process listens there, and does not end soon.
     """
     port = int(cluster.addresses[cluster.index].rpartition(":")[2])
+    deadline = min(deadline, time.monotonic() + WAIT_FOR_PORT)
     try:
-        return _listen_on(port, cluster.size)
+        return _listen_until(deadline, port, cluster.size)
     except OSError as error:
         raise OSError(
             f"Worker {cluster.index} cannot listen on port {port}, its own in "
@@ -64,6 +76,24 @@ def listen(cluster):
             "earlier run is still alive, or two workers have the same index: "
             "stop it, or choose another port on all workers."
         ) from error
+
+
+def _listen_until(deadline, port, backlog):
+    told = False
+    while True:
+        try:
+            return _listen_on(port, backlog)
+        except OSError as error:
+            # A worker of an earlier run may be about to end.
+            left = deadline - time.monotonic()
+            if error.errno != errno.EADDRINUSE or left <= 0:
+                raise
+        if not told:
+            logger.warning(
+                "Port %d is in use. Waiting %.0f s for it.", port, left
+            )
+            told = True
+        time.sleep(min(RETRY_EVERY, left))
 
 
 def _listen_on(port, backlog):
@@ -88,6 +118,7 @@ def _wait_for_workers(cluster, listener, deadline, timeout, facts):
     # they have said: a port scanner that keeps silent keeps nobody waiting.
     arrived, unknown = {}, {}
     next_report = time.monotonic() + REPORT_EVERY
+    listener.setblocking(False)
     with contextlib.ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
         selector.register(listener, selectors.EVENT_READ)
@@ -125,7 +156,7 @@ def _wait_for_workers(cluster, listener, deadline, timeout, facts):
                 if connection in ready:
                     forget(arrived.pop(index))
             for connection in ready & unknown.keys():
-                hello = _hear(connection, unknown)
+                hello = _hear(connection, unknown, facts)
                 if hello is None:
                     forget(connection)
                 elif hello:
@@ -138,18 +169,25 @@ def _wait_for_workers(cluster, listener, deadline, timeout, facts):
                         raise ValueError(_wrong(problem))
                     arrived[index] = connection
             if listener in ready:
-                with contextlib.suppress(ConnectionError):
+                try:
                     connection, _ = listener.accept()
-                    stack.callback(connection.close)
-                    selector.register(connection, selectors.EVENT_READ)
-                    unknown[connection] = b""
+                except OSError:
+                    # It has left again; or there are too many open files.
+                    time.sleep(RETRY_EVERY)
+                    continue
+                stack.callback(connection.close)
+                connection.setblocking(False)
+                selector.register(connection, selectors.EVENT_READ)
+                unknown[connection] = b""
         answer(complete=True)
 
 
-def _hear(connection, unknown):
+def _hear(connection, unknown, facts):
     """A hello; an empty dictionary if more is to come; None from a stranger."""
     try:
         said = connection.recv(2**16)
+    except BlockingIOError:
+        return {}
     except OSError:
         return None
     unknown[connection] += said
@@ -157,13 +195,17 @@ def _hear(connection, unknown):
         return None
     if not said.endswith(b"\n"):
         return {}
-    try:
-        hello = json.loads(unknown[connection])
-    except ValueError:
+    hello = _parse(unknown[connection])
+    theirs = hello.get("facts")
+    if not isinstance(theirs, dict):
         return None
-    if isinstance(hello, dict) and isinstance(hello.get("facts"), dict):
-        return hello
-    return None
+    addresses = theirs.get("addresses")
+    if not isinstance(addresses, list) or not any(
+        address in facts["addresses"] for address in addresses
+    ):
+        # A worker of another cluster, which has taken us for its chief.
+        return None
+    return hello
 
 
 def _judge(hello, cluster, arrived, facts):
@@ -179,6 +221,7 @@ def _ask_chief(cluster, deadline, timeout, facts):
     """The part of all the others."""
     host, _, port = cluster.addresses[0].rpartition(":")
     chief = f"worker 0 ({cluster.addresses[0]})"
+    missing = chief
     next_report = time.monotonic() + REPORT_EVERY
     while (now := time.monotonic()) < deadline:
         if now >= next_report:
@@ -199,35 +242,38 @@ def _ask_chief(cluster, deadline, timeout, facts):
             raise ValueError(_wrong(message["error"]))
         if "missing" in message:
             raise RuntimeError(_not_complete(message["missing"]))
-        # It was somebody else, or the chief has left.
+        # It was somebody else, or the chief has left, or the time is over.
+        missing = message.get("waiting", chief)
         time.sleep(RETRY_EVERY)
     raise RuntimeError(
-        _not_complete(f"No sign of {chief} within {timeout:g} s.")
+        _not_complete(f"No sign of {missing} within {timeout:g} s.")
     )
 
 
 def _exchange(connection, cluster, deadline, facts):
-    """Says hello; returns the last word, which is empty if there is none."""
-    try:
+    """Says hello; returns the last word, which is empty if there is none.
+
+    It is `"waiting"` if there is no other in time.
+    """
+    waiting = {}
+    with contextlib.suppress(OSError):
         _send(connection, {"index": cluster.index, "facts": facts})
-        # The chief's own deadline may come a moment later than this one's.
-        while isinstance(message := _receive(connection, deadline + 5.0), dict):
+        while message := _receive(connection, deadline + GRACE):
             if "waiting" not in message:
                 return message
+            waiting = message
             logger.warning("Waiting for %s.", message["waiting"])
-    except OSError:
-        pass
-    return {}
+    return waiting if time.monotonic() >= deadline else {}
 
 
 def _disagreement(cluster, index, theirs, ours):
     if not isinstance(index, int) or not 0 < index < cluster.size:
-        return f"There is a worker with the index {index!r}."
+        return f"There is a worker with the index {_short.repr(index)}."
     for name, value in ours.items():
         if theirs.get(name) != value:
+            received = _short.repr(theirs.get(name))
             return (
-                f"Worker {index} has {name} {theirs.get(name)}, worker 0 has "
-                f"{value}."
+                f"Worker {index} has {name} {received}, worker 0 has {value!r}."
             )
     return None
 
@@ -238,22 +284,39 @@ def _send(connection, message):
 
 
 def _receive(connection, deadline):
-    """The next message, or None if there is none or it is no JSON."""
+    """The next message of texts; empty if there is none, or it is no such."""
     line = b""
     while not line.endswith(b"\n"):
-        connection.settimeout(max(0.1, deadline - time.monotonic()))
+        left = deadline - time.monotonic()
+        if left <= 0 or len(line) > LONGEST_LINE:
+            return {}
+        connection.settimeout(left)
         try:
             # One at a time: what follows belongs to the next message.
             byte = connection.recv(1)
         except OSError:
-            return None
-        if not byte or len(line) > LONGEST_LINE:
-            return None
+            return {}
+        if not byte:
+            return {}
         line += byte
+    return {name: _printable(text) for name, text in _parse(line).items()}
+
+
+def _parse(line):
+    """A dictionary; empty for what is no JSON, or no dictionary."""
     try:
-        return json.loads(line)
-    except ValueError:
-        return None
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _printable(text):
+    text = text if isinstance(text, str) else _short.repr(text)
+    return "".join(
+        character if character.isprintable() else "?"
+        for character in text[:LONGEST_TEXT]
+    )
 
 
 def _not_complete(reason):

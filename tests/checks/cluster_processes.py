@@ -35,7 +35,7 @@ def main():
     )
     messages = {"wrong TF_CONFIG": failure("{")}
     with socket.create_server(("127.0.0.1", ports[0])):
-        messages["port in use"] = failure(config)
+        messages["port in use"] = failure(config, start_timeout=1)
     # A failure leaves nothing behind that would stand in the way.
     messages["nobody comes"] = failure(config, start_timeout=1)
     import tensorflow as tf

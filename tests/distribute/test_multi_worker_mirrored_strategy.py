@@ -196,6 +196,8 @@ def test_a_cluster_that_cannot_be(messages, when, error, said):
     [
         ({"auto_shard_policy": "auto"}, "`auto_shard_policy`"),
         ({"start_timeout": 0}, "`start_timeout`"),
+        ({"start_timeout": None}, "`start_timeout`"),
+        ({"heartbeat_timeout": "10"}, "`heartbeat_timeout`"),
         ({"heartbeat_timeout": float("nan")}, "`heartbeat_timeout`"),
         ({"step_timeout": float("inf")}, "`step_timeout`"),
     ],

@@ -20,6 +20,8 @@ FACTS = {"number of devices": 1, "keras": "3.15.1"}
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch):
     monkeypatch.setattr(rendezvous, "RETRY_EVERY", 0.01)
+    monkeypatch.setattr(rendezvous, "WAIT_FOR_PORT", 1.0)
+    monkeypatch.setattr(rendezvous, "GRACE", 0.5)
 
 
 @pytest.fixture
@@ -161,7 +163,7 @@ def test_two_workers_with_one_index_on_two_machines(addresses, workers):
     ("facts", "said"),
     [
         ({**FACTS, "number of devices": 2}, "number of devices 2"),
-        ({**FACTS, "keras": "3.14.0"}, "keras 3.14.0, worker 0 has 3.15.1"),
+        ({**FACTS, "keras": "3.14.0"}, "keras '3.14.0', worker 0 has '3.15.1'"),
         ({}, "number of devices None"),
     ],
 )
@@ -201,6 +203,45 @@ def test_a_port_in_use(addresses, index):
     assert "another port" in str(error)
 
 
+def test_a_port_in_use_for_a_moment(addresses, workers, caplog):
+    """As by a worker of an earlier run that is about to end."""
+    caplog.set_level(logging.WARNING, "keras_lbreg")
+    port = int(addresses[0].split(":")[1])
+    with socket.create_server(("127.0.0.1", port)):
+        for index in range(3):
+            workers.start(addresses, index)
+        time.sleep(0.3)
+    assert workers.results() == [None] * 3
+    [message] = [m for m in caplog.messages if m.startswith("Port")]
+    assert message.startswith(f"Port {port} is in use. Waiting 1 s")
+
+
+def test_too_many_open_files(addresses, workers, monkeypatch):
+    accept = socket.socket.accept
+    failures = iter([OSError(24, "Too many open files")] * 3)
+
+    def accept_later(listener):
+        for failure in failures:
+            raise failure
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", accept_later)
+    for index in range(3):
+        workers.start(addresses, index)
+    assert workers.results() == [None] * 3
+    assert not list(failures)
+
+
+def test_an_impatient_worker_names_the_missing_one(
+    addresses, workers, monkeypatch
+):
+    monkeypatch.setattr(rendezvous, "REPORT_EVERY", 0.1)
+    workers.start(addresses, 0, timeout=3)
+    workers.start(addresses, 1, timeout=0.7)
+    error = workers.results()[1]
+    assert f"No sign of worker 2 ({addresses[2]}) within 0.7 s" in str(error)
+
+
 NOISE = {
     "silence": b"",
     "half a line": b'{"index": 1, "fa',
@@ -208,6 +249,12 @@ NOISE = {
     "bytes": b"\x16\x03\x01\x02\x00\xff\n",
     "a number": b"1\n",
     "no facts": b'{"index": 1}\n',
+    "no addresses": b'{"index": 1, "facts": {"keras": "3.15.1"}}\n',
+    "another cluster": (
+        b'{"index": 1, "facts": {"addresses": ["10.0.0.1:1", {}, null]}}\n'
+    ),
+    "a long nest": b"[" * 10**5 + b"\n",
+    "a long number": b"1" * 10**5 + b"\n",
 }
 
 
@@ -257,6 +304,42 @@ def test_a_worker_that_comes_back_is_welcome(addresses, workers):
     assert workers.results() == [None] * 3
 
 
+def test_what_others_send_is_cut_and_made_printable(addresses, workers):
+    workers.start(addresses, 0)
+    with connection_to(addresses[0]) as connection:
+        facts = {**FACTS, "keras": "\x1b[31m" + 10**6 // 2 * "x"}
+        say_hello(connection, addresses, 1, facts)
+        [error] = workers.results()
+    assert "Worker 1 has keras '\\x1b[31mxxx" in str(error)
+    assert len(str(error)) < 1000
+    thread = strange_chief(
+        addresses[0],
+        json.dumps({"error": "\x1b[31m" + 10**4 * "x"}).encode() + b"\n",
+    )
+    error = meet(addresses, 1)
+    thread.join(10)
+    assert "fit together. ?[31mxxx" in str(error)
+    assert len(str(error)) < 1500
+
+
+def test_a_chief_that_speaks_slowly_is_not_listened_to_for_ever(addresses):
+    host, port = addresses[0].split(":")
+
+    def dribble(server):
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            while True:
+                connection.sendall(b" ")
+                time.sleep(0.05)
+
+    with socket.create_server((host, int(port))) as server:
+        threading.Thread(target=dribble, args=[server], daemon=True).start()
+        start = time.monotonic()
+        error = meet(addresses, 1, timeout=1)
+    assert f"No sign of worker 0 ({addresses[0]}) within 1 s" in str(error)
+    assert time.monotonic() - start < 5
+
+
 def strange_chief(address, *answers):
     """Listens in the chief's place, once for each of the answers."""
     host, port = address.split(":")
@@ -277,7 +360,9 @@ def strange_chief(address, *answers):
 
 def test_a_worker_goes_on_looking_for_the_chief(addresses, workers):
     thread = strange_chief(
-        addresses[0], b"", b"HTTP/1.1 400\n", b"[1]\n", b'{"hello": 1}\n'
+        addresses[0],
+        *(b"", b"HTTP/1.1 400\n", b"[1]\n", b'{"hello": 1}\n'),
+        b"[" * 10**5 + b"\n",
     )
     workers.start(addresses, 1)
     thread.join(10)
