@@ -7,7 +7,6 @@ import time
 import numpy as np
 
 from keras_lbreg.data.sources.npz import read_arrays
-from keras_lbreg.models.training_state import training_state
 
 # Of the training time, at most this share goes into checkpoints.
 TIME_SHARE = 0.05
@@ -42,11 +41,11 @@ class Checkpoint:
         """Whether enough time has passed since the last save."""
         return time.monotonic() >= self._next_save
 
-    def save(self, model, epoch, distance):
+    def save(self, state, epoch, distance):
         """Save the training state after `epoch` epochs.
 
         Args:
-            model: The compiled model.
+            state: What `training_state` returned.
             epoch: Number of epochs done.
             distance: State of the run's `WeightDistance`, a dictionary of
                 arrays.
@@ -54,7 +53,7 @@ class Checkpoint:
         start = time.monotonic()
         content = {f"distance/{k}": v for k, v in distance.items()}
         content["epoch"] = np.array(epoch)
-        for index, value in enumerate(training_state(model)):
+        for index, value in enumerate(state):
             content[f"state/{index}"] = value
         partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         with open(partial, "wb") as file:

@@ -2,7 +2,12 @@
 
 from keras_lbreg.experiments.events import CompareStarted
 from keras_lbreg.experiments.experiment import Experiment
-from keras_lbreg.experiments.results import read_results, read_run
+from keras_lbreg.experiments.results import (
+    Results,
+    RunResult,
+    read_results,
+    read_run,
+)
 from keras_lbreg.experiments.run import ended_for_good, heard, run_plan
 
 
@@ -51,14 +56,27 @@ def compare(experiment, on_event=None, fresh=False):
         on_event = heard(on_event, workspace.placement)
         todo = [(plan, seed) for seed in seeds for plan in workspace.plans]
         workspace.announce_strategy(on_event)
-        on_event(on_chief(lambda: started(workspace, todo)))
+        pending, samples = on_chief(lambda: left_to_do(workspace, todo))
+        on_event(
+            CompareStarted(
+                experiment, workspace.manifest, len(todo), pending, samples
+            )
+        )
         for plan, seed in todo:
             run_plan(workspace, plan, seed, on_event)
-        return on_chief(lambda: read_results(workspace.path))
+        manifest, runs = on_chief(lambda: recorded(workspace.path))
+        runs = tuple(map(RunResult.from_json, runs))
+        return Results(workspace.path, manifest, runs)
 
 
-def started(workspace, todo):
-    """The event that says what is to be done."""
+def recorded(path):
+    """The manifest and the runs of a results folder, as plain data."""
+    results = read_results(path)
+    return results.manifest, [run.to_json() for run in results.runs]
+
+
+def left_to_do(workspace, todo):
+    """The number of runs that have not ended, and samples left by arm."""
     pending = 0
     samples = {}
     for plan, seed in todo:
@@ -70,6 +88,4 @@ def started(workspace, todo):
                 left -= result.epochs[-1].samples
             name = plan.arm.name
             samples[name] = samples.get(name, 0) + left
-    return CompareStarted(
-        workspace.experiment, workspace.manifest, len(todo), pending, samples
-    )
+    return pending, samples

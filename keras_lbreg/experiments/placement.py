@@ -2,11 +2,25 @@
 
 import contextlib
 import dataclasses
-import pickle
 
-import numpy as np
+from keras_lbreg.experiments.plain_data import from_arrays, to_arrays
 
 STRATEGIES = ("auto", "one", "mirrored", "multi-worker", "jax-data-parallel")
+
+# What the other workers raise where the chief has raised it, or a kind of it:
+# a mistake of the user's is one on all workers.
+REPEATED = (
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    OSError,
+    ImportError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,33 +100,35 @@ class Placement:
         decide alike without a file system in common.
 
         Args:
-            function: Function without arguments whose result can be pickled.
+            function: Function without arguments whose result is plain data,
+                see `to_arrays`: nothing that could run anything travels.
 
         Returns:
             The result of the chief's call.
 
         Raises:
-            ValueError: On the other workers, if the chief's call raised.
+            Exception: On all workers, if the chief's call raised: the same on
+                the chief, one of the kinds in `REPEATED` on the others.
         """
         if self.workers == 1:
             return function()
         from keras_lbreg.distribute import broadcast_from_chief
 
-        result, error, message = None, None, None
+        error, message = None, None
         if self.is_chief:
             try:
-                result = function()
+                message = to_arrays({"result": function()})
             except Exception as raised:
                 error = raised
-            said = None if error is None else f"{error}"
-            message = [np.frombuffer(pickle.dumps((result, said)), "uint8")]
-        [message] = broadcast_from_chief(self.handle, message)
+                message = to_arrays({"error": [kind_of(raised), f"{raised}"]})
+        message = from_arrays(broadcast_from_chief(self.handle, message))
         if error is not None:
             raise error
-        result, said = pickle.loads(message.tobytes())
-        if said is not None:
-            raise ValueError(f"The chief, worker 0, cannot go on. {said}")
-        return result
+        if "error" in message:
+            name, text = message["error"]
+            kind = {kind.__name__: kind for kind in REPEATED}[name]
+            raise kind(f"The chief, worker 0, cannot go on. {text}")
+        return message["result"]
 
     def describe(self):
         """The placement in one line."""
@@ -126,6 +142,12 @@ class Placement:
 
 
 ONE_DEVICE = Placement()
+
+
+def kind_of(error):
+    """The name of the first class in `REPEATED` that `error` belongs to."""
+    kinds = (kind for kind in REPEATED if isinstance(error, kind))
+    return next(kinds, RuntimeError).__name__
 
 
 def check_strategy(strategy, devices):

@@ -7,6 +7,7 @@ import keras
 from keras_lbreg.experiments.events import EpochEnded
 from keras_lbreg.experiments.journal import append_to_journal
 from keras_lbreg.experiments.results import EpochRecord, best_accuracy
+from keras_lbreg.models.training_state import training_state
 
 OWN_COLUMNS = (
     "learning_rate",
@@ -82,15 +83,18 @@ class Recorder(keras.callbacks.Callback):
             extras=logs,
         )
         self.records.append(record)
-        if self.plan.placement.is_chief:
-            append_to_journal(self.journal, record.to_json())
+        on_chief = self.plan.placement.on_chief
+        due = on_chief(lambda: self._write_down(record))
         if self.log is not None:
             self.log.write(record)
         if not math.isfinite(record.loss):
             self.failure = f"the loss became {record.loss} in epoch {done}"
             self.model.stop_training = True
-        elif done < self.plan.epochs:
-            self._save(done)
+        elif due and done < self.plan.epochs:
+            # All workers read, which may communicate; the chief writes.
+            state = training_state(self.model)
+            distance = self.distance.get_state()
+            on_chief(lambda: self.checkpoint.save(state, done, distance))
         self.on_event(
             EpochEnded(
                 record,
@@ -100,6 +104,7 @@ class Recorder(keras.callbacks.Callback):
             )
         )
 
-    def _save(self, epoch):
-        if self.plan.placement.is_chief and self.checkpoint.due():
-            self.checkpoint.save(self.model, epoch, self.distance.get_state())
+    def _write_down(self, record):
+        """Return whether a checkpoint should follow."""
+        append_to_journal(self.journal, record.to_json())
+        return self.checkpoint.due()

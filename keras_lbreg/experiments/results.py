@@ -125,6 +125,17 @@ class RunResult:
     epochs: tuple
     summary: dict = dataclasses.field(default_factory=dict)
 
+    @classmethod
+    def from_json(cls, content):
+        """The result of which `content` is the `to_json`."""
+        records = map(EpochRecord.from_json, content["epochs"])
+        return cls(**{**content, "epochs": tuple(records)})
+
+    def to_json(self):
+        """The result as plain data."""
+        epochs = [record.to_json() for record in self.epochs]
+        return {**vars(self), "epochs": epochs}
+
     @property
     def final_val_accuracy(self):
         return self.epochs[-1].val_accuracy if self.epochs else math.nan

@@ -13,6 +13,7 @@ from keras_lbreg.experiments.model_file import (
     save_model,
 )
 from keras_lbreg.experiments.results import (
+    RunResult,
     best_accuracy,
     read_run,
     run_dir,
@@ -82,15 +83,17 @@ def run_plan(workspace, plan, seed, on_event, model_path=None):
 
     Where `model_path` is given, a run that finished has its model there.
     """
-    from keras_lbreg.experiments.train import finalize, train
+    from keras_lbreg.experiments.train import Start, finalize, train
 
     on_chief = workspace.placement.on_chief
     before, start = on_chief(
         lambda: find_out(workspace, plan.arm.name, seed, model_path)
     )
     if start is None:
-        on_event(RunEnded(before, skipped=True))
-        return before
+        result = RunResult.from_json(before)
+        on_event(RunEnded(result, skipped=True))
+        return result
+    start = Start.from_plain(start)
     clock = time.monotonic()
     try:
         model, reason = train(workspace, plan, seed, start, on_event)
@@ -108,9 +111,9 @@ def run_plan(workspace, plan, seed, on_event, model_path=None):
     def end():
         write_summary(workspace, plan, seed, reason, False, seconds)
         start.checkpoint.delete()
-        return read_run(workspace.path, plan.arm.name, seed)
+        return read_run(workspace.path, plan.arm.name, seed).to_json()
 
-    result = on_chief(end)
+    result = RunResult.from_json(on_chief(end))
     on_event(RunEnded(result))
     if model_path is not None and reason is None:
         # After the run has ended: a full disk does not make it a failed one.
@@ -123,7 +126,7 @@ def find_out(workspace, arm, seed, model_path):
 
     Returns:
         The pair `(result, start)`: an ended run's `RunResult` and `None`, or
-        `None` and where it goes on.
+        `None` and where it goes on, a `Start`; each as plain data.
     """
     from keras_lbreg.experiments.train import find_start
 
@@ -131,7 +134,7 @@ def find_out(workspace, arm, seed, model_path):
     if before is not None and ended_for_good(before):
         has_model = model_path is None or model_path.is_file()
         if has_model or before.status == "failed":
-            return before, None
+            return before.to_json(), None
         delete_run(workspace, arm, seed)
     folder = run_dir(workspace.path, arm, seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -141,7 +144,7 @@ def find_out(workspace, arm, seed, model_path):
     # A run that crashed goes on from its checkpoint.
     (folder / "summary.json").unlink(missing_ok=True)
     (folder / "error.txt").unlink(missing_ok=True)
-    return None, start
+    return None, start.to_plain()
 
 
 def record_crash(workspace, plan, seed, error, seconds):

@@ -14,6 +14,7 @@ from keras_lbreg.experiments.events import RunStarted
 from keras_lbreg.experiments.journal import rewrite_journal
 from keras_lbreg.experiments.recorder import Recorder
 from keras_lbreg.experiments.results import (
+    EpochRecord,
     read_records,
     run_dir,
     tensorboard_dir,
@@ -50,6 +51,26 @@ class Start:
     state: list | None = None
     distance: dict | None = None
     records: tuple = ()
+
+    @classmethod
+    def from_plain(cls, content):
+        """The start of which `content` is the `to_plain`."""
+        records = map(EpochRecord.from_json, content["records"])
+        return cls(
+            **{
+                **content,
+                "checkpoint": Checkpoint(content["checkpoint"]),
+                "records": tuple(records),
+            }
+        )
+
+    def to_plain(self):
+        """The start as plain data and arrays."""
+        return {
+            **vars(self),
+            "checkpoint": str(self.checkpoint.path),
+            "records": [record.to_json() for record in self.records],
+        }
 
 
 def find_start(folder):

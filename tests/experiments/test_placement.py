@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from keras_lbreg import distribute
@@ -59,11 +61,36 @@ def test_the_chief_decides(wire):
     assert calls == ["called"]
 
 
-def test_what_stops_the_chief_stops_all(wire):
+@pytest.mark.parametrize(
+    ("raised", "of_the_others"),
+    [
+        (ValueError("bad"), ValueError),
+        (json.JSONDecodeError("bad", "{", 0), ValueError),
+        (OSError(28, "bad"), OSError),
+        (FileNotFoundError(2, "bad"), FileNotFoundError),
+        (ConnectionError("bad"), OSError),
+        (ZeroDivisionError("bad"), RuntimeError),
+    ],
+)
+def test_what_stops_the_chief_stops_all(wire, raised, of_the_others):
     chief, other = (
         Placement("multi-worker", 2, workers=2, worker=w) for w in (0, 1)
     )
-    with pytest.raises(OSError, match="disk full"):
-        chief.on_chief(raise_disk_full)
-    with pytest.raises(ValueError, match=r"chief, worker 0.*disk full"):
-        other.on_chief(raise_disk_full)
+
+    def fail():
+        raise raised
+
+    with pytest.raises(type(raised), match="bad"):
+        chief.on_chief(fail)
+    with pytest.raises(of_the_others, match=r"chief, worker 0.*bad") as caught:
+        other.on_chief(fail)
+    assert caught.type is of_the_others
+
+
+def test_a_result_that_cannot_travel_stops_all(wire):
+    chief, other = (
+        Placement("multi-worker", 2, workers=2, worker=w) for w in (0, 1)
+    )
+    for worker in (chief, other):
+        with pytest.raises(TypeError, match="plain data"):
+            worker.on_chief(lambda: chief)
