@@ -36,6 +36,7 @@ def environment():
         "versions": versions,
         "backend": backend,
         "device": device(backend),
+        "virtual_devices": virtual_devices(backend),
         "cpu_count": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
@@ -63,6 +64,21 @@ def device(backend):
             details = tf.config.experimental.get_device_details(gpus[0])
             return details.get("device_name", "GPU")
     return processor()
+
+
+def virtual_devices(backend):
+    """How many devices the processor is divided into; 1 on an accelerator."""
+    if backend == "jax":
+        import jax
+
+        devices = jax.local_devices()
+        return len(devices) if devices[0].platform == "cpu" else 1
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        if not tf.config.list_logical_devices("GPU"):
+            return len(tf.config.list_logical_devices("CPU"))
+    return 1
 
 
 def processor():

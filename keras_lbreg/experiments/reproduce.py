@@ -40,4 +40,8 @@ def compare_command(manifest):
         words += ["--strategy", settings["strategy"]]
     if settings["strategy"] in ("mirrored", "jax-data-parallel"):
         words += ["--devices", settings["devices"]]
+    # Not in the manifests of earlier versions.
+    virtual = manifest.get("virtual_devices", 1)
+    if settings["strategy"] != "one" and virtual > 1:
+        words += ["--virtual-devices", virtual]
     return shlex.join(str(word) for word in words)

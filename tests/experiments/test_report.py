@@ -156,3 +156,22 @@ def test_the_command_repeats_the_configuration(folder, monkeypatch):
     assert (experiment.small_batch_size, experiment.batch_size) == (20, 300)
     assert experiment.epochs == 20
     assert experiment.hyperparameters == {"dreg": {"weight": 0.05}}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "virtual", "words"),
+    [
+        ("one", 4, ""),
+        ("mirrored", 1, "--strategy mirrored --devices 2"),
+        ("mirrored", 4, "--strategy mirrored --devices 2 --virtual-devices 4"),
+        ("multi-worker", 1, "--strategy multi-worker"),
+    ],
+)
+def test_the_command_repeats_the_devices(folder, strategy, virtual, words):
+    manifest = read_results(folder).manifest
+    manifest["config"].update(strategy=strategy, devices=2)
+    # Without it, as a manifest of an earlier version.
+    before = compare_command(manifest)
+    command = compare_command({**manifest, "virtual_devices": virtual})
+    assert command.startswith(before)
+    assert command.partition("--backend tensorflow")[2].strip() == words
