@@ -74,7 +74,15 @@ def broadcast_from_chief(strategy, arrays):
 
 def _cluster_of(strategy):
     resolver = getattr(strategy, "cluster_resolver", None)
-    return None if resolver is None else resolve_cluster(resolver)
+    if resolver is None:
+        return None
+    import tensorflow as tf
+
+    # Others have resolvers, too, such as a TPU's, which names hosts, not
+    # workers: there is one process.
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return None
+    return resolve_cluster(resolver)
 
 
 def sum_of_workers(strategy, array):

@@ -44,3 +44,36 @@ def test_one_process_has_its_own(strategy):
     numbers, text = broadcast_from_chief(strategy, [np.arange(3), "x"])
     assert numbers.tolist() == [0, 1, 2]
     assert text == "x"
+
+
+class OtherStrategy:
+    """What a strategy for TPUs, or for parameter servers, has."""
+
+    def __init__(self, jobs, task_type):
+        import tensorflow as tf
+
+        resolvers = tf.distribute.cluster_resolver
+        self.cluster_resolver = resolvers.SimpleClusterResolver(
+            tf.train.ClusterSpec(jobs), task_type=task_type, task_id=0
+        )
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("task_type", ["", None, "coordinator", "chief"])
+def test_one_process_with_several_hosts_is_the_chief(task_type):
+    strategy = OtherStrategy(
+        {"worker": ["a:1", "b:1"], "chief": ["c:1"]}, task_type
+    )
+    assert is_chief(strategy)
+    [numbers] = broadcast_from_chief(strategy, [np.arange(3)])
+    assert numbers.tolist() == [0, 1, 2]
+
+
+@pytest.mark.tensorflow
+def test_a_strategy_of_several_workers_for_one(monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    assert is_chief(strategy)
+    assert broadcast_from_chief(strategy, ["x"]) == ["x"]
