@@ -1,5 +1,6 @@
 """Which part of a dataset each worker reads."""
 
+import random
 import warnings
 import zlib
 
@@ -50,7 +51,63 @@ def with_policy(dataset, policy):
     return dataset.with_options(options)
 
 
-def check_same_data(strategy, dataset, random_state):
+def warn_of_unequal_parts(dataset, replicas):
+    """Warns if replicas get parts of different sizes of every batch.
+
+    Args:
+        dataset: `tf.data.Dataset`. Without labels, as for `predict`, nothing
+            is averaged. Nothing is said if its batch size is not known.
+        replicas: Number of replicas.
+
+    Warns:
+        UserWarning: If they do not divide its batch size.
+    """
+    if not isinstance(dataset.element_spec, tuple):
+        return
+    if len(dataset.element_spec) < 2:
+        return
+    batch = _batch_size(dataset)
+    if batch and batch % replicas:
+        warnings.warn(
+            f"{replicas} replicas cannot share a batch of {batch} equally. "
+            "Keras takes the mean of their means, in which a sample of a "
+            "smaller part counts for more: losses, gradients and metrics are "
+            "not those of one process. Use a batch size that is a multiple of "
+            f"{replicas}."
+        )
+
+
+def _batch_size(dataset):
+    """The static batch size, or None."""
+    import tensorflow as tf
+
+    parts = tf.nest.flatten(dataset.element_spec)
+    shapes = [part.shape for part in parts if hasattr(part, "shape")]
+    sizes = {shape[0] if shape.rank else None for shape in shapes}
+    if len(sizes) == 1 and None not in sizes:
+        return sizes.pop()
+    # A batch that may be smaller in the end: what TensorFlow itself asks when
+    # it divides the dataset.
+    size = tf.raw_ops.ComputeBatchSize(
+        input_dataset=tf.data.experimental.to_variant(dataset)
+    )
+    return max(0, int(size)) or None
+
+
+def states_of_python():
+    """What an order depends on that Python, or NumPy, has shuffled.
+
+    Returns:
+        Dictionary of integers, by whose generator it is.
+    """
+    _, keys, *position = np.random.get_state()
+    return {
+        "Python's": zlib.crc32(repr(random.getstate()).encode()),
+        "NumPy's": zlib.crc32(keys.tobytes() + repr(position).encode()),
+    }
+
+
+def check_same_data(strategy, dataset, random_states):
     """Checks that all workers have datasets of one kind, length and order.
 
     It communicates: all workers call it together, as they do in `fit`. What one
@@ -60,8 +117,9 @@ def check_same_data(strategy, dataset, random_state):
     Args:
         strategy: `tf.distribute.Strategy` of several workers.
         dataset: This worker's `tf.data.Dataset`.
-        random_state: What the order of a shuffled dataset depends on: an
-            integer, or None if that is left to chance.
+        random_states: What the order of a shuffled dataset depends on: a
+            dictionary, with the same names on all workers, of integers, or None
+            for what is left to chance.
 
     Raises:
         ValueError: On all workers, if they differ in kind or length, or if
@@ -73,11 +131,11 @@ def check_same_data(strategy, dataset, random_state):
     """
     policy = _policy_of(dataset)
     kind = f"{policy}: {dataset.element_spec}"
-    state = -1 if random_state is None else random_state
-    mine = [_cardinality(dataset), zlib.crc32(kind.encode()), state]
+    mine = [_cardinality(dataset), zlib.crc32(kind.encode())]
+    mine += [-1 if s is None else s for s in random_states.values()]
     of_workers = np.zeros((strategy.cluster.size, len(mine)), "int64")
     of_workers[strategy.cluster.index] = mine
-    lengths, kinds, states = sum_of_workers(strategy, of_workers).T
+    lengths, kinds, *states = sum_of_workers(strategy, of_workers).T
     if len({*kinds}) > 1:
         raise _different(f"policies, types or shapes; this one's are {kind}")
     if policy == "OFF" and max(lengths) >= 0:
@@ -91,12 +149,18 @@ def check_same_data(strategy, dataset, random_state):
         )
     if len({*lengths}) > 1:
         raise _different(f"numbers of batches: {_counts(lengths)}")
-    if policy == "DATA" and len({*states}) > 1:
+    different = [
+        name
+        for name, of_all in zip(random_states, states, strict=True)
+        if len({*of_all}) > 1
+    ]
+    if policy == "DATA" and different:
         warnings.warn(
-            "The workers' random generators are in different states. If `fit` "
-            "shuffles, or the dataset does, every worker has another order and "
-            "takes its part of other batches: some samples are used twice and "
-            "others never. Call `keras.utils.set_random_seed` with the same "
+            "The workers' random generators are in different states: "
+            f"{', '.join(different)}. If `fit` shuffles with them, or the "
+            "dataset does, every worker has another order and takes its part "
+            "of other batches: some samples are used twice and others never. "
+            "Call `keras.utils.set_random_seed` with the same "
             "number on all workers before the dataset is made."
         )
 

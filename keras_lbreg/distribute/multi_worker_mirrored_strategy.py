@@ -9,6 +9,7 @@ import secrets
 import weakref
 
 import keras
+import numpy as np
 
 from keras_lbreg._version import __version__
 from keras_lbreg.distribute import cluster as clusters
@@ -17,6 +18,8 @@ from keras_lbreg.distribute.broadcast_from_chief import broadcast_from_chief
 from keras_lbreg.distribute.data_sharding import (
     check_policy,
     check_same_data,
+    states_of_python,
+    warn_of_unequal_parts,
     with_policy,
 )
 
@@ -44,12 +47,16 @@ class MultiWorkerMirroredStrategy(Base):
     `evaluate` of Keras 3 fail ([issue
     20585](https://github.com/keras-team/keras/issues/20585)). Under this one,
     `fit`, `evaluate`, `predict`, callbacks, validation and metrics of any Keras
-    model work as on one device: the results are those of one process that
-    trains with the same global batch. Nothing of Keras is altered.
+    model work as on one device. Where the replicas can share every batch
+    equally, the results are those of one process that trains with the same
+    global batch. Nothing of Keras is altered.
 
     Every worker runs the same program. Batch sizes in it are *global*: with R
     replicas in all, each trains with `batch_size / R` samples. Which samples a
-    worker reads, `auto_shard_policy` says.
+    worker reads, `auto_shard_policy` says. Keras takes the mean of the
+    replicas' means: where their parts differ in size, as of a ragged last
+    batch, samples are not weighted equally. It warns if R does not divide a
+    known batch size.
 
     A worker that does not start within `start_timeout` seconds, and one that
     dies, end in an error on the others. TensorFlow cannot take a worker back:
@@ -134,6 +141,7 @@ class MultiWorkerMirroredStrategy(Base):
         if step_timeout is not None:
             _check_seconds("step_timeout", step_timeout)
         self.auto_shard_policy = auto_shard_policy
+        self._has_read_data = False
         self.cluster = (
             clusters.read_tf_config()
             if cluster_resolver is None
@@ -188,10 +196,19 @@ class MultiWorkerMirroredStrategy(Base):
         return super().reduce(reduce_op, value, axis)
 
     def experimental_distribute_dataset(self, dataset, options=None):
+        warn_of_unequal_parts(dataset, self.num_replicas_in_sync)
         if self.cluster is not None and self.cluster.size > 1:
             dataset = with_policy(dataset, self.auto_shard_policy)
-            check_same_data(self, dataset, coordination_hooks.random_state())
+            check_same_data(self, dataset, self._random_states())
         return super().experimental_distribute_dataset(dataset, options)
+
+    def _random_states(self):
+        states = dict.fromkeys(states_of_python())
+        if not self._has_read_data:
+            # Later, threads that prepare data may draw, each at its own pace.
+            states = states_of_python()
+            self._has_read_data = True
+        return {"TensorFlow's": coordination_hooks.random_state(), **states}
 
     def _seed_shuffling(self):
         """Lets all workers shuffle alike, where the user has set no seed.
@@ -204,6 +221,7 @@ class MultiWorkerMirroredStrategy(Base):
         if coordination_hooks.random_state() is None:
             tf.random.set_seed(int(seed))
             random.seed(int(seed))
+            np.random.seed(int(seed))
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ their own numbers.
 """
 
 import pathlib
+import random
 import tempfile
 import threading
 import time
@@ -15,6 +16,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lbreg.distribute import broadcast_from_chief, is_chief
+from keras_lbreg.distribute.data_sharding import (
+    check_same_data,
+    states_of_python,
+)
 from keras_lbreg.distribute.watch_steps import watch_steps
 
 SAMPLES = 20
@@ -53,7 +58,9 @@ def worker(strategy):
 
 
 def unseeded_shuffle(strategy):
-    return read(strategy, numbers().shuffle(SAMPLES).batch(4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return read(strategy, numbers().shuffle(SAMPLES).batch(4))
 
 
 def by_default(strategy):
@@ -146,6 +153,21 @@ def different_seeds(strategy):
         read(strategy, with_policy(numbers().batch(4).repeat(), "OFF"), 1)
     keras.utils.set_random_seed(0)
     return [str(w.message) for w in seen]
+
+
+def different_states_of_python(strategy):
+    """Only TensorFlow's generator was seeded alike."""
+    dataset = with_policy(numbers().batch(4), "DATA")
+    seen = {}
+    for name, seed in (("Python's", random.seed), ("NumPy's", np.random.seed)):
+        keras.utils.set_random_seed(0)
+        seed(worker(strategy))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            check_same_data(strategy, dataset, states_of_python())
+        seen[name] = [str(w.message) for w in caught]
+    keras.utils.set_random_seed(0)
+    return seen
 
 
 # Not a number, with a payload that arithmetic would not keep.

@@ -33,6 +33,7 @@ def two_workers():
         d.different_lengths,
         d.different_kinds,
         d.different_seeds,
+        d.different_states_of_python,
         d.unequal,
         d.nothing_on_worker_1,
         d.broadcast,

@@ -1,9 +1,17 @@
 """Which samples each worker reads."""
 
+import random
+
 import keras
+import numpy as np
 import pytest
 
-from keras_lbreg.distribute.data_sharding import check_policy, with_policy
+from keras_lbreg.distribute.data_sharding import (
+    check_policy,
+    states_of_python,
+    warn_of_unequal_parts,
+    with_policy,
+)
 from tests.checks.cluster import Failure
 from tests.checks.clusters import (
     three_workers,
@@ -88,8 +96,53 @@ def test_what_could_not_work_is_refused_on_all_workers(name, said):
 
 def test_different_seeds_are_noticed_where_they_matter():
     for [message] in of_workers("different_seeds"):
-        assert "random generators are in different states" in message
+        assert "are in different states: TensorFlow's. If" in message
         assert "`keras.utils.set_random_seed`" in message
+
+
+def test_other_generators_are_compared_too():
+    for seen in of_workers("different_states_of_python"):
+        for name, [message] in seen.items():
+            assert f"are in different states: {name}. If `fit`" in message
+
+
+def test_every_draw_changes_a_state():
+    keras.utils.set_random_seed(0)
+    states = states_of_python()
+    assert states_of_python() == states
+    random.random()
+    assert states_of_python()["Python's"] != states["Python's"]
+    assert states_of_python()["NumPy's"] == states["NumPy's"]
+    np.random.rand()
+    assert states_of_python()["NumPy's"] != states["NumPy's"]
+    keras.utils.set_random_seed(0)
+    assert states_of_python() == states
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices((np.ones((20, 3)), np.ones(20)))
+
+
+@pytest.mark.parametrize("drop_remainder", [False, True])
+def test_a_batch_that_replicas_cannot_share_is_noticed(
+    labelled, drop_remainder
+):
+    dataset = labelled.batch(6, drop_remainder).repeat().prefetch(1)
+    with pytest.warns(
+        UserWarning, match="4 replicas cannot share a batch of 6"
+    ):
+        warn_of_unequal_parts(dataset, 4)
+    # Nothing is said: warnings are errors here.
+    warn_of_unequal_parts(dataset, 3)
+    warn_of_unequal_parts(dataset.map(lambda x, y: x), 4)
+    warn_of_unequal_parts(dataset.map(lambda x, y: (x,)), 4)
+
+
+def test_a_batch_size_that_is_not_known_may_be_right(labelled):
+    warn_of_unequal_parts(labelled, 4)
 
 
 @pytest.mark.parametrize("name", ["unequal", "nothing_on_worker_1"])
