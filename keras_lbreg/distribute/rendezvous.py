@@ -4,19 +4,17 @@ TensorFlow waits for missing workers with Python's global lock in its hands: no
 message can be written meanwhile, and no signal is heard. Here the chief listens
 on the port that TensorFlow will have afterwards, the others come to it and say
 who they are, and it lets all of them go on at once, or none.
-
-Every message is one line of JSON.
 """
 
 import contextlib
 import errno
-import json
 import logging
 import os
-import reprlib
 import selectors
 import socket
 import time
+
+from keras_lbreg.distribute import messages
 
 logger = logging.getLogger("keras_lbreg")
 
@@ -26,13 +24,6 @@ RETRY_EVERY = 0.25
 WAIT_FOR_PORT = 10.0
 # The chief's own deadline may come a moment later than a worker's.
 GRACE = 5.0
-LONGEST_LINE = 2**20
-LONGEST_TEXT = 1000
-
-# What others have sent is cut before anybody reads it.
-_short = reprlib.Repr()
-_short.maxlist = _short.maxdict = 100
-_short.maxstring = _short.maxother = _short.maxlong = 100
 
 
 def meet(cluster, timeout, facts):
@@ -126,7 +117,7 @@ def _wait_for_workers(cluster, listener, deadline, timeout, facts):
         def answer(**message):
             for connection in arrived.values():
                 with contextlib.suppress(OSError):
-                    _send(connection, message)
+                    messages.send(connection, message)
 
         def forget(connection):
             selector.unregister(connection)
@@ -165,7 +156,7 @@ def _wait_for_workers(cluster, listener, deadline, timeout, facts):
                     if problem:
                         answer(error=problem)
                         with contextlib.suppress(OSError):
-                            _send(connection, {"error": problem})
+                            messages.send(connection, {"error": problem})
                         raise ValueError(_wrong(problem))
                     arrived[index] = connection
             if listener in ready:
@@ -191,11 +182,11 @@ def _hear(connection, unknown, facts):
     except OSError:
         return None
     unknown[connection] += said
-    if not said or len(unknown[connection]) > LONGEST_LINE:
+    if not said or len(unknown[connection]) > messages.LONGEST_LINE:
         return None
     if not said.endswith(b"\n"):
         return {}
-    hello = _parse(unknown[connection])
+    hello = messages.parse(unknown[connection])
     theirs = hello.get("facts")
     if not isinstance(theirs, dict):
         return None
@@ -257,8 +248,8 @@ def _exchange(connection, cluster, deadline, facts):
     """
     waiting = {}
     with contextlib.suppress(OSError):
-        _send(connection, {"index": cluster.index, "facts": facts})
-        while message := _receive(connection, deadline + GRACE):
+        messages.send(connection, {"index": cluster.index, "facts": facts})
+        while message := messages.receive(connection, deadline + GRACE):
             if "waiting" not in message:
                 return message
             waiting = message
@@ -268,55 +259,14 @@ def _exchange(connection, cluster, deadline, facts):
 
 def _disagreement(cluster, index, theirs, ours):
     if not isinstance(index, int) or not 0 < index < cluster.size:
-        return f"There is a worker with the index {_short.repr(index)}."
+        return f"There is a worker with the index {messages.shown(index)}."
     for name, value in ours.items():
         if theirs.get(name) != value:
-            received = _short.repr(theirs.get(name))
+            received = messages.shown(theirs.get(name))
             return (
                 f"Worker {index} has {name} {received}, worker 0 has {value!r}."
             )
     return None
-
-
-def _send(connection, message):
-    connection.settimeout(5.0)
-    connection.sendall(json.dumps(message).encode() + b"\n")
-
-
-def _receive(connection, deadline):
-    """The next message of texts; empty if there is none, or it is no such."""
-    line = b""
-    while not line.endswith(b"\n"):
-        left = deadline - time.monotonic()
-        if left <= 0 or len(line) > LONGEST_LINE:
-            return {}
-        connection.settimeout(left)
-        try:
-            # One at a time: what follows belongs to the next message.
-            byte = connection.recv(1)
-        except OSError:
-            return {}
-        if not byte:
-            return {}
-        line += byte
-    return {name: _printable(text) for name, text in _parse(line).items()}
-
-
-def _parse(line):
-    """A dictionary; empty for what is no JSON, or no dictionary."""
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return message if isinstance(message, dict) else {}
-
-
-def _printable(text):
-    text = text if isinstance(text, str) else _short.repr(text)
-    return "".join(
-        character if character.isprintable() else "?"
-        for character in text[:LONGEST_TEXT]
-    )
 
 
 def _not_complete(reason):
