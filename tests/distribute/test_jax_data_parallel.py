@@ -4,11 +4,11 @@ JAX compiles the step as if there were one device. What a technique computes
 does not depend on how many there are; only what they have to tell each other.
 """
 
+import contextlib
 import functools
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 
@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_lbreg.cli.launcher.free_ports import free_ports
 from tests.checks import hlo, train_steps
 from tests.checks.data_parallel import (
     BATCH,
@@ -139,43 +140,49 @@ def test_a_batch_that_the_devices_cannot_share_is_refused():
             model.train_on_batch(x, y)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """What two processes, of two devices each, wrote after training."""
     folder = tmp_path_factory.mktemp("cluster")
     root = pathlib.Path(__file__).parents[2]
-    coordinator = f"127.0.0.1:{free_port()}"
+    [port] = free_ports(1)
     outputs = [folder / f"{process}.npz" for process in range(2)]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.checks.data_parallel", str(output)],
-            cwd=root,
-            env={
-                **os.environ,
-                "KERAS_DISTRIBUTION_JOB_ADDRESSES": coordinator,
-                "KERAS_DISTRIBUTION_NUM_PROCESSES": str(len(outputs)),
-                "KERAS_DISTRIBUTION_PROCESS_ID": str(process),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for process, output in enumerate(outputs)
-    ]
+    # Files: a process that waits for its reader would stop the other, too.
+    logs = [output.with_suffix(".log") for output in outputs]
+    with contextlib.ExitStack() as files:
+        processes = [
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.checks.data_parallel",
+                    str(output),
+                ],
+                cwd=root,
+                env={
+                    **os.environ,
+                    "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{port}",
+                    "KERAS_DISTRIBUTION_NUM_PROCESSES": str(len(outputs)),
+                    "KERAS_DISTRIBUTION_PROCESS_ID": str(process),
+                },
+                stdout=files.enter_context(log.open("wb")),
+                stderr=subprocess.STDOUT,
+            )
+            for process, (output, log) in enumerate(
+                zip(outputs, logs, strict=True)
+            )
+        ]
     try:
         for process in processes:
-            log, _ = process.communicate(timeout=180)
-            assert process.returncode == 0, log
+            process.wait(timeout=180)
+    except subprocess.TimeoutExpired:
+        pass  # What they have written says why.
     finally:
         for process in processes:
             process.kill()
             process.wait()
+    for process, log in zip(processes, logs, strict=True):
+        assert process.returncode == 0, log.read_text("utf-8")
     written = []
     for output in outputs:
         with np.load(output) as arrays:
