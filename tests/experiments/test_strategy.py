@@ -51,25 +51,23 @@ def interrupt(event):
         raise KeyboardInterrupt
 
 
+def run_in(folder, **kwargs):
+    chosen, events = make_experiment(folder, **kwargs), []
+    result = train(chosen, folder, events.append)
+    return Outcome(chosen, events, result, load_model(folder))
+
+
 @pytest.fixture(scope="module")
 def one(tmp_path_factory):
     """The run on one device."""
-    folder = tmp_path_factory.mktemp("one")
-    chosen, events = make_experiment(folder), []
-    result = train(chosen, folder, events.append)
-    return Outcome(chosen, events, result, load_model(folder))
+    return run_in(tmp_path_factory.mktemp("one"))
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """The run on two devices, which was interrupted and went on."""
+    """The run on two devices."""
     folder = tmp_path_factory.mktemp("two")
-    chosen = make_experiment(folder, strategy=SEVERAL, devices=2)
-    with pytest.raises(KeyboardInterrupt):
-        train(chosen, folder, interrupt)
-    events = []
-    result = train(chosen, folder, events.append)
-    return Outcome(chosen, events, result, load_model(folder))
+    return run_in(folder, strategy=SEVERAL, devices=2)
 
 
 def check_same_run(ours, theirs):
@@ -98,11 +96,18 @@ def test_the_run_is_that_of_one_device(one, two):
     check_validation(two.result, two.model)
 
 
-def test_interrupted_run_went_on(two):
-    begun = next(e for e in two.events if isinstance(e, RunStarted))
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on(one, tmp_path):
+    chosen = make_experiment(tmp_path, strategy=SEVERAL, devices=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(chosen, tmp_path, interrupt)
+    outcome = run_in(tmp_path, strategy=SEVERAL, devices=2)
+    begun = next(e for e in outcome.events if isinstance(e, RunStarted))
     assert 1 <= begun.epoch <= 3
-    [run] = read_results(two.experiment.out_dir).runs
+    [run] = read_results(chosen.out_dir).runs
     assert [r.epoch for r in run.epochs] == [*range(1, EPOCHS + 1)]
+    check_same_run(run, one.result)
+    check_same_parameters(outcome.model, one.model)
 
 
 @pytest.mark.tensorflow
