@@ -13,14 +13,17 @@ import warnings
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_lbreg.distribute import broadcast_from_chief, is_chief
 from keras_lbreg.distribute.data_sharding import (
     check_same_data,
     states_of_python,
 )
-from keras_lbreg.distribute.watch_steps import watch_steps
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    from keras_lbreg.distribute.watch_steps import watch_steps
 
 SAMPLES = 20
 
@@ -205,5 +208,8 @@ def stuck(strategy):
     if worker(strategy) == 1:
         time.sleep(6)
         return "was alone"
-    watch_steps(2, "Worker 0 of 2")
-    return broadcast_from_chief(strategy, [1])
+    end = watch_steps(2, "Worker 0 of 2")
+    try:
+        return broadcast_from_chief(strategy, [1])
+    finally:
+        end()

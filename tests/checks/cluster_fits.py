@@ -11,11 +11,15 @@ import tempfile
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import keras_lbreg as lbreg
-from keras_lbreg.distribute import is_chief, keras_trainer_hooks
+from keras_lbreg.distribute import is_chief
 from tests.checks import trajectories as t
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    from keras_lbreg.distribute import keras_trainer_hooks
 
 
 @functools.cache

@@ -9,9 +9,11 @@ import inspect
 import keras
 import pytest
 
-from keras_lbreg.distribute import keras_trainer_hooks
 from tests.checks.cluster import Failure
 from tests.checks.clusters import two_workers_with_two_devices
+
+if keras.backend.backend() == "tensorflow":
+    from keras_lbreg.distribute import keras_trainer_hooks
 
 # A whole cluster is run within the first test.
 pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]

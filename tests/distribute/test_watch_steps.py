@@ -20,20 +20,22 @@ def watch(monkeypatch):
     """
     from keras_lbreg.distribute import coordination_hooks, watch_steps
 
-    told, stops = [], []
+    told, ends = [], []
     monkeypatch.setattr(coordination_hooks, "abort_communication", told.append)
 
     def start(function, timeout=1):
         def work():
-            stops.append(watch_steps.watch_steps(timeout, "Worker 0 of 2"))
+            ends.append(watch_steps.watch_steps(timeout, "Worker 0 of 2"))
             function()
 
         threading.Thread(target=work, daemon=True).start()
         return told
 
     yield start
-    for stop in stops:
-        stop.set()
+    for end in ends:
+        end()
+    names = [thread.name for thread in threading.enumerate()]
+    assert "keras_lbreg.watch_steps" not in names
 
 
 @pytest.fixture
