@@ -82,6 +82,7 @@ def test_multi_worker(tmp_path):
     assert accuracy_of(tmp_path / "model.keras") > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() != "jax", reason="needs the JAX backend"
 )
