@@ -169,11 +169,12 @@ class MultiWorkerMirroredStrategy(Base):
         with _no_longer_than(start_timeout):
             super().__init__(*arguments)
         if step_timeout is not None:
-            stop = watch_steps(
+            end = watch_steps(
                 step_timeout,
                 f"Worker {self.cluster.index} of {self.cluster.size}",
             )
-            weakref.finalize(self, stop.set)
+            # At the latest when Python ends.
+            weakref.finalize(self, end)
         self._seed_shuffling()
 
     @property

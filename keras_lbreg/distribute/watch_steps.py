@@ -26,22 +26,32 @@ def watch_steps(timeout, worker):
         worker: What this worker is called in messages.
 
     Returns:
-        `threading.Event` that ends the watch when it is set.
+        Function that ends the watch. Call it before Python ends.
 
     Example:
 
-    >>> watch_steps(1800, "Worker 0 of 2")
+    >>> end = watch_steps(1800, "Worker 0 of 2")
+    >>> end()
 
     Reference: `tf.distribute.MultiWorkerMirroredStrategy`.
     """
     stop = threading.Event()
-    threading.Thread(
+    thread = threading.Thread(
         target=_watch,
         args=(threading.get_ident(), timeout, worker, stop),
         name="keras_lbreg.watch_steps",
         daemon=True,
-    ).start()
-    return stop
+    )
+    thread.start()
+
+    def end():
+        stop.set()
+        # It may have the last reference to tensors, which it must not delete
+        # while Python ends: that would abort the process.
+        if thread is not threading.current_thread():
+            thread.join(10)
+
+    return end
 
 
 def _watch(thread, timeout, worker, stop):
