@@ -51,6 +51,18 @@ def with_policy(dataset, policy):
     return dataset.with_options(options)
 
 
+def warn_of_generator():
+    """Warns of a Python generator in the place of a dataset."""
+    warnings.warn(
+        "A Python generator cannot be read by several workers alike: `fit` "
+        "drops its first batches to learn their shapes, how many is a matter "
+        "of chance, and the workers get out of step. Use a "
+        "`keras.utils.PyDataset`, or `tf.data.Dataset.from_generator` with a "
+        "function that makes the generator anew.",
+        stacklevel=3,
+    )
+
+
 def warn_of_unequal_parts(dataset, replicas):
     """Warns if replicas get parts of different sizes of every batch.
 

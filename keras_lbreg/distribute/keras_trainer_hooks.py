@@ -13,6 +13,7 @@ import inspect
 import sys
 
 from keras.src.backend.tensorflow import trainer
+from keras.src.trainers import data_adapters
 
 
 def model_to_build():
@@ -38,3 +39,18 @@ def reduces_outputs_of_step():
     while frame is not None and frame.f_code is not code:
         frame = frame.f_back
     return frame is not None
+
+
+def reads_python_generator():
+    """Whether the dataset that `fit` is distributing reads a Python generator.
+
+    Returns:
+        Boolean.
+    """
+    code = trainer.TFEpochIterator.__init__.__code__
+    # The caller of the strategy's method that calls this function.
+    frame = sys._getframe(2)
+    if frame.f_code is not code:
+        return False
+    adapter = frame.f_locals["self"].data_adapter
+    return isinstance(adapter, data_adapters.GeneratorDataAdapter)

@@ -19,6 +19,7 @@ from keras_lbreg.distribute.data_sharding import (
     check_policy,
     check_same_data,
     states_of_python,
+    warn_of_generator,
     warn_of_unequal_parts,
     with_policy,
 )
@@ -199,6 +200,8 @@ class MultiWorkerMirroredStrategy(Base):
     def experimental_distribute_dataset(self, dataset, options=None):
         warn_of_unequal_parts(dataset, self.num_replicas_in_sync)
         if self.cluster is not None and self.cluster.size > 1:
+            if keras_trainer_hooks.reads_python_generator():
+                warn_of_generator()
             dataset = with_policy(dataset, self.auto_shard_policy)
             check_same_data(self, dataset, self._random_states())
         return super().experimental_distribute_dataset(dataset, options)

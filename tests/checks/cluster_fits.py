@@ -141,12 +141,6 @@ class Batches(keras.utils.PyDataset):
         return x[part], y[part]
 
 
-def generator():
-    batches = Batches()
-    while True:
-        yield from (batches[i] for i in range(4))
-
-
 def inputs(strategy):
     """One model, trained with every kind of data after the other."""
     (x, y), _ = digits()
@@ -155,7 +149,6 @@ def inputs(strategy):
     kinds = {
         "dataset": {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(64)},
         "py_dataset": {"x": Batches()},
-        "generator": {"x": generator(), "steps_per_epoch": 4},
         "sample_weight": {
             "x": x,
             "y": y,

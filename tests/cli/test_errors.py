@@ -1,5 +1,6 @@
 import errno
 import json
+import time
 
 import pytest
 import typer
@@ -45,9 +46,9 @@ def test_exit_codes(error, code, capsys):
 
 def test_a_port_in_use_is_no_mistake_of_the_command():
     free = Cluster(("127.0.0.1:0", "127.0.0.1:1"), 0)
-    with listen(free) as listener:
+    with listen(free, time.monotonic()) as listener:
         port = listener.getsockname()[1]
         taken = Cluster((f"127.0.0.1:{port}", "127.0.0.1:1"), 0)
         with pytest.raises(OSError, match=f"port {port}") as caught:
-            listen(taken)
+            listen(taken, time.monotonic())
         assert fail_with(caught.value) == 1

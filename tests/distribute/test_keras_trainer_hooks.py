@@ -7,6 +7,7 @@ before raising the upper bound of the `keras` dependency.
 import inspect
 
 import keras
+import numpy as np
 import pytest
 
 from tests.checks.cluster import Failure
@@ -74,3 +75,33 @@ def test_outputs_are_reduced_by_the_function_that_the_hook_looks_for():
     assert "reduce_per_replica(" in step
     assert keras_trainer_hooks.reduces_outputs_of_step() is False
     assert keras_trainer_hooks.model_to_build() is None
+
+
+def test_a_python_generator_is_recognised():
+    class Strategy:
+        """Distributes nothing, and says what it is asked to distribute."""
+
+        def experimental_distribute_dataset(self, dataset):
+            self.found = keras_trainer_hooks.reads_python_generator()
+            return dataset
+
+    def batches():
+        while True:
+            yield np.zeros((4, 3)), np.zeros((4, 1))
+
+    for x, expected in (
+        (batches(), True),
+        (np.zeros((4, 3)), False),
+        (tf_dataset(), False),
+    ):
+        strategy = Strategy()
+        trainer().TFEpochIterator(
+            x=x, steps_per_epoch=2, distribute_strategy=strategy
+        )
+        assert strategy.found is expected
+
+
+def tf_dataset():
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices(np.zeros((4, 3))).batch(2)
