@@ -17,6 +17,16 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 VIRTUAL_DEVICES = 8
 
+# Test modules that share the clusters of tests/checks/clusters.py.
+CLUSTERS = (
+    "test_broadcast_from_chief",
+    "test_data_sharding",
+    "test_keras_trainer_hooks",
+    "test_multi_worker_mirrored_strategy",
+    "test_multi_worker_trajectories",
+    "test_watch_steps",
+)
+
 if os.environ["KERAS_BACKEND"] == "jax":
 
     class NoTensorFlow(importlib.abc.MetaPathFinder):
@@ -54,6 +64,11 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(
                 pytest.mark.skip(reason="needs the TensorFlow backend")
             )
+        if item.module.__name__.rpartition(".")[2] in CLUSTERS and (
+            config.pluginmanager.hasplugin("xdist")
+        ):
+            # In one process, which starts each cluster once.
+            item.add_marker(pytest.mark.xdist_group("clusters"))
         if item.get_closest_marker("gpu") and not has_gpu():
             item.add_marker(pytest.mark.skip(reason="needs a GPU"))
 
