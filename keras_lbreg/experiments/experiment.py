@@ -1,12 +1,15 @@
 """What to run: a dataset, arms, seeds and sizes."""
 
 import dataclasses
-import numbers
 import pathlib
 
-from keras_lbreg.experiments.arms import arm_names, get_arm
+from keras_lbreg.experiments.arm import Arm
+from keras_lbreg.experiments.arms import arm_names, get_arm, in_report_order
 from keras_lbreg.experiments.placement import check_strategy
-from keras_lbreg.techniques import get as get_technique
+from keras_lbreg.schedules.checks import check_positive_int
+from keras_lbreg.techniques.check_hyperparameters import (
+    check_hyperparameters,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +23,10 @@ class Experiment:
             of another image classification dataset of TensorFlow Datasets, or
             the path of an `.npz` file with `x_train`, `y_train`, `x_val` and
             `y_val`.
-        arms: Names of the arms, see `arm_names()`. Defaults to all of them.
-        seeds: Number of seeds; the runs use seeds `0 ... seeds - 1`.
+        arms: Names of the arms, see `arm_names()`, and of `extra_arms`.
+            Defaults to all of them.
+        seeds: Number of seeds; the runs use seeds
+            `first_seed ... first_seed + seeds - 1`.
         small_batch_size: Batch size of the reference arm.
         batch_size: The large batch size of all other arms.
         epochs: Epochs of the small batch, and of every arm without regime
@@ -35,6 +40,8 @@ class Experiment:
             `"jax-data-parallel"` or `"auto"`, see `choose_strategy`. Every
             batch size is that of the global batch, which the devices share.
         devices: Number of devices, the first ones. Defaults to all of them.
+        extra_arms: `Arm`s beside the standard ones, under names of their own.
+        first_seed: The first seed.
 
     Raises:
         ValueError: An argument has no meaning; the message says which and
@@ -61,6 +68,8 @@ class Experiment:
     tensorboard: bool = True
     strategy: str = "one"
     devices: int | None = None
+    extra_arms: tuple = ()
+    first_seed: int = 0
 
     def __post_init__(self):
         if not isinstance(self.dataset, str) or not self.dataset:
@@ -73,17 +82,18 @@ class Experiment:
         for name in ("small_batch_size", "batch_size", "epochs"):
             if getattr(self, name) is not None:
                 check_positive_int(name, getattr(self, name))
-        arms = arm_names() if self.arms is None else list(self.arms)
+        check_seed(self.first_seed)
+        check_extra_arms(self.extra_arms)
+        known = [*arm_names(), *(arm.name for arm in self.extra_arms)]
+        arms = known if self.arms is None else list(self.arms)
         if isinstance(self.arms, str) or not arms:
             raise ValueError(
                 "Invalid value for argument `arms`. Expected a sequence of "
-                f"names out of {arm_names()}. Received: arms={self.arms!r}"
+                f"names out of {known}. Received: arms={self.arms!r}"
             )
         for name in arms:
-            get_arm(name)
-        # The report's order, and every arm once.
-        ordered = tuple(name for name in arm_names() if name in arms)
-        object.__setattr__(self, "arms", ordered)
+            self.get_arm(name)
+        object.__setattr__(self, "arms", tuple(in_report_order(arms)))
         check_hyperparameters(self.hyperparameters)
         check_strategy(self.strategy, self.devices)
         if self.out_dir is None:
@@ -97,43 +107,35 @@ class Experiment:
             return pathlib.Path(self.dataset).stem
         return self.dataset.replace("/", "_").replace(":", "_")
 
+    @property
+    def seed_range(self):
+        """The seeds of the runs."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
-def check_positive_int(name, value):
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    def get_arm(self, name):
+        """The standard or extra `Arm` of this name."""
+        return get_arm(name, self.extra_arms)
+
+
+def check_seed(seed):
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise ValueError(
-            f"Invalid value for argument `{name}`. Expected an integer of at "
-            f"least 1. Received: {name}={value!r}"
+            "Invalid value for argument `first_seed`. Expected an integer of "
+            f"at least 0. Received: first_seed={seed!r}"
         )
 
 
-def check_hyperparameters(hyperparameters):
-    for name, values in hyperparameters.items():
-        technique = get_technique(name)
-        if not isinstance(values, dict):
-            raise ValueError(
-                "Invalid value for argument `hyperparameters`. Expected a "
-                f"dictionary by hyperparameter for {name!r}. Received: "
-                f"{values!r}"
-            )
-        technique.hyperparameters(values)
-        for key, value in values.items():
-            if key in ("ghost_batch_size", "groups"):
-                check_positive_int(key, value)
-            else:
-                check_kind(f"{name}.{key}", value, technique.defaults[key])
-
-
-def check_kind(name, value, default):
-    """Raise unless `value` is of the same kind as its default."""
-    if isinstance(default, str):
-        expected, right = "a word", isinstance(value, str)
-    else:
-        expected = "a number"
-        right = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if default is None:
-            expected, right = "a number or None", right or value is None
-    if not right:
+def check_extra_arms(arms):
+    names = [arm.name for arm in arms if isinstance(arm, Arm)]
+    if len(names) < len(arms):
         raise ValueError(
-            f"Invalid value for argument `{name}`. Expected {expected}, as "
-            f"the default, {default!r}. Received: {name}={value!r}"
+            "Invalid value for argument `extra_arms`. Expected a sequence of "
+            f"`Arm`s. Received: extra_arms={arms!r}"
+        )
+    taken = sorted({name for name in names if names.count(name) > 1})
+    taken += [name for name in arm_names() if name in names]
+    if taken:
+        raise ValueError(
+            "Invalid value for argument `extra_arms`. Expected names that no "
+            f"other arm has. Received: {taken}"
         )

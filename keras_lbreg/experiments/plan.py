@@ -3,14 +3,13 @@
 import dataclasses
 
 from keras_lbreg.distribute.batch_layout import batch_layout
-from keras_lbreg.experiments.arms import get_arm
-from keras_lbreg.experiments.experiment import check_positive_int
 from keras_lbreg.experiments.placement import ONE_DEVICE, Placement
 from keras_lbreg.experiments.recipes import recipe_for
-from keras_lbreg.experiments.try_out import try_out
 from keras_lbreg.experiments.validation import check_samples
 from keras_lbreg.schedules import Regime
+from keras_lbreg.schedules.checks import check_positive_int
 from keras_lbreg.techniques import TECHNIQUES, Context
+from keras_lbreg.techniques.try_out import try_out
 
 # A curve gets at least this many points where there are enough epochs.
 CURVE_POINTS = 40
@@ -98,7 +97,11 @@ class Plan:
             settings = self.techniques.get(technique.name)
             # Those that act on the regime have said so already.
             if settings is not None and technique.regime is None:
-                values = ", ".join(f"{k}={v}" for k, v in settings.items())
+                values = ", ".join(
+                    f"{name}={value}"
+                    for name, value in settings.items()
+                    if value is not None
+                )
                 note = technique.note and technique.note(settings, context)
                 note = f" ({note})" if note else ""
                 lines.append(f"{technique.title}: {values}{note}")
@@ -144,7 +147,7 @@ def make_plan(experiment, arm_name, dataset, placement=ONE_DEVICE):
 
     Reference: `Regime.scaled`.
     """
-    arm = get_arm(arm_name)
+    arm = experiment.get_arm(arm_name)
     recipe = recipe_for(dataset.name)
     small = experiment.small_batch_size or recipe.small_batch_size
     large = experiment.batch_size or recipe.batch_size
@@ -155,6 +158,7 @@ def make_plan(experiment, arm_name, dataset, placement=ONE_DEVICE):
             {
                 **recipe.hyperparameters.get(technique.name, {}),
                 **experiment.hyperparameters.get(technique.name, {}),
+                **arm.hyperparameters.get(technique.name, {}),
             }
         )
         for technique in TECHNIQUES
@@ -167,18 +171,25 @@ def make_plan(experiment, arm_name, dataset, placement=ONE_DEVICE):
     batch_size = small if arm.batch == "small" else large
     check_divisible(batch_size, placement)
     check_samples(len(dataset.x_val), placement.replicas)
-    context = Context(seed=0, base_batch_size=small, batch_size=batch_size)
+    context = Context(
+        seed=0,
+        base_batch_size=small,
+        batch_size=batch_size,
+        dreg_layer=recipe.dreg_layer,
+    )
     scaling = {"rule": None}
+    given = experiment.hyperparameters.keys() | arm.hyperparameters.keys()
     for technique in TECHNIQUES:
         # What recipes and the register say is tested; what a user says is not.
-        if technique.name in techniques.keys() & experiment.hyperparameters:
-            try_out(technique, techniques[technique.name], context)
+        if technique.name in techniques.keys() & given:
+            network = recipe.network(dataset)
+            try_out(technique, techniques[technique.name], context, network)
         if technique.name in techniques and technique.regime:
             scaling |= technique.regime(techniques[technique.name], context)
     regime = base_regime(recipe, small, epochs).scaled(
         batch_size, verbose=False, **scaling
     )
-    regime = multiplied(regime, arm.learning_rate_factor)
+    regime = multiplied(regime, arm)
     return Plan(
         arm=arm,
         recipe=recipe,
@@ -201,10 +212,12 @@ def base_regime(recipe, batch_size, epochs):
     return Regime(batch_size, recipe.learning_rate, epochs, milestones)
 
 
-def multiplied(regime, factor):
-    """The regime with every learning rate multiplied, as a control."""
+def multiplied(regime, arm):
+    """The regime with every learning rate multiplied by the arm's factor."""
+    factor = arm.learning_rate_factor
     if factor == 1:
         return regime
+    why = "control" if arm.group == "control" else f"x{factor:.4g}"
     return dataclasses.replace(
         regime,
         base_learning_rate=regime.base_learning_rate * factor,
@@ -212,7 +225,7 @@ def multiplied(regime, factor):
         changes=(
             *regime.changes,
             f"learning rate {regime.base_learning_rate:.4g} -> "
-            f"{regime.base_learning_rate * factor:.4g} (control)",
+            f"{regime.base_learning_rate * factor:.4g} ({why})",
         ),
     )
 

@@ -4,12 +4,10 @@ import warnings
 
 import keras
 
-from keras_lbreg.layers.dreg_conv2d import DRegConv2D
-from keras_lbreg.layers.dreg_dense import DRegDense
-from keras_lbreg.layers.dreg_depthwise_conv2d import DRegDepthwiseConv2D
 from keras_lbreg.layers.dreg_twin import DRegTwin
 from keras_lbreg.layers.path_fork import PathFork
 from keras_lbreg.layers.path_normalization import PathNormalization
+from keras_lbreg.models.dreg_candidates import TWINS, dreg_candidates
 from keras_lbreg.models.dreg_model import DRegModel
 from keras_lbreg.models.layer_search import (
     check_graph_model,
@@ -23,12 +21,6 @@ from keras_lbreg.models.layer_state import assign_copy, transfer_by_name
 from keras_lbreg.models.path_graph import PathGraph
 from keras_lbreg.models.plain_class import plain_class
 from keras_lbreg.models.surgery import rebuild
-
-TWINS = {
-    keras.layers.Conv2D: DRegConv2D,
-    keras.layers.DepthwiseConv2D: DRegDepthwiseConv2D,
-    keras.layers.Dense: DRegDense,
-}
 
 
 def apply_dreg(
@@ -209,9 +201,7 @@ def without_forks(model):
 
 def _find(model, which):
     """Paths of the layers that the caller chose."""
-    candidates = find_layers(
-        model, lambda x: type(x) in TWINS or isinstance(x, DRegTwin)
-    )
+    candidates = dreg_candidates(model)
     chosen = [
         _last_convolution(candidates)
         if one == "last_conv"

@@ -2,11 +2,22 @@
 
 from keras_lbreg.techniques.technique import SearchRange, Technique
 
+# A deep network has dozens of layers; the paper recommends the late ones.
+MOST_LAYERS = 8
+
 
 def duplicate_layer(model, hp, ctx):
     from keras_lbreg.models.apply_dreg import apply_dreg
 
-    return apply_dreg(model, layer=ctx.dreg_layer, seed=ctx.seed, **hp)
+    layer = ctx.dreg_layer if hp["layer"] is None else hp["layer"]
+    return apply_dreg(model, seed=ctx.seed, **{**hp, "layer": layer})
+
+
+def late_layers(model, ctx):
+    """The paths of the candidates closest to the output."""
+    from keras_lbreg.models.dreg_candidates import dreg_candidates
+
+    return tuple(dreg_candidates(model))[-MOST_LAYERS:]
 
 
 def select_path(hp, ctx):
@@ -40,11 +51,14 @@ DREG = Technique(
         "distance": "relative",
         "max_distance": None,
         "path_reduction": "sum",
+        # The recipe's layer, `Context.dreg_layer`.
+        "layer": None,
     },
     search_space={
         "weight": SearchRange(1e-3, 1.0, log=True),
         "distance": SearchRange(choices=("relative", "frobenius")),
         "path_reduction": SearchRange(choices=("sum", "mean")),
+        "layer": SearchRange(choices=late_layers),
     },
     helps_when="the batch is very large (the paper: from 4,096 on)",
     model=duplicate_layer,

@@ -11,6 +11,13 @@ def use_ghosts(model, hp, ctx):
     return apply_ghost_batch_norm(model, **hp)
 
 
+def sizes_that_divide(model, ctx):
+    """Ghost sizes that cut a replica's batch into several equal ghosts."""
+    batch = ctx.batch_size // ctx.replicas
+    sizes = sorted({16, 32, 64, 128, 256, ctx.base_batch_size})
+    return tuple(x for x in sizes if x < batch and batch % x == 0)
+
+
 def plain_again(model):
     from keras_lbreg.models.strip_ghost_batch_norm import (
         strip_ghost_batch_norm,
@@ -28,7 +35,7 @@ GHOST_BATCH_NORM = Technique(
     public_names=("GhostBatchNormalization", "apply_ghost_batch_norm"),
     defaults={"ghost_batch_size": 128, "statistics": "sequential"},
     search_space={
-        "ghost_batch_size": SearchRange(choices=(16, 32, 64, 128, 256)),
+        "ghost_batch_size": SearchRange(choices=sizes_that_divide),
     },
     helps_when="the network has batch normalization",
     model=use_ghosts,

@@ -28,6 +28,12 @@ def mix_samples(batches, hp, ctx):
     )
 
 
+def groups_that_divide(model, ctx):
+    """Numbers of equal groups; that of the replicas mixes in the optimizer."""
+    numbers = sorted({4, 8, 16, 32, ctx.replicas} - {1})
+    return tuple(x for x in numbers if ctx.batch_size % x == 0)
+
+
 def say_where(hp, ctx):
     if is_in_optimizer(hp, ctx):
         return "in the optimizer, a group is a replica"
@@ -47,7 +53,7 @@ GRADIENT_MIX = Technique(
     ),
     defaults={"groups": 8, "concentration": 1.0},
     search_space={
-        "groups": SearchRange(choices=(4, 8, 16, 32)),
+        "groups": SearchRange(choices=groups_that_divide),
         "concentration": SearchRange(0.1, 10.0, log=True),
     },
     helps_when="several devices share the batch and average too well",

@@ -1,5 +1,6 @@
 """Multiplicative Gaussian weights for parts of the batch."""
 
+from keras_lbreg.techniques.gradient_mix import groups_that_divide
 from keras_lbreg.techniques.technique import SearchRange, Technique
 
 
@@ -25,7 +26,7 @@ GROUP_NOISE = Technique(
     public_names=("mix_sample_weights",),
     defaults={"groups": 8, "stddev": 1.0},
     search_space={
-        "groups": SearchRange(choices=(4, 8, 16, 32)),
+        "groups": SearchRange(choices=groups_that_divide),
         "stddev": SearchRange(0.1, 4.0, log=True),
     },
     helps_when="as GradientMix, with weights that need not sum to one",

@@ -1,6 +1,7 @@
 """What a technique is, to experiments, command line, tests and docs."""
 
 import dataclasses
+import numbers
 from collections.abc import Callable, Mapping
 
 
@@ -40,10 +41,16 @@ class SearchRange:
     """Values a tuner may try for one hyperparameter.
 
     Args:
-        low: Smallest value.
+        low: Smallest value; with `high`, an integer for a range of integers.
         high: Largest value.
         log: Whether to sample the logarithm uniformly.
-        choices: The values themselves, instead of a range.
+        choices: The values themselves, instead of a range: a tuple, or a
+            function `choices(model, ctx)` of the plain model and the `Context`
+            of a run that returns one.
+
+    Raises:
+        ValueError: There is neither a range nor a choice, or the range is
+            empty or has no logarithm.
 
     Example:
 
@@ -56,7 +63,27 @@ class SearchRange:
     low: float | None = None
     high: float | None = None
     log: bool = False
-    choices: tuple | None = None
+    choices: tuple | Callable | None = None
+
+    def __post_init__(self):
+        if self.choices is not None:
+            valid = callable(self.choices) or len(self.choices) > 0
+            valid = valid and self.low is None and self.high is None
+        else:
+            valid = is_number(self.low) and is_number(self.high)
+            valid = valid and self.low < self.high
+            valid = valid and (self.low > 0 or not self.log)
+        if not valid:
+            raise ValueError(
+                "Invalid search range. Expected `choices`, or numbers `low` < "
+                "`high`, positive where `log` is true. Received: "
+                f"low={self.low!r}, high={self.high!r}, log={self.log!r}, "
+                f"choices={self.choices!r}"
+            )
+
+
+def is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 @dataclasses.dataclass(frozen=True)

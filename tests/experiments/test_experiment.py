@@ -1,6 +1,8 @@
 import pytest
 
-from keras_lbreg.experiments import Experiment, arm_names
+from keras_lbreg.experiments import Arm, Experiment, arm_names
+
+MINE = Arm("mine", "Mine", "tuned", techniques=("lr_scaling",))
 
 
 def test_defaults():
@@ -9,11 +11,28 @@ def test_defaults():
     assert list(experiment.arms) == arm_names()
     assert experiment.seeds == 3
     assert experiment.out_dir == "runs/digits"
+    assert list(experiment.seed_range) == [0, 1, 2]
 
 
 def test_arms_come_in_the_order_of_the_report_and_once():
     experiment = Experiment(arms=["lr", "small_batch", "lr"])
     assert experiment.arms == ("small_batch", "lr")
+
+
+def test_extra_arms_stand_behind_the_others():
+    experiment = Experiment(extra_arms=(MINE,))
+    assert experiment.arms == (*arm_names(), "mine")
+    assert experiment.get_arm("mine") is MINE
+    assert experiment.get_arm("lr").title == "LR"
+    chosen = Experiment(arms=["mine", "lr"], extra_arms=[MINE])
+    assert chosen.arms == ("lr", "mine")
+    with pytest.raises(ValueError, match=r"'lr_doubled'.*Received: 'mine'"):
+        Experiment(arms=["mine"])
+
+
+def test_seeds_begin_with_the_first():
+    experiment = Experiment(first_seed=1000, seeds=2)
+    assert list(experiment.seed_range) == [1000, 1001]
 
 
 @pytest.mark.parametrize(
@@ -31,18 +50,23 @@ def test_name(dataset, name):
         ({"arms": ["lr", "lrr"]}, "'lr_gbn'.*Received: 'lrr'"),
         ({"arms": []}, "`arms`"),
         ({"arms": "lr"}, "`arms`"),
-        ({"seeds": 0}, "`seeds`.*at least 1.*seeds=0"),
+        ({"seeds": 0}, "`seeds`.*above 0.*seeds=0"),
         ({"seeds": 1.5}, "`seeds`"),
         ({"epochs": 0}, "`epochs`"),
         ({"batch_size": 0}, "`batch_size`"),
         ({"small_batch_size": True}, "`small_batch_size`"),
         (
             {"hyperparameters": {"ghost_batch_norm": {"ghost_batch_size": 0}}},
-            "`ghost_batch_size`.*at least 1",
+            "`ghost_batch_size`.*above 0",
         ),
         ({"hyperparameters": {"gbn": {}}}, "Invalid technique.*'gbn'"),
         ({"hyperparameters": {"dreg": {"size": 1}}}, r"\['size'\]"),
         ({"hyperparameters": {"dreg": 0.1}}, "a dictionary"),
+        ({"first_seed": -1}, "`first_seed`.*at least 0.*first_seed=-1"),
+        ({"first_seed": 0.5}, "`first_seed`"),
+        ({"extra_arms": ["mine"]}, "`extra_arms`.*`Arm`s.*'mine'"),
+        ({"extra_arms": [MINE, MINE]}, r"no other arm has.*\['mine'\]"),
+        ({"extra_arms": [Arm("lr", "LR", "alone")]}, r"Received: \['lr'\]"),
     ],
 )
 def test_bad_arguments(arguments, message):

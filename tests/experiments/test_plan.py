@@ -1,7 +1,12 @@
 import pytest
 
 from keras_lbreg.data import load_dataset
-from keras_lbreg.experiments import Experiment, arm_names, standard_arms
+from keras_lbreg.experiments import (
+    Arm,
+    Experiment,
+    arm_names,
+    standard_arms,
+)
 from keras_lbreg.experiments.plan import make_plan, recording_interval
 from keras_lbreg.techniques import TECHNIQUES
 
@@ -59,6 +64,38 @@ def test_hyperparameters_default_recipe_experiment():
     assert "ghost_batch_size=64" in mine.changes()[-1]
 
 
+def test_settings_of_an_arm_are_the_strongest():
+    mine = Arm(
+        "mine",
+        "Mine",
+        "tuned",
+        techniques=("lr_scaling", "ghost_batch_norm"),
+        learning_rate_factor=1.5,
+        hyperparameters={"ghost_batch_norm": {"ghost_batch_size": 32}},
+    )
+    given = {"ghost_batch_norm": {"ghost_batch_size": 64, "statistics": "mean"}}
+    made = plan("mine", extra_arms=(mine,), hyperparameters=given)
+    assert made.techniques["ghost_batch_norm"] == {
+        "ghost_batch_size": 32,
+        "statistics": "mean",
+    }
+    rate = 1.5 * 0.02 * 32**0.5
+    assert made.regime.base_learning_rate == pytest.approx(rate)
+    assert "learning rate 0.1131 -> 0.1697 (x1.5)" in made.changes()
+
+
+def test_settings_of_an_arm_are_tried_before_the_runs():
+    wild = Arm(
+        "wild",
+        "Wild",
+        "tuned",
+        techniques=("gradient_noise",),
+        hyperparameters={"gradient_noise": {"alpha": -1}},
+    )
+    with pytest.raises(ValueError, match=r"`alpha`.*finite number >= 0"):
+        plan("wild", extra_arms=(wild,))
+
+
 @pytest.mark.parametrize(
     ("technique", "name", "value", "message"),
     [
@@ -73,9 +110,9 @@ def test_hyperparameters_default_recipe_experiment():
         ("dreg", "distance", "far", "far"),
         ("dreg", "max_distance", "abc", "a number or None"),
         ("dreg", "path_reduction", "product", "product"),
-        ("ghost_batch_norm", "ghost_batch_size", 0, "at least 1"),
+        ("ghost_batch_norm", "ghost_batch_size", 0, "above 0"),
         ("ghost_batch_norm", "statistics", "none", "statistics"),
-        ("gradient_mix", "groups", 2.5, "at least 1"),
+        ("gradient_mix", "groups", 2.5, "above 0"),
         ("gradient_mix", "concentration", 0, "concentration"),
         ("group_noise", "stddev", -1, "stddev"),
     ],
