@@ -104,14 +104,14 @@ def compare(
         devices=devices,
     )
     console = make_console()
-    options.warn_of_unused(hyperparameters, experiment.arms, console)
+    options.warn_of_unused(experiment, console)
     if running != "tensorflow":
         console.print(
             "No TensorBoard logs: they are written with TensorFlow only, and "
             f"Keras runs on {running}."
         )
     try:
-        with make_display(console) as display:
+        with make_display(console, experiment.extra_arms) as display:
             results = run_comparison(experiment, display, fresh=fresh)
     except KeyboardInterrupt:
         console.print(

@@ -32,10 +32,11 @@ class LineDisplay:
 
     Args:
         console: The `rich.console.Console` to print to.
+        extra_arms: `Arm`s beside the standard ones.
         total: Number of runs, until `CompareStarted` tells it.
     """
 
-    def __init__(self, console, total=1):
+    def __init__(self, console, extra_arms=(), total=1):
         self.console = console
         self.total = total
         self.handlers = {
@@ -45,7 +46,8 @@ class LineDisplay:
             EpochEnded: self.on_epoch_ended,
             RunEnded: self.on_run_ended,
         }
-        self.titles = {arm.name: arm.title for arm in standard_arms()}
+        arms = (*standard_arms(), *extra_arms)
+        self.titles = {arm.name: arm.title for arm in arms}
         self.planned = False
         self.ended = []
         self.active = {}
@@ -114,8 +116,8 @@ class LineDisplay:
 class LiveDisplay(LineDisplay):
     """Keeps a panel up to date: the whole, the current run, finished arms."""
 
-    def __init__(self, console, total=1):
-        super().__init__(console, total)
+    def __init__(self, console, extra_arms=(), total=1):
+        super().__init__(console, extra_arms, total)
         self.live = rich.live.Live(
             console=console,
             get_renderable=self.render,
@@ -199,9 +201,10 @@ class LiveDisplay(LineDisplay):
         return table
 
 
-def make_display(console):
+def make_display(console, extra_arms=()):
     """Return the display that fits the console."""
-    return (LiveDisplay if console.is_terminal else LineDisplay)(console)
+    kind = LiveDisplay if console.is_terminal else LineDisplay
+    return kind(console, extra_arms)
 
 
 def outcome(event):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from keras_lbreg.experiments.arms import arm_names, get_arm
+from keras_lbreg.experiments.arms import arm_names
 
 ARMS = ", ".join(arm_names())
 WHAT = "What to run"
@@ -148,10 +148,11 @@ def parse_settings(settings):
     return parsed
 
 
-def warn_of_unused(hyperparameters, arms, console):
+def warn_of_unused(experiment, console):
     """Say which settings belong to no technique of the chosen arms."""
-    used = {name for arm in arms for name in get_arm(arm).techniques}
-    for technique in hyperparameters:
+    arms = [experiment.get_arm(name) for name in experiment.arms]
+    used = {technique for arm in arms for technique in arm.techniques}
+    for technique in experiment.hyperparameters:
         if technique not in used:
             console.print(
                 f"Unused: --set {technique}.*; none of the arms that run "

@@ -100,9 +100,9 @@ def train(
             experiment, out_dir=f"runs/train-{experiment.name}"
         )
     console = make_console()
-    options.warn_of_unused(hyperparameters, experiment.arms, console)
+    options.warn_of_unused(experiment, console)
     try:
-        with make_display(console) as display:
+        with make_display(console, experiment.extra_arms) as display:
             result = run(
                 experiment,
                 arm,

@@ -76,11 +76,12 @@ def arm_names():
     return [arm.name for arm in standard_arms()]
 
 
-def get_arm(name):
+def get_arm(name, extra_arms=()):
     """The arm of this name.
 
     Args:
-        name: A name out of `arm_names()`.
+        name: A name out of `arm_names()`, or of one of `extra_arms`.
+        extra_arms: `Arm`s beside the standard ones.
 
     Raises:
         ValueError: There is no such arm.
@@ -92,10 +93,25 @@ def get_arm(name):
 
     Reference: `standard_arms`.
     """
-    for arm in standard_arms():
-        if arm.name == name:
-            return arm
-    raise ValueError(
-        f"Invalid value for argument `arms`. Expected names out of "
-        f"{arm_names()}. Received: {name!r}"
-    )
+    arms = {arm.name: arm for arm in (*standard_arms(), *extra_arms)}
+    if name not in arms:
+        raise ValueError(
+            f"Invalid value for argument `arms`. Expected names out of "
+            f"{list(arms)}. Received: {name!r}"
+        )
+    return arms[name]
+
+
+def in_report_order(names):
+    """Every name once: the standard arms in their order, then the others.
+
+    Example:
+
+    >>> in_report_order(["mine", "lr", "small_batch", "lr"])
+    ['small_batch', 'lr', 'mine']
+
+    Reference: `standard_arms`.
+    """
+    names = list(dict.fromkeys(names))
+    standard = [name for name in arm_names() if name in names]
+    return standard + [name for name in names if name not in standard]

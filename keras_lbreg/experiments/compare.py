@@ -50,7 +50,7 @@ def compare(experiment, on_event=None, fresh=False):
 
     if isinstance(experiment, str):
         experiment = Experiment(experiment)
-    seeds = range(experiment.seeds)
+    seeds = experiment.seed_range
     with Workspace(experiment, fresh, experiment.arms, seeds) as workspace:
         on_chief = workspace.placement.on_chief
         on_event = heard(on_event, workspace.placement)

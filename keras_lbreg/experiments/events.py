@@ -60,7 +60,7 @@ class RunStarted:
         arm: Name of the arm.
         seed: Seed of the run.
         epoch: Epochs already done in an earlier session.
-        epochs: Epochs of the whole run.
+        epochs: Epochs until the run stops.
         changes: What the arm changed, as lines of text.
 
     Example:
@@ -83,8 +83,8 @@ class EpochEnded:
 
     Args:
         record: The `EpochRecord`.
-        epochs: Epochs of the whole run.
-        updates: Updates of the whole run.
+        epochs: Epochs until the run stops.
+        updates: Updates until then.
         best_val_accuracy: Best validation accuracy of the run so far.
 
     Example:

@@ -1,6 +1,7 @@
 """What to run: a dataset, arms, seeds and sizes."""
 
 import dataclasses
+import numbers
 import pathlib
 
 from keras_lbreg.experiments.arm import Arm
@@ -42,6 +43,14 @@ class Experiment:
         devices: Number of devices, the first ones. Defaults to all of them.
         extra_arms: `Arm`s beside the standard ones, under names of their own.
         first_seed: The first seed.
+        holdout: Share of the training data, in `[0, 1)`, that is set apart
+            and validated on in place of the validation data, see `hold_out`:
+            whoever chooses by the results must not see the data by which the
+            choice is judged.
+        until: Share of the epochs, in `(0, 1]`, after which every run stops.
+            The learning rate stays that of the whole run, and the run can be
+            continued in another folder (`run(..., continue_from=...)`).
+            Defaults to the whole.
 
     Raises:
         ValueError: An argument has no meaning; the message says which and
@@ -70,6 +79,8 @@ class Experiment:
     devices: int | None = None
     extra_arms: tuple = ()
     first_seed: int = 0
+    holdout: float = 0.0
+    until: float | None = None
 
     def __post_init__(self):
         if not isinstance(self.dataset, str) or not self.dataset:
@@ -96,6 +107,9 @@ class Experiment:
         object.__setattr__(self, "arms", tuple(in_report_order(arms)))
         check_hyperparameters(self.hyperparameters)
         check_strategy(self.strategy, self.devices)
+        check_shares(self.holdout, self.until)
+        if self.until == 1:
+            object.__setattr__(self, "until", None)
         if self.out_dir is None:
             folder = pathlib.Path("runs") / self.name
             object.__setattr__(self, "out_dir", str(folder))
@@ -123,6 +137,25 @@ def check_seed(seed):
             "Invalid value for argument `first_seed`. Expected an integer of "
             f"at least 0. Received: first_seed={seed!r}"
         )
+
+
+def check_shares(holdout, until):
+    if not (is_number(holdout) and 0 <= holdout < 1):
+        raise ValueError(
+            "Invalid value for argument `holdout`. Expected a share of the "
+            "training data, at least 0 and below 1. Received: "
+            f"holdout={holdout!r}"
+        )
+    if until is not None and not (is_number(until) and 0 < until <= 1):
+        raise ValueError(
+            "Invalid value for argument `until`. Expected a share of the "
+            "epochs, above 0 and at most 1, or None. Received: "
+            f"until={until!r}"
+        )
+
+
+def is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def check_extra_arms(arms):

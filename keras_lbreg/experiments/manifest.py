@@ -21,6 +21,9 @@ ARM = {
     "changes": [str],
 }
 
+# What manifests mean that are older than a setting.
+EARLIER = {"strategy": "one", "devices": 1, "holdout": 0.0, "until": None}
+
 SHAPE = {
     "name": str,
     "created": str,
@@ -84,6 +87,5 @@ def read_manifest(path):
             "another folder."
         )
     read_json(file, SHAPE)
-    # What was written before there were strategies ran on one device.
-    manifest["config"] = {"strategy": "one", "devices": 1, **manifest["config"]}
+    manifest["config"] = {**EARLIER, **manifest["config"]}
     return manifest

@@ -1,6 +1,7 @@
 """What one arm trains with, all numbers resolved."""
 
 import dataclasses
+import math
 
 from keras_lbreg.distribute.batch_layout import batch_layout
 from keras_lbreg.experiments.placement import ONE_DEVICE, Placement
@@ -29,6 +30,8 @@ class Plan:
             order.
         record_every: Epochs between two recorded ones.
         placement: The `Placement`: what shares a batch.
+        until: Share of the epochs after which the run stops, or `None` for
+            all of them.
 
     Example:
 
@@ -47,6 +50,7 @@ class Plan:
     techniques: dict
     record_every: int
     placement: Placement = ONE_DEVICE
+    until: float | None = None
 
     @property
     def batch_size(self):
@@ -61,8 +65,18 @@ class Plan:
         return self.epochs * self.steps_per_epoch
 
     @property
+    def last_epoch(self):
+        """The recorded epoch after which the run stops."""
+        if self.until is None:
+            return self.epochs
+        # A share such as 3 / 20 times 20 may come out a little above 3.
+        records = self.until * self.epochs / self.record_every - 1e-9
+        return max(1, math.ceil(records)) * self.record_every
+
+    @property
     def samples(self):
-        return self.updates * self.batch_size
+        """Training samples until the run stops."""
+        return self.last_epoch * self.steps_per_epoch * self.batch_size
 
     def hooks(self, kind):
         """Pairs of a hook of this kind and its hyperparameters."""
@@ -105,10 +119,13 @@ class Plan:
                 note = technique.note and technique.note(settings, context)
                 note = f" ({note})" if note else ""
                 lines.append(f"{technique.title}: {values}{note}")
+        if self.until is not None:
+            lines.append(f"stops after epoch {self.last_epoch}")
         return lines
 
     def describe(self):
-        """The arm as the manifest holds it."""
+        """The arm as the manifest holds it; the numbers of the whole run."""
+        stop = {} if self.until is None else {"until": self.last_epoch}
         return {
             "name": self.arm.name,
             "title": self.arm.title,
@@ -121,6 +138,7 @@ class Plan:
             "record_every": self.record_every,
             "techniques": self.techniques,
             "changes": self.changes(),
+            **stop,
         }
 
 
@@ -199,6 +217,7 @@ def make_plan(experiment, arm_name, dataset, placement=ONE_DEVICE):
         techniques=techniques,
         record_every=recording_interval(regime.epochs),
         placement=placement,
+        until=experiment.until,
     )
 
 

@@ -90,7 +90,7 @@ class Recorder(keras.callbacks.Callback):
         if not math.isfinite(record.loss):
             self.failure = f"the loss became {record.loss} in epoch {done}"
             self.model.stop_training = True
-        elif due and done < self.plan.epochs:
+        elif self._goes_on(done, due):
             # All workers read, which may communicate; the chief writes.
             state = training_state(self.model)
             distance = self.distance.get_state()
@@ -98,11 +98,17 @@ class Recorder(keras.callbacks.Callback):
         self.on_event(
             EpochEnded(
                 record,
-                self.plan.epochs,
-                self.plan.updates,
+                self.plan.last_epoch,
+                self.plan.last_epoch * self.plan.steps_per_epoch,
                 best_accuracy(self.records),
             )
         )
+
+    def _goes_on(self, done, due):
+        """Return whether a checkpoint is needed: a run here, or elsewhere."""
+        if done < self.plan.last_epoch:
+            return due
+        return self.plan.last_epoch < self.plan.epochs
 
     def _write_down(self, record):
         """Return whether a checkpoint should follow."""

@@ -4,6 +4,7 @@ import shutil
 import time
 import traceback
 
+from keras_lbreg.experiments.adopt_run import adopt_run
 from keras_lbreg.experiments.choose_strategy import choose_strategy
 from keras_lbreg.experiments.events import RunEnded
 from keras_lbreg.experiments.json_file import write_json
@@ -21,7 +22,15 @@ from keras_lbreg.experiments.results import (
 )
 
 
-def run(experiment, arm, seed=0, on_event=None, fresh=False, model_path=None):
+def run(
+    experiment,
+    arm,
+    seed=0,
+    on_event=None,
+    fresh=False,
+    model_path=None,
+    continue_from=None,
+):
     """Train one arm with one seed and record it; resumes what was begun.
 
     Args:
@@ -33,6 +42,10 @@ def run(experiment, arm, seed=0, on_event=None, fresh=False, model_path=None):
         model_path: `.keras` file to save the trained plain model in. The
             run keeps a copy in its own folder; a finished run that has none
             (`compare` keeps no models) is trained again.
+        continue_from: Another results folder, in which the run of the same
+            arm and seed stopped early (`Experiment.until`). A run that has
+            not begun here goes on from there, and comes to the same numbers
+            as one that never stopped.
 
     Returns:
         A `RunResult`, on every worker. A run that failed has the status
@@ -40,8 +53,9 @@ def run(experiment, arm, seed=0, on_event=None, fresh=False, model_path=None):
         workers train together.
 
     Raises:
-        ValueError: The arm or a size makes no sense, or the folder holds the
-            results of another configuration or a damaged file.
+        ValueError: The arm or a size makes no sense, the folder holds the
+            results of another configuration or a damaged file, or there is
+            nothing to continue from.
         OSError: The model cannot be written. Nothing was trained, or the run
             is finished and the same call tries to write it once more.
 
@@ -65,6 +79,10 @@ def run(experiment, arm, seed=0, on_event=None, fresh=False, model_path=None):
     with Workspace(experiment, fresh, arms=[arm], seeds=[seed]) as workspace:
         [plan] = workspace.plans
         workspace.announce_strategy(on_event)
+        if continue_from is not None:
+            placement.on_chief(
+                lambda: adopt(workspace, plan, seed, continue_from)
+            )
         own_copy = run_dir(workspace.path, arm, seed) / "model.keras"
         result = run_plan(
             workspace,
@@ -110,7 +128,8 @@ def run_plan(workspace, plan, seed, on_event, model_path=None):
 
     def end():
         write_summary(workspace, plan, seed, reason, False, seconds)
-        start.checkpoint.delete()
+        if reason is not None or plan.last_epoch == plan.epochs:
+            start.checkpoint.delete()
         return read_run(workspace.path, plan.arm.name, seed).to_json()
 
     result = RunResult.from_json(on_chief(end))
@@ -119,6 +138,12 @@ def run_plan(workspace, plan, seed, on_event, model_path=None):
         # After the run has ended: a full disk does not make it a failed one.
         on_chief(lambda: save_model(finalize(model, plan), model_path))
     return result
+
+
+def adopt(workspace, plan, seed, continue_from):
+    """Begin a run of which there is nothing yet with one from elsewhere."""
+    if not run_dir(workspace.path, plan.arm.name, seed).exists():
+        adopt_run(continue_from, workspace.path, workspace.manifest, plan, seed)
 
 
 def find_out(workspace, arm, seed, model_path):

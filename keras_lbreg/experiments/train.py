@@ -113,7 +113,7 @@ def find_start(folder):
 
 
 def train(workspace, plan, seed, start, on_event):
-    """Train from `start` to the end.
+    """Train from `start` to the plan's last epoch.
 
     Args:
         workspace: The `Workspace`.
@@ -133,7 +133,9 @@ def train(workspace, plan, seed, start, on_event):
     Reference: it is an ordinary `fit` with callbacks.
     """
     changes = tuple(plan.changes())
-    on_event(RunStarted(plan.arm.name, seed, start.epoch, plan.epochs, changes))
+    on_event(
+        RunStarted(plan.arm.name, seed, start.epoch, plan.last_epoch, changes)
+    )
     with plan.placement.scope(), warnings.catch_warnings():
         if plan.placement.handle is not None:
             # Keras takes the number of per-replica batches of validation data
@@ -170,7 +172,7 @@ def fit(workspace, plan, seed, start, on_event):
         build.build_data(plan, dataset, seed, initial_epoch=start.epoch),
         steps_per_epoch=plan.record_every * plan.steps_per_epoch,
         initial_epoch=start.epoch // plan.record_every,
-        epochs=plan.epochs // plan.record_every,
+        epochs=plan.last_epoch // plan.record_every,
         **validation.for_fit(plan.placement, dataset.x_val, dataset.y_val),
         shuffle=False,
         verbose=0,

@@ -8,9 +8,11 @@ import zlib
 
 import numpy as np
 
+from keras_lbreg.data.hold_out import hold_out
 from keras_lbreg.data.load_dataset import load_dataset
-from keras_lbreg.experiments.arms import arm_names
+from keras_lbreg.experiments.arms import in_report_order
 from keras_lbreg.experiments.choose_strategy import choose_strategy
+from keras_lbreg.experiments.differences import differences_between
 from keras_lbreg.experiments.environment import environment
 from keras_lbreg.experiments.events import StrategyChosen
 from keras_lbreg.experiments.json_file import write_json
@@ -59,6 +61,8 @@ class Workspace(contextlib.AbstractContextManager):
             experiment.data_dir,
             recipe_for(experiment.name).image_size,
         )
+        if experiment.holdout:
+            self.dataset = hold_out(self.dataset, experiment.holdout)
         self.plans = [
             make_plan(experiment, arm, self.dataset, self.placement)
             for arm in arms
@@ -119,6 +123,8 @@ class Workspace(contextlib.AbstractContextManager):
             "hyperparameters": self.experiment.hyperparameters,
             "strategy": self.placement.strategy,
             "devices": self.placement.devices,
+            "holdout": self.experiment.holdout,
+            "until": self.experiment.until,
         }
 
 
@@ -137,7 +143,7 @@ def merged_manifest(path, new):
     known = {arm["name"]: arm for arm in old["arms"] + new["arms"]}
     return {
         **old,
-        "arms": [known[name] for name in arm_names() if name in known],
+        "arms": [known[name] for name in in_report_order(known)],
         "seeds": sorted({*old["seeds"], *new["seeds"]}),
     }
 
@@ -150,25 +156,6 @@ def check_like_chief(manifest, own, worker):
             f"({differences}). Expected the same command, data and versions "
             "everywhere."
         )
-
-
-def differences_between(old, new):
-    """Why the runs of two manifests cannot stand side by side, or `""`."""
-    differences = []
-    if old["backend"] != new["backend"]:
-        differences.append(("backend", old["backend"], new["backend"]))
-    for part in ("dataset", "config"):
-        for key, value in new[part].items():
-            # A data file may have moved: its checksum says if it is the same.
-            if key != "dataset" and old[part].get(key) != value:
-                differences.append((key, old[part].get(key), value))
-    arms = {arm["name"]: arm for arm in old["arms"]}
-    for arm in new["arms"]:
-        for key, value in arm.items():
-            before = arms.get(arm["name"], arm).get(key)
-            if before != value:
-                differences.append((f"{arm['name']}.{key}", before, value))
-    return "; ".join(f"{k}: {a!r} there, {b!r} now" for k, a, b in differences)
 
 
 def check_known_origin(path):

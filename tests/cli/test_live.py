@@ -7,6 +7,7 @@ import pytest
 import rich.console
 
 from keras_lbreg.cli.live import LineDisplay, LiveDisplay, make_display
+from keras_lbreg.experiments import Arm
 from keras_lbreg.experiments.events import (
     CompareStarted,
     EpochEnded,
@@ -85,6 +86,15 @@ def test_lines_name_run_and_result():
     )
     assert "left" in small
     assert large.startswith("[2/4] Large batch, seed 0: val accuracy 90.0 %")
+
+
+def test_extra_arms_have_their_titles(console):
+    mine = Arm("large_batch_tuned", "Tuned", "tuned")
+    run = dataclasses.replace(LARGE, name=mine.name)
+    with make_display(console, (mine,)) as display:
+        for event in run_events(run, seed=0):
+            display(event)
+    assert "[1/1] Tuned, seed 0: val accuracy" in console.file.getvalue()
 
 
 def test_the_panel_shows_the_run_and_the_finished_arms():

@@ -44,7 +44,7 @@ def fit(folder, worker):
         steps_per_epoch=2,
         batch_size=4,
         epochs=3,
-        updates=6,
+        last_epoch=3,
     )
     distance = WeightDistance()
     recorder = Recorder(

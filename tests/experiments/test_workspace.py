@@ -1,8 +1,11 @@
+import copy
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 
-from keras_lbreg.experiments import compare, read_results
+from keras_lbreg.experiments import Arm, compare, read_results
 from keras_lbreg.experiments.lock import lock
 from keras_lbreg.experiments.workspace import Workspace, check_like_chief
 from tests.experiments.small_problem import experiment
@@ -35,9 +38,59 @@ def test_arms_and_seeds_can_be_added(tmp_path):
     assert manifest["seeds"] == [0, 1]
 
 
+def test_an_extra_arm_can_be_added_and_stays_the_last(tmp_path):
+    mine = (Arm("mine", "Mine", "tuned", techniques=("lr_scaling",)),)
+    chosen = experiment(tmp_path, extra_arms=mine)
+    open_once(chosen, arms=["small_batch", "mine"])
+    manifest = open_once(experiment(tmp_path), arms=["lr_doubled"])
+    names = [arm["name"] for arm in manifest["arms"]]
+    assert names == ["small_batch", "lr_doubled", "mine"]
+    other = dataclasses.replace(mine[0], learning_rate_factor=2.0)
+    with pytest.raises(ValueError, match=r"mine\.learning_rate: "):
+        open_once(experiment(tmp_path, extra_arms=(other,)), arms=["mine"])
+
+
+def test_hyperparameters_younger_than_the_folder_had_their_default(tmp_path):
+    chosen = experiment(tmp_path)
+    open_once(chosen, arms=["lr_dreg"])
+    file = tmp_path / "run" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    [arm] = manifest["arms"]
+    before = copy.deepcopy(arm)
+    del arm["techniques"]["dreg"]["max_distance"]
+    arm["changes"] = ["in words of long ago"]
+    file.write_text(json.dumps(manifest))
+    assert open_once(chosen, arms=["lr_dreg"])["arms"] == [before]
+
+
+def test_a_folder_of_an_earlier_version_is_continued(tmp_path):
+    chosen = experiment(tmp_path)
+    open_once(chosen)
+    file = tmp_path / "run" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    for key in ("strategy", "devices", "holdout", "until"):
+        del manifest["config"][key]
+    file.write_text(json.dumps(manifest))
+    assert open_once(chosen, seeds=[1])["seeds"] == [0, 1]
+
+
+def test_data_held_out_takes_the_place_of_the_validation_data(tmp_path):
+    chosen = experiment(tmp_path, holdout=0.25)
+    with Workspace(chosen, False, ["large_batch"], [0]) as workspace:
+        manifest, dataset = workspace.manifest, workspace.dataset
+    assert manifest["config"]["holdout"] == 0.25
+    assert manifest["dataset"]["train_samples"] == 72
+    assert manifest["dataset"]["val_samples"] == 24
+    with np.load(chosen.dataset) as arrays:
+        theirs = {row.tobytes() for row in arrays["x_train"]}
+    assert {row.tobytes() for row in dataset.x_val} < theirs
+    assert "set apart" in manifest["dataset"]["notes"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"holdout": 0.25}, "train_samples: 96 there, 72 now"),
         ({"epochs": 5}, "epochs: 4 there, 5 now"),
         ({"batch_size": 48}, "batch_size: 32 there, 48 now"),
         ({"hyperparameters": {}}, "hyperparameters: "),
