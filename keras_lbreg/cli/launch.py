@@ -9,9 +9,9 @@ import typer
 from keras_lbreg.cli import options
 from keras_lbreg.cli.console import make_console
 from keras_lbreg.cli.errors import BAD_USAGE, report_errors
-from keras_lbreg.cli.launcher.cluster import Cluster
 from keras_lbreg.cli.launcher.free_ports import free_ports
 from keras_lbreg.cli.launcher.gpus import NO_GPU, share_gpus, visible_gpus
+from keras_lbreg.cli.launcher.local_cluster import LocalCluster
 from keras_lbreg.cli.launcher.worker_command import (
     command_to_go_on,
     worker_command,
@@ -159,7 +159,8 @@ def launch(
             ]
             say(describe_plan(words, ports, threads, shares), style="dim")
             output.begin(shlex.join(words))
-            outcome = Cluster(words, environments, output, say, grace).run()
+            cluster = LocalCluster(words, environments, output, say, grace)
+            outcome = cluster.run()
             final = outcome.failed is None or outcome.exit_code == BAD_USAGE
             if final or restarts == 0:
                 break

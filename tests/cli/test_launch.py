@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_lbreg.cli.app import app
-from tests.cli.launcher.processes import all_end
+from tests.checks.processes import all_end
 
 CLUSTER_VARIABLES = ("TF_CONFIG", "KERAS_DISTRIBUTION_JOB_ADDRESSES")
 TIMEOUT = 60

@@ -2,8 +2,8 @@ import subprocess
 
 import pytest
 
-from keras_lbreg.cli.launcher import guardian
-from tests.cli.launcher.processes import all_end, is_running, python
+from keras_lbreg.processes import guardian
+from tests.checks.processes import all_end, is_running, python
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Small processes for the tests of the launcher."""
+"""Small processes for tests."""
 
 import os
 import pathlib

@@ -1,8 +1,8 @@
-"""Kills the workers when their launcher is gone.
+"""Kills child processes when their parent is gone.
 
 A program of its own: `python guardian.py` reads `+PID` and `-PID` lines, the
 process groups to guard and to forget. The end of its input means that the
-launcher has ended, however it ended; what is still guarded then is killed.
+parent has ended, however it ended; what is still guarded then is killed.
 """
 
 import contextlib
@@ -15,10 +15,20 @@ import sys
 class Guardian:
     """Starts the guarding program, and tells it whom to guard.
 
-    A launcher that is killed with SIGKILL cannot stop its workers, and an
+    A parent that is killed with SIGKILL cannot stop its children, and an
     operating system keeps them running. This works wherever there are
-    process groups, and reaches the workers' own child processes too. Use it
-    as a context manager.
+    process groups, and reaches the children's own children too. Use it as a
+    context manager.
+
+    Example:
+
+    >>> with Guardian() as guardian:
+    ...     child = subprocess.Popen(command, process_group=0)
+    ...     guardian.guard(child.pid)
+    ...     child.wait()
+    ...     guardian.forget(child.pid)
+
+    Reference: `os.killpg`.
     """
 
     def __enter__(self):
@@ -28,7 +38,7 @@ class Guardian:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            # A signal to the launcher's group or terminal is not for it.
+            # A signal to the parent's group or terminal is not for it.
             start_new_session=True,
         )
         return self
@@ -39,13 +49,15 @@ class Guardian:
         self._process.wait()
 
     def guard(self, group):
+        """Guard a process group, given by its number."""
         self._tell(f"+{group}\n")
 
     def forget(self, group):
+        """Guard a process group no longer: it has ended."""
         self._tell(f"-{group}\n")
 
     def _tell(self, line):
-        # Without its guardian, a launcher still stops its workers itself.
+        # Without its guardian, a parent still stops its children itself.
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(line.encode())
             self._process.stdin.flush()

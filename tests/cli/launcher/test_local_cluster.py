@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from keras_lbreg.cli.launcher.cluster import Cluster, Outcome, describe_exit
+from keras_lbreg.cli.launcher.local_cluster import LocalCluster, Outcome
 from keras_lbreg.cli.launcher.worker import Worker
-from tests.cli.launcher.processes import all_end, python
+from tests.checks.processes import all_end, python
 
 HEAD = """
 import os, signal, subprocess, sys, time
@@ -48,7 +48,7 @@ def run(code, workers=2, output=None, grace=10.0):
     output = output or Output()
     said = []
     environments = [os.environ | {"WORKER": str(i)} for i in range(workers)]
-    cluster = Cluster(
+    cluster = LocalCluster(
         python(HEAD, code), environments, output, said.append, grace
     )
     start = time.monotonic()
@@ -84,7 +84,7 @@ def test_last_words_are_read_to_the_end(monkeypatch):
 
 
 def test_an_end_is_noticed_at_once(monkeypatch):
-    monkeypatch.setattr("keras_lbreg.cli.launcher.cluster.PAUSE", 30)
+    monkeypatch.setattr("keras_lbreg.cli.launcher.local_cluster.PAUSE", 30)
     outcome, _, _, seconds = run("os.closerange(0, 3); time.sleep(0.2)")
     assert outcome == Outcome(0, failed=None)
     assert seconds < 9
@@ -250,19 +250,6 @@ def test_an_error_of_the_launcher_leaves_nobody_behind():
 
 
 def test_a_program_that_cannot_start():
-    cluster = Cluster(["/no/such/program"], [{}, {}], Output(), print, 1)
+    cluster = LocalCluster(["/no/such/program"], [{}, {}], Output(), print, 1)
     with pytest.raises(FileNotFoundError, match="/no/such/program"):
         cluster.run()
-
-
-@pytest.mark.parametrize(
-    ("code", "text"),
-    [
-        (1, "ended with exit code 1"),
-        (-9, "was killed by SIGKILL (out of memory?)"),
-        (-11, "was killed by SIGSEGV"),
-        (-40, "was killed by signal 40"),
-    ],
-)
-def test_exit_codes_in_words(code, text):
-    assert describe_exit(code) == text

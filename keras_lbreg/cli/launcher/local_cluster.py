@@ -4,9 +4,10 @@ import dataclasses
 import selectors
 import signal
 
-from keras_lbreg.cli.launcher.guardian import Guardian
-from keras_lbreg.cli.launcher.received_signals import ReceivedSignals
 from keras_lbreg.cli.launcher.worker import Worker
+from keras_lbreg.processes.describe_exit import describe_exit
+from keras_lbreg.processes.guardian import Guardian
+from keras_lbreg.processes.received_signals import ReceivedSignals
 
 # Seconds between two looks at the clock when nothing happens.
 PAUSE = 0.1
@@ -27,7 +28,7 @@ class Outcome:
     failed: int | None = None
 
 
-class Cluster:
+class LocalCluster:
     """Runs the same command in several processes until all have ended.
 
     When one fails, the others are stopped: they would wait for it in their
@@ -148,16 +149,3 @@ class Cluster:
     def _kill_all(self):
         for worker in self.workers:
             worker.kill()
-
-
-def describe_exit(code):
-    """Return what an exit code of `subprocess` means, as a verb phrase."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    # The kernel's way to end a process that takes too much memory.
-    hint = " (out of memory?)" if -code == signal.SIGKILL else ""
-    return f"was killed by {name}{hint}"
