@@ -52,6 +52,7 @@ HOOKS = {
     "optimizers/strategy_updates.py": (
         "tests/optimizers/test_strategy_updates.py"
     ),
+    "search/keras_tuner_hooks.py": "tests/search/test_keras_tuner_hooks.py",
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))
