@@ -46,6 +46,7 @@ NAMES = {
     str: "a text",
     int: "an integer",
     NUMBER: "a number",
+    (*NUMBER, NoneType): "a number or null",
     (int, NoneType): "an integer or null",
     (str, NoneType): "a text or null",
 }
