@@ -66,30 +66,10 @@ def start_keras(backend=None, virtual_devices=None):
             "KERAS_BACKEND."
         )
     if virtual_devices is not None:
+        from keras_lbreg.distribute.divide_processor import divide_processor
+
         divide_processor(virtual_devices, running)
     return running
-
-
-def divide_processor(count, backend):
-    """Make the processor look like several devices, and hide all GPUs."""
-    if count < 1:
-        raise ValueError(
-            "Invalid value for option `--virtual-devices`. Expected an integer "
-            f"of at least 1. Received: --virtual-devices {count}"
-        )
-    if backend == "jax":
-        import jax
-
-        jax.config.update("jax_platforms", "cpu")
-        jax.config.update("jax_num_cpu_devices", count)
-        return
-    import tensorflow as tf
-
-    tf.config.set_visible_devices([], "GPU")
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * count,
-    )
 
 
 def is_installed(package):

@@ -10,7 +10,6 @@ from keras_lbreg.cli import options
 from keras_lbreg.cli.console import make_console
 from keras_lbreg.cli.errors import BAD_USAGE, report_errors
 from keras_lbreg.cli.launcher.free_ports import free_ports
-from keras_lbreg.cli.launcher.gpus import NO_GPU, share_gpus, visible_gpus
 from keras_lbreg.cli.launcher.local_cluster import LocalCluster
 from keras_lbreg.cli.launcher.worker_command import (
     command_to_go_on,
@@ -18,10 +17,11 @@ from keras_lbreg.cli.launcher.worker_command import (
 )
 from keras_lbreg.cli.launcher.worker_environment import (
     check_outside_cluster,
-    thread_settings,
     worker_environment,
 )
 from keras_lbreg.cli.launcher.worker_output import WorkerOutput
+from keras_lbreg.processes.gpus import NO_GPU, share_gpus, visible_gpus
+from keras_lbreg.processes.thread_settings import thread_settings
 
 CLUSTER = "The cluster"
 SHARE = "Each worker's share of this machine"

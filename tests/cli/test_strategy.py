@@ -7,7 +7,7 @@ import sys
 import keras
 import pytest
 
-from keras_lbreg.cli.backend import divide_processor
+from keras_lbreg.distribute.divide_processor import divide_processor
 from keras_lbreg.experiments.manifest import read_manifest
 
 BACKEND = keras.backend.backend()

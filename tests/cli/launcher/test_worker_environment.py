@@ -3,9 +3,7 @@ import json
 import pytest
 
 from keras_lbreg.cli.launcher.worker_environment import (
-    available_cores,
     check_outside_cluster,
-    thread_settings,
     worker_environment,
 )
 
@@ -67,22 +65,6 @@ def test_gpus_are_left_alone_or_set():
         environment = worker_environment(0, [7001], {}, gpus, environ=given)
         assert environment["CUDA_VISIBLE_DEVICES"] == expected
     assert given == {"CUDA_VISIBLE_DEVICES": "0,1"}
-
-
-def test_cores_are_divided():
-    share = max(1, available_cores() // 2)
-    assert set(thread_settings(2, environ={}).values()) == {str(share)}
-    assert set(thread_settings(10_000, environ={}).values()) == {"1"}
-
-
-def test_the_users_threads_count_more_than_ours_and_an_option_most():
-    given = {"OMP_NUM_THREADS": "7"}
-    settings = thread_settings(10_000, environ=given)
-    assert settings["OMP_NUM_THREADS"] == "7"
-    assert settings["TF_NUM_INTRAOP_THREADS"] == "1"
-    assert set(thread_settings(2, 5, environ=given).values()) == {"5"}
-    environment = worker_environment(0, [7001], settings, environ=given)
-    assert settings.items() <= environment.items()
 
 
 @pytest.mark.parametrize(

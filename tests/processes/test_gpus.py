@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from keras_lbreg.cli.launcher.gpus import share_gpus, visible_gpus
+from keras_lbreg.processes.gpus import share_gpus, visible_gpus
 
 
 def machine(folder, script=None):
