@@ -16,7 +16,7 @@ PACKAGE = pathlib.Path(keras_lbreg.__file__).parent
 # Lower floors never import higher ones: cli -> search -> experiments -> tuning
 # -> techniques -> {models, data, regimes} -> {layers, optimizers, distribute}.
 FLOORS = [
-    {"random", "warnings", "_version", "_command_line", "lazy"},
+    {"random", "warnings", "_version", "_command_line", "lazy", "checks"},
     {"layers", "optimizers", "distribute", "schedules", "processes"},
     {"models", "data", "callbacks"},
     {"techniques"},

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from keras_lbreg.schedules.checks import check_positive_number
+from keras_lbreg.checks import check_positive_number
 from keras_lbreg.techniques import get as get_technique
 from keras_lbreg.techniques.check_hyperparameters import (
     check_hyperparameters,

@@ -4,10 +4,10 @@ import dataclasses
 import numbers
 import pathlib
 
+from keras_lbreg.checks import check_positive_int
 from keras_lbreg.experiments.arm import Arm
 from keras_lbreg.experiments.arms import arm_names, get_arm, in_report_order
 from keras_lbreg.experiments.placement import check_strategy
-from keras_lbreg.schedules.checks import check_positive_int
 from keras_lbreg.techniques.check_hyperparameters import (
     check_hyperparameters,
 )

@@ -3,12 +3,12 @@
 import dataclasses
 import math
 
+from keras_lbreg.checks import check_positive_int
 from keras_lbreg.distribute.batch_layout import batch_layout
 from keras_lbreg.experiments.placement import ONE_DEVICE, Placement
 from keras_lbreg.experiments.recipes import recipe_for
 from keras_lbreg.experiments.validation import check_samples
 from keras_lbreg.schedules import Regime
-from keras_lbreg.schedules.checks import check_positive_int
 from keras_lbreg.techniques import TECHNIQUES, Context
 from keras_lbreg.techniques.try_out import try_out
 

@@ -4,7 +4,6 @@ import shutil
 import time
 import traceback
 
-from keras_lbreg.experiments.adopt_run import adopt_run
 from keras_lbreg.experiments.choose_strategy import choose_strategy
 from keras_lbreg.experiments.events import RunEnded
 from keras_lbreg.experiments.json_file import write_json
@@ -142,6 +141,8 @@ def run_plan(workspace, plan, seed, on_event, model_path=None):
 
 def adopt(workspace, plan, seed, continue_from):
     """Begin a run of which there is nothing yet with one from elsewhere."""
+    from keras_lbreg.experiments.adopt_run import adopt_run
+
     if not run_dir(workspace.path, plan.arm.name, seed).exists():
         adopt_run(continue_from, workspace.path, workspace.manifest, plan, seed)
 

@@ -5,7 +5,7 @@ import dataclasses
 
 import keras
 
-from keras_lbreg.schedules.checks import (
+from keras_lbreg.checks import (
     check_fraction,
     check_positive_int,
     check_positive_number,

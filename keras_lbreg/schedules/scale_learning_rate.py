@@ -2,7 +2,7 @@
 
 import math
 
-from keras_lbreg.schedules.checks import (
+from keras_lbreg.checks import (
     check_positive_int,
     check_positive_number,
 )

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_lbreg.schedules.checks import check_positive_int
+from keras_lbreg.checks import check_positive_int
 from keras_lbreg.schedules.scale_learning_rate import scale_learning_rate
 
 

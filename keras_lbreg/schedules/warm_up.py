@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_lbreg.schedules.checks import (
+from keras_lbreg.checks import (
     check_fraction,
     check_positive_int,
     check_positive_number,

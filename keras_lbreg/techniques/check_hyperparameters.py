@@ -2,7 +2,7 @@
 
 import numbers
 
-from keras_lbreg.schedules.checks import check_positive_int
+from keras_lbreg.checks import check_positive_int
 from keras_lbreg.techniques.register import get
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 
-from keras_lbreg.schedules.checks import check_positive_int
+from keras_lbreg.checks import check_positive_int
 from keras_lbreg.techniques import (
     TECHNIQUES,
     Context,

@@ -1,4 +1,4 @@
-"""Checks of numbers that users hand to schedules."""
+"""Checks of numbers that users hand over."""
 
 import math
 from numbers import Integral, Real
