@@ -23,6 +23,9 @@ PALETTE = (
 INK = "#1f2328"
 LARGE_BATCH = "#8b949e"
 
+# What lies behind text on lines: white, and in the report the page's colour.
+PAPER = "#fffffe"
+
 STYLE = {
     "font.family": "sans-serif",
     "font.size": 11,
@@ -86,13 +89,15 @@ def to_png(figure, dpi=150):
 def to_svg(figure):
     """Return the figure as an `<svg>` element for a page with CSS.
 
-    Its background is transparent and its ink is `currentColor`.
+    Its background is transparent, its ink is `currentColor`, and its paper
+    is the page's `--paper`.
     """
     text = _rendered(
         figure, "svg", transparent=True, metadata={"Date": None}
     ).decode("utf-8")
     element = text[text.index("<svg") :]
-    return element.replace(INK, "currentColor")
+    element = element.replace(INK, "currentColor")
+    return element.replace(PAPER, "var(--paper)")
 
 
 def _rendered(figure, format, **options):
