@@ -26,6 +26,8 @@ except ImportError as error:
     ) from error
 from keras_tuner.src import protos
 
+from keras_lbreg.search.chief_errors import ChiefSilentError, TrialTakenError
+
 # gRPC accepts binary values only under a key that ends in this way.
 METADATA = "keras-lbreg-bin"
 # Metadata of more than 8 KiB is refused.
@@ -41,24 +43,15 @@ CHANNEL_OPTIONS = (
 )
 
 
-class ChiefSilentError(Exception):
-    """The chief did not answer a call. It may do so later."""
-
-
-class TrialTakenError(Exception):
-    """The chief has given the trial to another worker."""
-
-
 @contextlib.contextmanager
-def serve_oracle(desk, address):
+def serve_oracle(desk, inbox, address):
     """Answer KerasTuner's messages while the context is entered.
-
-    Calls come one after the other, in a thread of the server.
 
     Args:
         desk: Object that knows what to answer, such as a `ChiefDesk`. Its
             methods get the caller first: a dictionary with the worker's name
             and a token of its process.
+        inbox: The `Inbox` by whose `work` the desk's methods are called.
         address: `"host:port"` to listen on, and on nothing else. The messages
             are neither encrypted nor authenticated.
 
@@ -67,8 +60,9 @@ def serve_oracle(desk, address):
 
     Example:
 
-    >>> with serve_oracle(desk, "10.0.0.1:8000"):
-    ...     wait_for_the_end()
+    >>> with serve_oracle(desk, inbox, "10.0.0.1:8000"):
+    ...     while not desk.ended:
+    ...         inbox.work(seconds=0.2)
 
     Reference: https://keras.io/keras_tuner/guides/distributed_tuning
     """
@@ -79,21 +73,23 @@ def serve_oracle(desk, address):
         options=[("grpc.so_reuseport", 0)],
     )
     protos.get_service_grpc().add_OracleServicer_to_server(
-        Servicer(desk), server
+        Servicer(desk, inbox), server
     )
     server.add_insecure_port(address)
     server.start()
     try:
         yield
     finally:
+        inbox.close()
         server.stop(grace=1.0).wait()
 
 
 class Servicer(protos.get_service_grpc().OracleServicer):
     """Hands each message to the desk, and its answer back."""
 
-    def __init__(self, desk):
+    def __init__(self, desk, inbox):
         self.desk = desk
+        self.inbox = inbox
 
     def GetSpace(self, request, context):
         # KerasTuner's first message. Our workers know the space: a greeting.
@@ -112,7 +108,8 @@ class Servicer(protos.get_service_grpc().OracleServicer):
         return protos.get_service().CreateTrialResponse(trial=trial.to_proto())
 
     def GetTrial(self, request, context):
-        self._ask(context, self.desk.get_trial, request.trial_id)
+        progress = read_metadata(context)["progress"]
+        self._ask(context, self.desk.get_trial, request.trial_id, progress)
         trial = Trial(keras_tuner.HyperParameters(), request.trial_id)
         return protos.get_service().GetTrialResponse(trial=trial.to_proto())
 
@@ -131,10 +128,13 @@ class Servicer(protos.get_service_grpc().OracleServicer):
         return protos.get_service().EndTrialResponse()
 
     def _ask(self, context, method, *args):
+        caller = read_metadata(context)["caller"]
         try:
-            return method(read_metadata(context)["caller"], *args)
+            return self.inbox.call(method, caller, *args)
         except TrialTakenError as error:
             context.abort(TOO_LATE, str(error))
+        except TimeoutError:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "The chief is leaving.")
 
 
 def read_metadata(context):
@@ -197,10 +197,10 @@ class OracleClient:
         trial = Trial.from_proto(response.trial)
         return trial.trial_id, trial.status, dict(trial.hyperparameters.values)
 
-    def get_trial(self, worker, trial_id):
+    def get_trial(self, worker, trial_id, progress=None):
         """Tell that the trial is being run; find out whether it still may."""
         request = protos.get_service().GetTrialRequest(trial_id=trial_id)
-        self._call(self.stub.GetTrial, request, worker)
+        self._call(self.stub.GetTrial, request, worker, progress=progress)
 
     def update_trial(self, worker, trial_id, execution):
         """Report an execution that has ended."""

@@ -1,7 +1,9 @@
 """Contract with KerasTuner 1.4 (checked on 1.4.8): its messages' shape."""
 
+import contextlib
 import importlib.metadata
 import socket
+import threading
 import time
 
 import keras_tuner
@@ -10,6 +12,8 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute import oracle_chief, oracle_client
 
 from keras_lbreg.search import keras_tuner_hooks as hooks
+from keras_lbreg.search.chief_errors import ChiefSilentError, TrialTakenError
+from keras_lbreg.search.inbox import Inbox
 
 VALUES = {
     "batch_size": 512,
@@ -33,18 +37,38 @@ class Desk:
         self.heard.append(("create", caller))
         return "07", "RUNNING", VALUES
 
-    def get_trial(self, caller, trial):
+    def get_trial(self, caller, trial, progress):
         if trial == "99":
-            raise hooks.TrialTakenError("worker1 has it")
+            raise TrialTakenError("worker1 has it")
         if trial == "98":
             raise KeyError(trial)
-        self.heard.append(("get", trial))
+        self.heard.append(("get", trial, progress))
 
     def update_trial(self, caller, trial, execution):
         self.heard.append(("update", trial, execution))
 
     def end_trial(self, caller, trial, status, reason):
         self.heard.append(("end", trial, status, reason))
+
+
+@contextlib.contextmanager
+def serve(desk, address):
+    """The server, and a thread that works for it as the chief's main does."""
+    inbox = Inbox()
+    over = threading.Event()
+
+    def work():
+        while not over.is_set():
+            inbox.work(0.05)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        with hooks.serve_oracle(desk, inbox, address):
+            yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def free_address():
@@ -60,7 +84,7 @@ def address():
 @pytest.fixture(scope="module")
 def desk(address):
     desk = Desk()
-    with hooks.serve_oracle(desk, address):
+    with serve(desk, address):
         yield desk
 
 
@@ -127,14 +151,14 @@ def test_values_come_through_as_they_are_and_in_silence(client, capfd):
 
 def test_results_and_reasons_come_through_as_they_are(client, desk):
     client.greet("worker0:1")
-    client.get_trial("worker0", "07")
+    client.get_trial("worker0", "07", {"epoch": 2})
     client.update_trial("worker0", "07", EXECUTION)
     client.end_trial("worker0", "07", "COMPLETED")
     client.end_trial("worker0", "08", "FAILED", "loss ∞ in epoch 3" * 1000)
     *others, last = desk.heard
     assert others == [
         ("greet", {"worker": "worker0:1", "token": "here:1"}),
-        ("get", "07"),
+        ("get", "07", {"epoch": 2}),
         ("update", "07", EXECUTION),
         ("end", "07", "COMPLETED", None),
     ]
@@ -143,7 +167,7 @@ def test_results_and_reasons_come_through_as_they_are(client, desk):
 
 
 def test_a_trial_that_another_has_is_told_so(client):
-    with pytest.raises(hooks.TrialTakenError, match="worker1 has it"):
+    with pytest.raises(TrialTakenError, match="worker1 has it"):
         client.get_trial("worker0", "99")
 
 
@@ -155,7 +179,7 @@ def test_a_failing_chief_is_told_so(client):
 def test_a_chief_that_is_not_there_is_noticed_at_once():
     with (
         hooks.connect_oracle(free_address(), "here:1") as client,
-        pytest.raises(hooks.ChiefSilentError),
+        pytest.raises(ChiefSilentError),
     ):
         client.greet("worker0")
 
@@ -164,9 +188,9 @@ def test_a_chief_that_comes_back_is_found_again():
     address = free_address()
     with hooks.connect_oracle(address, "here:1") as client:
         for _ in range(2):
-            with hooks.serve_oracle(Desk(), address):
+            with serve(Desk(), address):
                 retry(client.greet, "worker0")
-            with pytest.raises(hooks.ChiefSilentError):
+            with pytest.raises(ChiefSilentError):
                 client.greet("worker0")
 
 
@@ -174,7 +198,7 @@ def retry(method, *args):
     for _ in range(50):
         try:
             return method(*args)
-        except hooks.ChiefSilentError:
+        except ChiefSilentError:
             time.sleep(0.1)
     return method(*args)
 
@@ -182,7 +206,7 @@ def retry(method, *args):
 def test_a_second_chief_does_not_share_the_port(desk, address):
     with (
         pytest.raises(OSError, match="Is another chief running"),
-        hooks.serve_oracle(Desk(), address),
+        serve(Desk(), address),
     ):
         pass
 
@@ -190,7 +214,7 @@ def test_a_second_chief_does_not_share_the_port(desk, address):
 def test_the_address_of_another_machine_is_refused():
     with (
         pytest.raises(OSError, match="address of another machine"),
-        hooks.serve_oracle(Desk(), "192.0.2.1:8000"),
+        serve(Desk(), "192.0.2.1:8000"),
     ):
         pass
 
