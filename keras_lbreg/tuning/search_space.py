@@ -212,14 +212,7 @@ class SearchSpace:
                 `ranges` is out of its range, names no layer, has no value that
                 suits, or a batch is larger than the data.
         """
-        for size in self.batch_sizes:
-            plain = Configuration(size, {})
-            if reason := self.infeasible(plain, samples):
-                raise ValueError(
-                    "Invalid value for argument `batch_sizes`. Expected sizes "
-                    "that the training data and the devices allow. Received: "
-                    f"batch_sizes={list(self.batch_sizes)}; {reason}"
-                )
+        self.check_batch_sizes(samples)
         for technique in self._used():
             values = self.values_of(technique, model)
             given = self.ranges.get(technique.name, {})
@@ -233,6 +226,24 @@ class SearchSpace:
                     technique.hyperparameters(settings),
                     self._context(self.batch_sizes[0]),
                     model,
+                )
+
+    def check_batch_sizes(self, samples=None):
+        """Raise unless every batch size suits the devices and the data.
+
+        Args:
+            samples: Number of training samples, where it is known.
+
+        Raises:
+            ValueError: A batch is larger than the data, or cannot be shared.
+        """
+        for size in self.batch_sizes:
+            plain = Configuration(size, {})
+            if reason := self.infeasible(plain, samples):
+                raise ValueError(
+                    "Invalid value for argument `batch_sizes`. Expected sizes "
+                    "that the training data and the devices allow. Received: "
+                    f"batch_sizes={list(self.batch_sizes)}; {reason}"
                 )
 
     def values_of(self, technique, model):
