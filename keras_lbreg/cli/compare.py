@@ -5,13 +5,16 @@ from typing import Annotated
 import typer
 
 from keras_lbreg.cli import options
+from keras_lbreg.cli.config_option import Config, print_origin, read_config
 from keras_lbreg.cli.console import make_console
 from keras_lbreg.cli.errors import INTERRUPTED, RUN_FAILED, report_errors
 from keras_lbreg.cli.leave import leave
+from keras_lbreg.experiments.configuration_file import TUNED
 
 
 @report_errors
 def compare(
+    context: typer.Context,
     name: options.Dataset = "digits",
     arms: Annotated[
         str | None,
@@ -26,12 +29,19 @@ def compare(
     seeds: Annotated[
         int,
         typer.Option(
-            help="Runs per arm, with seeds 0, 1, ...",
+            help="Runs per arm, with consecutive seeds.",
             rich_help_panel=options.WHAT,
         ),
     ] = 3,
+    first_seed: Annotated[
+        int,
+        typer.Option(
+            help="The first of the seeds.", rich_help_panel=options.WHAT
+        ),
+    ] = 0,
     epochs: options.Epochs = None,
     settings: options.Set = None,
+    config: Config = None,
     backend: options.Backend = None,
     strategy: options.Strategy = "one",
     devices: options.Devices = None,
@@ -53,7 +63,7 @@ def compare(
     Trains one model on one dataset in several *arms*: the small batch, the
     plain large batch, and the large batch with each technique. Every arm runs
     with several seeds. What an arm scales (batch, learning rate, epochs) is
-    printed before it starts.
+    printed before it starts. `--config` adds the arm *tuned*.
 
     **Interrupted?** Give the same command again. Finished runs are kept, a
     half run goes on from its last saved epoch.
@@ -66,6 +76,7 @@ def compare(
     lbreg compare mnist --data-dir ~/tensorflow_datasets
     lbreg compare cifar10 --arms small_batch,large_batch,lr --batch-size 4096
     lbreg compare digits --set dreg.weight=0.05 --out runs/dreg-0.05
+    lbreg compare --config runs/tune-digits/best.json --first-seed 100
     lbreg compare my_data.npz --backend jax
     ```
 
@@ -83,6 +94,16 @@ def compare(
     from keras_lbreg.cli.backend import start_keras
 
     hyperparameters = options.parse_settings(settings)
+    console = make_console()
+    arms, extra_arms = split_names(arms), ()
+    if config is not None:
+        configuration, name = read_config(context, config)
+        print_origin(configuration, name, console)
+        extra_arms = (configuration.arm(),)
+        arms = arms and (*arms, TUNED)
+        small_batch_size = configuration.small_batch_size
+        batch_size = configuration.batch_size
+        epochs = configuration.epochs
     running = start_keras(backend, virtual_devices)
 
     from keras_lbreg.cli.live import make_display
@@ -92,7 +113,7 @@ def compare(
 
     experiment = Experiment(
         name,
-        arms=split_names(arms),
+        arms=arms,
         seeds=seeds,
         small_batch_size=small_batch_size,
         batch_size=batch_size,
@@ -102,8 +123,9 @@ def compare(
         out_dir=out,
         strategy=strategy,
         devices=devices,
+        extra_arms=extra_arms,
+        first_seed=first_seed,
     )
-    console = make_console()
     options.warn_of_unused(experiment, console)
     if running != "tensorflow":
         console.print(

@@ -6,13 +6,16 @@ from typing import Annotated
 import typer
 
 from keras_lbreg.cli import options
+from keras_lbreg.cli.config_option import Config, print_origin, read_config
 from keras_lbreg.cli.console import make_console
 from keras_lbreg.cli.errors import INTERRUPTED, RUN_FAILED, report_errors
 from keras_lbreg.cli.leave import leave
+from keras_lbreg.experiments.configuration_file import TUNED
 
 
 @report_errors
 def train(
+    context: typer.Context,
     name: options.Dataset = "digits",
     arm: Annotated[
         str,
@@ -36,6 +39,7 @@ def train(
     small_batch_size: options.SmallBatchSize = None,
     epochs: options.Epochs = None,
     settings: options.Set = None,
+    config: Config = None,
     backend: options.Backend = None,
     strategy: options.Strategy = "auto",
     devices: options.Devices = None,
@@ -66,6 +70,7 @@ def train(
     ```shell
     lbreg train digits --arm lr_gbn --out digits.keras
     lbreg train cifar10 --arm all --batch-size 4096 --epochs 50
+    lbreg train --config runs/tune-digits/best.json
     lbreg train digits --strategy mirrored --virtual-devices 4
     lbreg launch --workers 2 -- train digits
     ```
@@ -77,6 +82,15 @@ def train(
     from keras_lbreg.cli.backend import start_keras
 
     hyperparameters = options.parse_settings(settings)
+    console = make_console()
+    extra_arms = ()
+    if config is not None:
+        configuration, name = read_config(context, config)
+        print_origin(configuration, name, console)
+        extra_arms, arm = (configuration.arm(),), TUNED
+        small_batch_size = configuration.small_batch_size
+        batch_size = configuration.batch_size
+        epochs = configuration.epochs
     start_keras(backend, virtual_devices)
 
     from keras_lbreg.cli.live import make_display
@@ -94,12 +108,12 @@ def train(
         out_dir=run_dir,
         strategy=strategy,
         devices=devices,
+        extra_arms=extra_arms,
     )
     if run_dir is None:
         experiment = dataclasses.replace(
             experiment, out_dir=f"runs/train-{experiment.name}"
         )
-    console = make_console()
     options.warn_of_unused(experiment, console)
     try:
         with make_display(console, experiment.extra_arms) as display:

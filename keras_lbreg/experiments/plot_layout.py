@@ -39,13 +39,15 @@ def arm_groups(arms):
     if len(arms) <= MOST_IN_A_PANEL:
         return [("", [arm["name"] for arm in arms])]
     columns = ("reference", "cumulative")
+    tuned = any(arm["group"] == "tuned" for arm in arms)
     return [
         (
             "Added one after another",
             [arm["name"] for arm in arms if arm["group"] in columns],
         ),
         (
-            "Each alone on top of LR, and all together",
+            "Each alone on top of LR, and all together"
+            + (", and tuned" if tuned else ""),
             [arm["name"] for arm in arms if arm["group"] != "cumulative"],
         ),
     ]

@@ -1,7 +1,6 @@
 """The report of a comparison: one HTML page, plots and tables in files."""
 
 import json
-import os
 
 from keras_lbreg.experiments.figures import make_figures
 from keras_lbreg.experiments.formatting import (
@@ -9,6 +8,7 @@ from keras_lbreg.experiments.formatting import (
     format_rate,
 )
 from keras_lbreg.experiments.headline import headline
+from keras_lbreg.experiments.page import render_page, write_file
 from keras_lbreg.experiments.plot_style import INK, arm_colors, to_png
 from keras_lbreg.experiments.reproduce import compare_command
 from keras_lbreg.experiments.table import (
@@ -53,17 +53,7 @@ def write_report(results):
 
 def render_report(results, figures):
     """Return the HTML page as a string."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("keras_lbreg.experiments"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    template = environment.get_template("report.html.j2")
-    return template.render(**page_content(results, figures))
+    return render_page("report.html.j2", page_content(results, figures))
 
 
 def page_content(results, figures):
@@ -94,7 +84,7 @@ def page_content(results, figures):
             for technique in TECHNIQUES
             if any(technique.name in arm["techniques"] for arm in results.arms)
         ],
-        "command": compare_command(manifest),
+        "command": compare_command(manifest, results.path),
         "environment": environment_content(manifest),
         "configuration": json.dumps(manifest, indent=2),
     }
@@ -157,11 +147,3 @@ def environment_content(manifest):
         ("Seeds", ", ".join(str(seed) for seed in manifest["seeds"])),
         ("Begun", manifest["created"]),
     ]
-
-
-def write_file(path, content):
-    """Write bytes so that no reader ever sees a half of them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    os.replace(partial, path)

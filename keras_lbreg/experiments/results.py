@@ -213,6 +213,11 @@ def tensorboard_dir(path, arm, seed):
     return pathlib.Path(path) / "tensorboard" / arm / f"seed-{seed}"
 
 
+def configuration_path(path, arm):
+    """The file with the configuration of an arm that is no standard one."""
+    return pathlib.Path(path) / "configurations" / f"{arm}.json"
+
+
 def read_records(journal):
     """The `EpochRecord`s of the journal of a run.
 
@@ -272,6 +277,7 @@ def read_results(path):
     runs/<arm>/seed-<k>/summary.json     written when the run ends
     runs/<arm>/seed-<k>/model.keras      the trained model, of `run` alone
     tensorboard/<arm>/seed-<k>/          TensorBoard logs
+    configurations/<arm>.json            of an extra arm, for `--config`
     ```
 
     Args:

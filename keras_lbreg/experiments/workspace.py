@@ -12,6 +12,10 @@ from keras_lbreg.data.hold_out import hold_out
 from keras_lbreg.data.load_dataset import load_dataset
 from keras_lbreg.experiments.arms import in_report_order
 from keras_lbreg.experiments.choose_strategy import choose_strategy
+from keras_lbreg.experiments.configuration_file import (
+    ConfigurationFile,
+    write_configuration,
+)
 from keras_lbreg.experiments.differences import differences_between
 from keras_lbreg.experiments.environment import environment
 from keras_lbreg.experiments.events import StrategyChosen
@@ -20,7 +24,11 @@ from keras_lbreg.experiments.lock import ANOTHER_FOLDER, lock
 from keras_lbreg.experiments.manifest import SCHEMA, read_manifest
 from keras_lbreg.experiments.plan import make_plan
 from keras_lbreg.experiments.recipes import recipe_for
-from keras_lbreg.experiments.results import run_dir, tensorboard_dir
+from keras_lbreg.experiments.results import (
+    configuration_path,
+    run_dir,
+    tensorboard_dir,
+)
 
 
 class Workspace(contextlib.AbstractContextManager):
@@ -93,9 +101,31 @@ class Workspace(contextlib.AbstractContextManager):
                 delete_results(self.path)
             manifest = merged_manifest(self.path, new)
             write_json(self.path / "manifest.json", manifest)
+            for name, configuration in self._configurations():
+                write_configuration(
+                    configuration_path(self.path, name), configuration
+                )
             # Nothing went wrong: the lock is held until `__exit__`.
             self._held = stack.pop_all()
         return manifest
+
+    def _configurations(self):
+        """The extra arms as files for `lbreg train --config`."""
+        for plan in self.plans:
+            arm = plan.arm
+            if arm in self.experiment.extra_arms and arm.batch == "large":
+                yield (
+                    arm.name,
+                    ConfigurationFile(
+                        self.experiment.dataset,
+                        plan.batch_size,
+                        plan.base_batch_size,
+                        self.experiment.epochs or plan.recipe.epochs,
+                        plan.techniques,
+                        arm.learning_rate_factor,
+                        {"folder": str(self.path), "arm": arm.name},
+                    ),
+                )
 
     def _new_manifest(self, seeds):
         return {
@@ -183,6 +213,7 @@ def delete_results(path):
                 folder = place(path, arm["name"], seed)
                 if folder.is_dir():
                     shutil.rmtree(folder)
+        configuration_path(path, arm["name"]).unlink(missing_ok=True)
     # Last, so that a deletion that was cut short can be repeated.
     (path / "manifest.json").unlink()
 

@@ -1,5 +1,6 @@
 """The page holds the numbers, says what is missing, and needs no network."""
 
+import dataclasses
 import html.parser
 import re
 import shlex
@@ -13,7 +14,13 @@ from keras_lbreg.experiments.report import write_report
 from keras_lbreg.experiments.reproduce import compare_command
 from keras_lbreg.experiments.results import read_results
 from keras_lbreg.experiments.table import table_rows
-from tests.experiments.fake_results import ARMS, SCALED, write_results
+from tests.experiments.fake_results import (
+    ARMS,
+    LARGE,
+    SCALED,
+    SMALL,
+    write_results,
+)
 
 
 class Page(html.parser.HTMLParser):
@@ -137,7 +144,7 @@ def test_a_second_report_replaces_the_first(tmp_path):
 
 
 def test_the_command_repeats_the_configuration(folder, monkeypatch):
-    command = compare_command(read_results(folder).manifest)
+    command = compare_command(read_results(folder).manifest, folder)
     words = shlex.split(command)
     assert words[:3] == ["lbreg", "compare", "digits"]
     assert "dreg.weight=0.05" in words
@@ -171,7 +178,28 @@ def test_the_command_repeats_the_devices(folder, strategy, virtual, words):
     manifest = read_results(folder).manifest
     manifest["config"].update(strategy=strategy, devices=2)
     # Without it, as a manifest of an earlier version.
-    before = compare_command(manifest)
-    command = compare_command({**manifest, "virtual_devices": virtual})
+    before = compare_command(manifest, folder)
+    command = compare_command({**manifest, "virtual_devices": virtual}, folder)
     assert command.startswith(before)
     assert command.partition("--backend tensorflow")[2].strip() == words
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"holdout": 0.1},
+        {"until": 0.5},
+        # Beside `--config` there is no `--set`.
+        {"arm": "tuned"},
+        {"arm": "mine", "hyperparameters": {}},
+    ],
+)
+def test_what_has_no_command_says_so(tmp_path, changes):
+    changes = dict(changes)
+    own = dataclasses.replace(LARGE, name=changes.pop("arm", "lr"))
+    write_results(tmp_path, arms=(SMALL, own))
+    results = read_results(tmp_path)
+    results.manifest["config"].update(changes)
+    assert compare_command(results.manifest, tmp_path) is None
+    text = Page(write_report(results).read_text()).text
+    assert "no lbreg compare command" in text

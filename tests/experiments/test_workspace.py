@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from keras_lbreg.experiments import Arm, compare, read_results
+from keras_lbreg.experiments.configuration_file import read_configuration
 from keras_lbreg.experiments.lock import lock
+from keras_lbreg.experiments.results import configuration_path
 from keras_lbreg.experiments.workspace import Workspace, check_like_chief
 from tests.experiments.small_problem import experiment
 
@@ -48,6 +50,37 @@ def test_an_extra_arm_can_be_added_and_stays_the_last(tmp_path):
     other = dataclasses.replace(mine[0], learning_rate_factor=2.0)
     with pytest.raises(ValueError, match=r"mine\.learning_rate: "):
         open_once(experiment(tmp_path, extra_arms=(other,)), arms=["mine"])
+
+
+def test_an_extra_arm_has_its_configuration_in_the_folder(tmp_path):
+    techniques = {"ghost_batch_norm": {"ghost_batch_size": 16}}
+    mine = Arm(
+        "mine",
+        "Mine",
+        "tuned",
+        techniques=("lr_scaling", "ghost_batch_norm"),
+        learning_rate_factor=2.0,
+        hyperparameters=techniques,
+    )
+    chosen = experiment(tmp_path, extra_arms=(mine,))
+    manifest = open_once(chosen, arms=["large_batch", "mine"])
+    file = configuration_path(tmp_path / "run", "mine")
+    found = read_configuration(file)
+    assert (found.batch_size, found.small_batch_size) == (32, 8)
+    assert (found.epochs, found.learning_rate_factor) == (4, 2.0)
+    assert found.techniques == manifest["arms"][1]["techniques"]
+    again = experiment(
+        tmp_path, extra_arms=(found.arm("mine", "Mine"),), hyperparameters={}
+    )
+    with Workspace(
+        dataclasses.replace(again, out_dir=str(tmp_path / "again")),
+        False,
+        ["mine"],
+        [0],
+    ) as workspace:
+        assert workspace.manifest["arms"] == [manifest["arms"][1]]
+    open_once(experiment(tmp_path), arms=["lr"], fresh=True)
+    assert not file.exists()
 
 
 def test_hyperparameters_younger_than_the_folder_had_their_default(tmp_path):
