@@ -16,6 +16,8 @@ TRIAL_STARTED = "trial_started"
 EXECUTION_ENDED = "execution_ended"
 TRIAL_ENDED = "trial_ended"
 SEARCH_ENDED = "search_ended"
+# Only where the search could still write it: nothing follows a SIGKILL.
+INTERRUPTED = "interrupted"
 
 SHAPES = {
     SESSION: {"time": str, "pid": int, "versions": dict},
@@ -37,6 +39,7 @@ SHAPES = {
         "peak_memory": int,
     },
     SEARCH_ENDED: {"why": str},
+    INTERRUPTED: {},
 }
 
 

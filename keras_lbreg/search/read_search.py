@@ -1,25 +1,11 @@
 """Read the folder of a search."""
 
-import dataclasses
 import pathlib
 from types import NoneType
 
 from keras_lbreg.experiments.json_file import read_json
-from keras_lbreg.search.ledger import (
-    EXECUTION_ENDED,
-    SEARCH_ENDED,
-    SESSION,
-    TRIAL_CREATED,
-    TRIAL_ENDED,
-    TRIAL_STARTED,
-    Ledger,
-)
-from keras_lbreg.search.search import Search
-from keras_lbreg.search.search_results import (
-    Execution,
-    SearchResults,
-    Trial,
-)
+from keras_lbreg.search.ledger import Ledger
+from keras_lbreg.search.search_state import SearchState
 
 SCHEMA = 1
 
@@ -45,6 +31,18 @@ SHAPE = {
 def read_search(path):
     """Read the folder of a search, ended or not.
 
+    The folder holds
+
+    ```
+    search.json            what is searched, where, with what
+    ledger.jsonl           everything that happened, in order
+    trials/<id>/spec.json  what the trial's process was told
+    trials/<id>/log.txt    what it printed
+    trials/<id>/           its runs, see `keras_lbreg.experiments.read_results`
+    ```
+
+    and what was made of it at the end.
+
     Args:
         path: The folder, such as `runs/tune-digits`.
 
@@ -64,63 +62,8 @@ def read_search(path):
     """
     path = pathlib.Path(path)
     manifest = read_search_manifest(path)
-    space = space_of(manifest)
-    # Its values count epochs; a search without it trains all of them.
-    epochs = manifest["resolved"]["epochs"]
-    trials, elapsed, why, sessions = {}, 0.0, None, 0
-    for event in Ledger(path / "ledger.jsonl").read():
-        elapsed = event["elapsed"]
-        kind = event["event"]
-        if kind == SESSION:
-            sessions, why = sessions + 1, None
-        elif kind == SEARCH_ENDED:
-            why = event["why"]
-        elif kind == TRIAL_CREATED:
-            values = event["values"]
-            trials[event["trial"]] = Trial(
-                event["trial"],
-                values,
-                space.configuration(values),
-                created=elapsed,
-                until=values.get("tuner/epochs", epochs) / epochs,
-            )
-        else:
-            trials[event["trial"]] = after(trials[event["trial"]], event)
-    return SearchResults(
-        path, manifest, tuple(trials.values()), elapsed, why, sessions
-    )
-
-
-def after(trial, event):
-    """The trial after one more event."""
-    kind, elapsed = event["event"], event["elapsed"]
-    if kind == TRIAL_STARTED:
-        started = elapsed if trial.started is None else trial.started
-        changes = {"worker": event["worker"], "started": started}
-    elif kind == EXECUTION_ENDED:
-        names = (field.name for field in dataclasses.fields(Execution))
-        run = Execution(**{name: event[name] for name in names})
-        changes = {"executions": (*trial.executions, run)}
-    elif kind == TRIAL_ENDED:
-        changes = {
-            "status": event["status"].lower(),
-            "score": event["score"],
-            "reason": event["reason"],
-            "ended": elapsed,
-            "peak_memory": event["peak_memory"],
-        }
-    return dataclasses.replace(trial, **changes)
-
-
-def space_of(manifest):
-    """The `SearchSpace` of a `search.json`."""
-    resolved = manifest["resolved"]
-    return Search.from_json(manifest["search"]).space(
-        resolved["batch_sizes"],
-        resolved["base_batch_size"],
-        replicas=resolved["replicas"],
-        dreg_layer=resolved["dreg_layer"],
-    )
+    events = Ledger(path / "ledger.jsonl").read()
+    return SearchState(manifest, events).results(path)
 
 
 def read_search_manifest(path):

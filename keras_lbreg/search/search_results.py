@@ -139,11 +139,16 @@ class SearchResults:
         tenth of the epochs, and before the learning rate drops, a score says
         little about the end.
         """
-        completed = self.of_status("completed")
-        longest = max((trial.until for trial in completed), default=None)
-        finalists = [trial for trial in completed if trial.until == longest]
-        return max(finalists, key=lambda trial: trial.score, default=None)
+        return best_trial(self.trials)
 
     def of_status(self, status):
         """The trials that are `"running"`, `"completed"` or `"failed"`."""
         return [trial for trial in self.trials if trial.status == status]
+
+
+def best_trial(trials):
+    """The best of some `Trial`s, see `SearchResults.best`, or `None`."""
+    completed = [trial for trial in trials if trial.status == "completed"]
+    longest = max((trial.until for trial in completed), default=None)
+    finalists = [trial for trial in completed if trial.until == longest]
+    return max(finalists, key=lambda trial: trial.score, default=None)
