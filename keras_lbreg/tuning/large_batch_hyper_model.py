@@ -268,8 +268,7 @@ class LargeBatchHyperModel(keras_tuner.HyperModel):
         return self._executions[model]
 
     def _build_plain(self, hp):
-        takes_hp = inspect.signature(self.build_model).parameters
-        model = self.build_model(hp) if takes_hp else self.build_model()
+        model = self.build_model(*([hp] if takes_hp(self.build_model) else []))
         check_graph_model(model, "Build it of layers.")
         check_shapes_are_known(model)
         if not model.compiled:
@@ -298,6 +297,16 @@ class LargeBatchHyperModel(keras_tuner.HyperModel):
             raise FatalValueError(str(error)) from error
         if reason := self.space.infeasible(configuration, samples):
             raise FailedTrialError(reason)
+
+
+def takes_hp(function):
+    """Whether a function has to be called with one argument."""
+    parameters = inspect.signature(function).parameters.values()
+    return any(
+        x.default is x.empty
+        and x.kind in (x.POSITIONAL_ONLY, x.POSITIONAL_OR_KEYWORD)
+        for x in parameters
+    )
 
 
 def part_of_regime(hp, kwargs, max_epochs):

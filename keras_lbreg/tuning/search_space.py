@@ -21,6 +21,7 @@ from keras_lbreg.tuning.search_values import (
     checked_ranges,
     declare_range,
     ends,
+    first_value,
 )
 
 # The technique that trains longer: a search that may take it takes it.
@@ -200,8 +201,8 @@ class SearchSpace:
     def check(self, model, samples=None):
         """Raise if the space holds a mistake, before any trial.
 
-        Every technique is applied once with its defaults, and once with each
-        value of `ranges` (a range's ends).
+        Every technique is applied once with the values of the first trial, and
+        once with each value of `ranges` (a range's ends).
 
         Args:
             model: The plain model. It is left as it is.
@@ -215,10 +216,13 @@ class SearchSpace:
         self.check_batch_sizes(samples)
         for technique in self._used():
             values = self.values_of(technique, model)
-            given = self.ranges.get(technique.name, {})
-            tries = [{}]
-            for key in given:
-                tries += [{key: value} for value in ends(values[key])]
+            first = {
+                key: first_value(choices, technique.defaults[key])
+                for key, choices in values.items()
+            }
+            tries = [first]
+            for key in self.ranges.get(technique.name, {}):
+                tries += [{**first, key: x} for x in ends(values[key])]
             for settings in tries:
                 check_hyperparameters({technique.name: settings})
                 try_out(

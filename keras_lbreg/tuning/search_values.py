@@ -7,23 +7,32 @@ from keras_lbreg.techniques import SearchRange, get
 
 def declare_range(hp, name, values, default=None):
     """Register one hyperparameter of the kind that suits its values."""
+    default = first_value(values, default)
     if not isinstance(values, SearchRange):
         if len(values) == 1:
             hp.Fixed(name, values[0])
             return
-        default = default if default in values else values[0]
         hp.Choice(name, list(values), default=default)
         return
     low, high = values.low, values.high
-    inside = isinstance(default, numbers.Real) and low <= default <= high
     whole = isinstance(low, int) and isinstance(high, int)
     (hp.Int if whole else hp.Float)(
         name,
         low,
         high,
         sampling="log" if values.log else "linear",
-        default=default if inside else low,
+        default=default,
     )
+
+
+def first_value(values, default=None):
+    """The default where it is among the values, else the first of them."""
+    if not isinstance(values, SearchRange):
+        return default if default in values else values[0]
+    inside = isinstance(default, numbers.Real) and (
+        values.low <= default <= values.high
+    )
+    return default if inside else values.low
 
 
 def ends(values):
