@@ -1,5 +1,7 @@
 """The part of KerasTuner that decides what to try next."""
 
+import copy
+
 import keras_tuner
 
 from keras_lbreg.search.oracle_in_memory import OracleInMemory
@@ -79,7 +81,8 @@ def make_oracle(search, space, epochs):
     oracle = kind(
         objective=keras_tuner.Objective("val_accuracy", "max"),
         hyperparameters=keras_tuner.HyperParameters.from_config(
-            {"space": space, "values": {}}
+            # A copy: KerasTuner makes objects of what is in the lists.
+            {"space": copy.deepcopy(space), "values": {}}
         ),
         seed=oracle_seed(search.seed),
         max_consecutive_failed_trials=FAILURES,
