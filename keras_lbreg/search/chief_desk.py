@@ -1,16 +1,22 @@
 """Which worker of a search on several machines runs which trial."""
 
+import logging
 import time
 
 from keras_lbreg.search.chief_errors import TrialTakenError
+
+logger = logging.getLogger("keras_lbreg")
 
 # A worker is heard every few seconds (`BEAT`). One that is silent for so many
 # has died, or cannot be reached.
 SILENCE = 30.0
 BEAT = 3.0
 
+# What a worker that asks for a trial may get in its place.
 IDLE = (None, "IDLE", {})
 STOPPED = (None, "STOPPED", {})
+# KerasTuner's status of a trial that somebody is to try again.
+GIVEN_BACK = "INVALID"
 
 
 class ChiefDesk:
@@ -101,12 +107,15 @@ class ChiefDesk:
         self.book.execution_ended(trial_id, execution)
 
     def end_trial(self, caller, trial_id, status, reason):
-        """A worker has ended the trial."""
+        """A worker has ended the trial, or gives it back."""
         holder = self._hear(caller)
         if self._ended_by.get(trial_id) == holder:
             # The answer to its first message was lost.
             return
         self._check_holder(trial_id, holder)
+        if status == GIVEN_BACK:
+            self._holders[trial_id] = None, None
+            return
         self.book.end(trial_id, status, reason)
         del self._holders[trial_id]
         self._ended_by[trial_id] = holder
@@ -129,14 +138,23 @@ class ChiefDesk:
     def _left_behind(self):
         """A trial whose worker has gone."""
         for trial_id, (worker, token) in self._holders.items():
-            if worker is None or self._gone(token):
+            if worker is None:
+                return trial_id
+            if self._gone(token):
+                logger.warning(
+                    "%s has not been heard for %.0f seconds: trial %s goes on "
+                    "elsewhere.",
+                    worker,
+                    self.silence,
+                    trial_id,
+                )
                 return trial_id
         return None
 
     def _check_holder(self, trial_id, holder):
         """Raise unless the trial is this worker's."""
-        worker, token = self._holders.get(trial_id, (None, None))
-        if trial_id in self._holders and token is None:
+        worker, token = self._holders.get(trial_id, (None, ""))
+        if token is None:
             # The chief was started again; the worker has gone on meanwhile.
             self._holders[trial_id] = holder
         elif (worker, token) != holder:

@@ -187,3 +187,14 @@ def test_after_a_restart_the_trials_of_missing_workers_wait_a_while(clock):
     assert desk.create_trial(TWO)[1] == "IDLE"
     clock.seconds = 31.0
     assert desk.create_trial(TWO)[0] == "000"
+
+
+def test_a_worker_that_is_stopped_gives_its_trial_back(clock):
+    desk, book = make(clock, most=1)
+    desk.create_trial(ONE)
+    desk.end_trial(ONE, "000", "INVALID", None)
+    assert desk.create_trial(TWO)[0] == "000"
+    assert book.notes == [
+        ("start", "000", "worker0:0"),
+        ("start", "000", "worker1:0"),
+    ]
