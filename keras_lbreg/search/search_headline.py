@@ -56,7 +56,9 @@ def search_headline(results):
 
 def judged_by(results):
     """Which data the accuracies of the trials are of."""
-    holdout = results.search["holdout"]
-    if holdout:
-        return f"the {100 * holdout:g} % of the training data held out"
-    return "the validation data"
+    count = results.manifest["dataset"]["val_samples"]
+    # Where they are few, steps between accuracies are large.
+    samples = f"{count:,} samples, {100 / count:.2g} points each"
+    if results.search["holdout"]:
+        return f"held-out training data ({samples})"
+    return f"the validation data ({samples})"
