@@ -10,6 +10,7 @@ from keras_lbreg.cli.data import app as data
 from keras_lbreg.cli.launch import launch
 from keras_lbreg.cli.report import report
 from keras_lbreg.cli.train import train
+from keras_lbreg.cli.tune import tune
 
 app = typer.Typer(
     name="lbreg",
@@ -55,6 +56,7 @@ def lbreg(
 
 app.command("compare")(compare)
 app.command("train")(train)
+app.command("tune")(tune)
 app.command(
     "launch",
     # What follows the command to run belongs to it, `--` or not.

@@ -4,6 +4,9 @@ from keras_lbreg.cli.print_space import print_space
 from keras_lbreg.cli.settings_text import settings_legend
 from keras_lbreg.experiments.formatting import format_count, format_duration
 
+# A trial that makes less than this share of the updates is another task.
+FEWER_UPDATES = 0.8
+
 ENGINES = {
     "random": "at random",
     "hyperband": "by Hyperband",
@@ -19,11 +22,12 @@ def print_search(event, console):
         event: The `SearchStarted`.
         console: The `rich.console.Console` to print to.
     """
-    search, manifest = event.search, event.results.manifest
+    manifest = event.results.manifest
     console.print(
-        f"{search.dataset}: what may be tried, with {manifest['backend']} on "
-        f"{manifest['device']}",
+        f"{manifest['dataset']['title']}: what may be tried, with "
+        f"{manifest['backend']} on {manifest['device']}",
         markup=False,
+        soft_wrap=True,
     )
     print_space(event.space, console)
     if legend := settings_legend(event.space):
@@ -35,11 +39,14 @@ def print_search(event, console):
         )
     for line in (*plan_lines(event), *session_lines(event.results)):
         console.print(line, markup=False, soft_wrap=True)
+    if event.search.holdout:
+        for line in lost_updates(manifest):
+            console.print(line, style="yellow", markup=False, soft_wrap=True)
 
 
 def plan_lines(event):
     """Return how the search goes, in sentences."""
-    search, resolved = event.search, event.results.manifest["resolved"]
+    search = event.search
     most = search.trials * search.executions
     runs = "1 run" if search.executions == 1 else f"{search.executions} runs"
     # Hyperband stops most of them earlier.
@@ -57,18 +64,38 @@ def plan_lines(event):
             "No trial begins after "
             f"{format_duration(search.budget)} of searching."
         )
+    data = event.results.manifest["dataset"]
+    judges = format_count(data["val_samples"])
     if search.holdout:
-        held = round(search.holdout * resolved["samples"])
         yield (
-            f"Trials are judged by about {format_count(held)} samples held "
-            "out of the training data, and the validation data is kept for "
-            "the best one."
+            f"Trials train on {format_count(data['train_samples'])} samples "
+            f"and are judged by {judges} held out of the training data; the "
+            "validation data is kept for the best one."
         )
     else:
         yield (
-            "Trials are judged by the validation data itself, so the "
-            "comparison at the end will flatter the best one (--holdout 0)."
+            f"Trials are judged by the {judges} validation samples "
+            "themselves, so a comparison by these will flatter the best one."
         )
+
+
+def lost_updates(manifest):
+    """Return a warning for each batch size that the held-out samples break.
+
+    An epoch has whole batches only: with 1,024 samples, 512 fit twice; with
+    ten of them held out, once.
+    """
+    data = manifest["dataset"]
+    kept, held = data["train_samples"], data["val_samples"]
+    for size in manifest["resolved"]["batch_sizes"]:
+        updates, whole = kept // size, (kept + held) // size
+        if updates < FEWER_UPDATES * whole:
+            yield (
+                f"At batch {format_count(size)} a trial makes "
+                f"{count(updates, 'update')} an epoch, where all training "
+                f"data makes {whole}: what is best here need not be best "
+                "there. Take another batch size, or --holdout 0."
+            )
 
 
 def session_lines(results):
