@@ -46,8 +46,9 @@ def arm_groups(arms):
             [arm["name"] for arm in arms if arm["group"] in columns],
         ),
         (
-            "Each alone on top of LR, and all together"
-            + (", and tuned" if tuned else ""),
+            "Each alone on top of LR, all together, and tuned"
+            if tuned
+            else "Each alone on top of LR, and all together",
             [arm["name"] for arm in arms if arm["group"] != "cumulative"],
         ),
     ]
