@@ -51,7 +51,8 @@ class ChiefDesk:
         self.book = book
         self.silence = silence
         self.clock = clock
-        self.exhausted = False
+        # An earlier session may have left nothing to do.
+        self.exhausted = book.closed()
         # When each process was last heard, by its token.
         self._heard = {None: clock()}
         self._ended_by = {}

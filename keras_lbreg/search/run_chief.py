@@ -8,21 +8,21 @@ from keras_lbreg.search.keras_tuner_hooks import serve_oracle
 
 # Seconds without any worker after which the chief gives up.
 PATIENCE = 600.0
-# Seconds between two looks at the signals received.
+# Seconds between two looks at the signals that have come.
 TURN = 0.2
 
 
-def run_chief(role, book, interrupted, patience=PATIENCE):
+def run_chief(role, book, listener, patience=PATIENCE):
     """Hand out the trials to workers until all have ended.
 
     Args:
         role: The `SearchRole`.
         book: The `TrialBook`.
-        interrupted: Function that returns whether to stop now.
+        listener: Tells whether to stop, see `listen`.
         patience: Seconds to wait for workers when there are none.
 
     Returns:
-        Whether it came to the end: `False` if interrupted.
+        Whether it came to the end.
 
     Raises:
         ConnectionError: There was no worker for too long.
@@ -30,7 +30,8 @@ def run_chief(role, book, interrupted, patience=PATIENCE):
 
     Example:
 
-    >>> run_chief(role, book, interrupted=lambda: False)
+    >>> with listen() as listener:
+    ...     run_chief(role, book, listener)
 
     Reference: https://keras.io/keras_tuner/guides/distributed_tuning
     """
@@ -39,7 +40,7 @@ def run_chief(role, book, interrupted, patience=PATIENCE):
     with serve_oracle(desk, inbox, role.address):
         while not desk.ended:
             inbox.work(TURN)
-            if interrupted():
+            if listener.wait(0):
                 return False
             if desk.present:
                 last_seen = time.monotonic()

@@ -1,21 +1,13 @@
 """Search for good settings, one process for each trial."""
 
-import contextlib
-import selectors
-import threading
-import time
-
-from keras_lbreg.processes.guardian import Guardian
-from keras_lbreg.processes.received_signals import ReceivedSignals
 from keras_lbreg.search.check_in_child import check_in_child
 from keras_lbreg.search.events import SearchEnded, SearchStarted
+from keras_lbreg.search.listen import listen
 from keras_lbreg.search.local_desk import LocalDesk
+from keras_lbreg.search.run_trials import run_trials
 from keras_lbreg.search.search_folder import SearchFolder
+from keras_lbreg.search.search_role import read_search_role
 from keras_lbreg.search.trial_book import TrialBook
-from keras_lbreg.search.trial_loop import TrialLoop
-
-# Seconds between two looks at the trials.
-PAUSE = 0.2
 
 
 def run_search(search, on_event=None, fresh=False):
@@ -26,6 +18,11 @@ def run_search(search, on_event=None, fresh=False):
     try next, and writes down what comes out. Called again after an
     interruption, however rude, it goes on where it stopped. `trials`,
     `budget`, `workers` and `confirm_seeds` may be others then.
+
+    Where KerasTuner's environment variables for several machines are set
+    (`KERASTUNER_TUNER_ID`, `KERASTUNER_ORACLE_IP`, `KERASTUNER_ORACLE_PORT`),
+    the chief hands out the trials and runs none, and a worker runs those that
+    it is given; the folder has to be shared by all of them.
 
     Args:
         search: The `Search`.
@@ -38,7 +35,9 @@ def run_search(search, on_event=None, fresh=False):
 
     Raises:
         ValueError: The search has a mistake, or its folder holds another
-            search. No trial was started.
+            search. No trial was started. Or the environment variables for
+            several machines are wrong.
+        ConnectionError: The chief, or all workers, cannot be reached.
         KeyboardInterrupt: This process was asked to stop (SIGINT, SIGTERM).
             The same call goes on where it stopped.
 
@@ -50,6 +49,12 @@ def run_search(search, on_event=None, fresh=False):
     Reference: https://keras.io/keras_tuner
     """
     on_event = on_event or ignore
+    role = read_search_role()
+    if role is not None and not role.is_chief:
+        # It needs gRPC, which a search on one machine does without.
+        from keras_lbreg.search.run_worker import run_worker
+
+        return run_worker(search, role, on_event)
     facts = check_in_child(search)
     with SearchFolder(search, facts, fresh) as folder:
         book = TrialBook(search, folder.manifest, folder.path, on_event)
@@ -61,61 +66,22 @@ def run_search(search, on_event=None, fresh=False):
                 folder.manifest["resolved"]["epochs"],
             )
         )
-        with (
-            Guardian() as guardian,
-            listen() as listener,
-            TrialLoop(
-                search,
-                folder.manifest,
-                folder.path,
-                book.space,
-                LocalDesk(book),
-                guardian,
-            ) as loop,
-        ):
-            while True:
-                loop.step()
-                if loop.ended:
-                    break
-                if listener.wait(PAUSE):
-                    book.interrupt()
-                    raise KeyboardInterrupt
+        with listen() as listener:
+            if role is None:
+                ended = run_trials(
+                    search, folder, book.space, LocalDesk(book), listener
+                )
+            else:
+                from keras_lbreg.search.run_chief import run_chief
+
+                ended = run_chief(role, book, listener)
+        if not ended:
+            book.interrupt()
+            raise KeyboardInterrupt
         book.end_search()
         results = book.results()
     on_event(SearchEnded(results))
     return results
-
-
-@contextlib.contextmanager
-def listen():
-    """Listen to signals; only the main thread can."""
-    if threading.current_thread() is not threading.main_thread():
-        yield Deaf()
-        return
-    with ReceivedSignals() as received, selectors.DefaultSelector() as selector:
-        selector.register(received, selectors.EVENT_READ)
-        yield Listener(received, selector)
-
-
-class Listener:
-    """Waits, but not when a signal comes or a child process ends."""
-
-    def __init__(self, received, selector):
-        self._received = received
-        self._selector = selector
-
-    def wait(self, seconds):
-        """Wait; return whether this process is asked to stop."""
-        self._selector.select(seconds)
-        return self._received.take() is not None
-
-
-class Deaf:
-    """Waits."""
-
-    def wait(self, seconds):
-        time.sleep(seconds)
-        return False
 
 
 def ignore(event):

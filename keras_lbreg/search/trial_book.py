@@ -105,11 +105,7 @@ class TrialBook:
             `"RUNNING"`; `"IDLE"` if the tuner waits for the end of another
             trial; or `"STOPPED"`, and `why` says why.
         """
-        if len(self._state.trials) >= self.search.trials:
-            self.why = "trials"
-        elif (self.search.budget or np.inf) <= self.elapsed:
-            self.why = "budget"
-        else:
+        if not self.closed():
             trial_id, status, values = self._oracle.propose()
             if status == RUNNING:
                 self._write(TRIAL_CREATED, trial=trial_id, values=values)
@@ -117,6 +113,14 @@ class TrialBook:
                 return trial_id, status, values
             self.why = "exhausted"
         return None, STOPPED, None
+
+    def closed(self):
+        """Whether no more trials are to be created; `why` says why."""
+        if len(self._state.trials) >= self.search.trials:
+            self.why = "trials"
+        elif (self.search.budget or np.inf) <= self.elapsed:
+            self.why = "budget"
+        return self.why is not None
 
     def start(self, trial_id, worker):
         """A worker has started a trial, or goes on with it."""

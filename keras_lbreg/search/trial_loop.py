@@ -21,7 +21,7 @@ class Slot:
     """A place for one trial at a time.
 
     Args:
-        worker: Its name, `"host:number"`.
+        worker: Its name, `"name:number"`.
         environment: Environment variables of its trials.
         trial_id: The trial that it has, or `None`.
         folder: The `TrialFolder`.
@@ -63,6 +63,7 @@ class TrialLoop:
             `end_trial(worker, trial_id, status, reason)`.
         guardian: The `Guardian` that kills the trials should this process
             be killed.
+        name: Name of the slots but for their number. Defaults to the host's.
 
     Example:
 
@@ -74,7 +75,9 @@ class TrialLoop:
     Reference: `keras_tuner.Tuner.search`, one trial after the other.
     """
 
-    def __init__(self, search, manifest, path, space, desk, guardian):
+    def __init__(
+        self, search, manifest, path, space, desk, guardian, name=None
+    ):
         self.search = search
         self.resolved = manifest["resolved"]
         self.path = path
@@ -84,7 +87,7 @@ class TrialLoop:
         self.stopped = False
         self.slots = [
             Slot(
-                f"{socket.gethostname()}:{index}",
+                f"{name or socket.gethostname()}:{index}",
                 child_environment(search, index),
             )
             for index in range(search.workers)

@@ -19,10 +19,13 @@ class Book:
     def unfinished(self):
         return dict(self.given)
 
+    def closed(self):
+        return len(self.given) == self.most
+
     def create(self):
         if self.next_is_idle:
             return None, "IDLE", {}
-        if len(self.given) == self.most:
+        if self.closed():
             return None, "STOPPED", {}
         trial_id = f"{len(self.given):03}"
         self.given[trial_id] = None
@@ -198,3 +201,8 @@ def test_a_worker_that_is_stopped_gives_its_trial_back(clock):
         ("start", "000", "worker0:0"),
         ("start", "000", "worker1:0"),
     ]
+
+
+def test_nobody_is_waited_for_where_nothing_is_left_to_do(clock):
+    desk, _ = make(clock, most=0)
+    assert desk.ended
