@@ -61,9 +61,7 @@ def confirm_headline(results):
             f" The winner trains {times:.3g} times as many epochs as the "
             "others, so this is no comparison at equal cost."
         )
-    if gain.n < 2:
-        text += " One seed only: treat it as a first look."
-    else:
+    if gain.n > 1:
         text += (
             " Chance is judged by a 95 % t interval of the differences by seed."
         )

@@ -5,6 +5,7 @@ import math
 from keras_lbreg.experiments.plot_layout import HEIGHT, new_figure
 from keras_lbreg.experiments.plot_style import (
     INK,
+    LARGE_BATCH,
     PALETTE,
     PAPER,
     plot_style,
@@ -45,14 +46,16 @@ def plot_parallel(results):
 
     Reference: Inselberg 1985, "The plane with parallel coordinates".
     """
-    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
     ranking = rank(results)
     percents = {trial.id: 100 * trial.score for trial in ranking.trials}
     shown = chosen_dimensions(results)
     columns = [heights_of(dimension, percents) for dimension in shown]
     low, top = best_limits(list(percents.values()))
-    ramp = LinearSegmentedColormap.from_list("", ["#d1d9e0", PALETTE[0]])
+    # The worst fade into the page, be it light or dark.
+    ends = (*to_rgb(LARGE_BATCH), 0.25), to_rgb(PALETTE[0])
+    ramp = LinearSegmentedColormap.from_list("", ends)
     with plot_style():
         figure = new_figure(AXIS_WIDTH * (len(shown) + 1.5), HEIGHT)
         axis = figure.subplots()

@@ -17,7 +17,7 @@ def main(folder):
     prepare_child(Search.from_json(results.search))
     # What is there may be of a trial that was the best before.
     stale = read_confirmation(results) is None
-    compare(confirm_experiment(results), on_event=print, fresh=stale)
+    compare(confirm_experiment(results), fresh=stale)
 
 
 if __name__ == "__main__":

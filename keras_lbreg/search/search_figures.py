@@ -66,12 +66,14 @@ def make_search_figures(results):
         )
     )
     shown = len(chosen_dimensions(results))
+    if shown < 2:
+        return figures
     figures.append(
         ReportFigure(
             "parallel",
             "All hyperparameters together",
-            f"A line is a trial; the darker, the more accurate, and the "
-            f"winner is orange. Of {len(found)} hyperparameters the {shown} "
+            "A line is a trial; the bluer, the more accurate, and the winner "
+            f"is orange. Of {len(found)} hyperparameters the {shown} "
             "are shown whose rank correlation with the accuracy is least "
             "likely to be chance; which techniques are on shows in theirs. "
             "Below an axis: the technique is off.",

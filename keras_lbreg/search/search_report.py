@@ -48,6 +48,11 @@ def render_search_report(results, confirmation, figures):
     """
     content = search_content(results, figures)
     content["confirmation"] = confirmation_content(confirmation)
+    content["headline"] = (
+        content["best"]
+        if confirmation is None
+        else confirm_headline(confirmation)
+    )
     return render_page(
         "search_report.html.j2", content, package="keras_lbreg.search"
     )
@@ -58,7 +63,7 @@ def search_content(results, figures):
     manifest, search = results.manifest, results.search
     return {
         "title": f"Search on {manifest['dataset']['title']}",
-        "headline": search_headline(results),
+        "best": search_headline(results),
         "facts": [
             f"{len(results.trials)} trials, tuner {search['tuner']}",
             f"{format_duration(results.elapsed)} of searching",
@@ -114,7 +119,6 @@ def confirmation_content(confirmation):
     return {
         "title": "The winner on fresh seeds"
         + (f", trained x{longer:.3g} longer" if longer > 1 else ""),
-        "headline": confirm_headline(confirmation),
         "epochs": epochs,
         "longer": longer > 1,
         "seeds": ", ".join(

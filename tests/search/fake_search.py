@@ -73,14 +73,15 @@ def fake_accuracy(values):
     return max(accuracy, 0.1)
 
 
-def fake_space(search):
+@functools.lru_cache
+def fake_space():
     """The space's hyperparameters, as `search.json` holds them."""
     images = keras.Input((8, 8, 1))
     x = keras.layers.Flatten()(images)
     for units in (16, 16, 10):
         x = keras.layers.BatchNormalization()(keras.layers.Dense(units)(x))
     hp = keras_tuner.HyperParameters()
-    search.space((512,), 16).declare(hp, keras.Model(images, x))
+    Search("digits").space((512,), 16).declare(hp, keras.Model(images, x))
     return hp.get_config()["space"]
 
 
@@ -93,6 +94,9 @@ def write_search(
     running=(),
     noise=0.004,
     seed=0,
+    values=(),
+    epochs=20,
+    **settings,
 ):
     """Write the folder of a search.
 
@@ -105,9 +109,17 @@ def write_search(
         running: Numbers of trials that were interrupted.
         noise: Standard deviation between seeds.
         seed: Seed of the numbers.
+        values: Hyperparameters of the first trials; others have random ones.
+        epochs: Epochs of a trial.
+        **settings: Further ones of the `Search`.
     """
     search = Search(
-        "digits", trials=trials, executions=executions, out_dir=str(folder)
+        "digits",
+        trials=trials,
+        executions=executions,
+        epochs=epochs,
+        out_dir=str(folder),
+        **settings,
     )
     write_json(folder / "search.json", fake_manifest(search))
     rng = np.random.default_rng(seed)
@@ -122,15 +134,17 @@ def write_search(
     ]
     clock = 0.0
     for number in range(trials):
-        values = fake_values(rng)
+        own = fake_values(rng)
+        if number < len(values):
+            own = dict(values[number])
         if number in short:
-            values["tuner/epochs"] = 2
+            own["tuner/epochs"] = 2
         trial = {"trial": f"{number:03d}"}
         add = functools.partial(add_event, events, trial)
-        add("trial_created", clock, values=values)
+        add("trial_created", clock, values=own)
         add("trial_started", clock, worker="here:0")
         for execution in range(executions):
-            accuracy = fake_accuracy(values) + rng.normal(0, noise)
+            accuracy = fake_accuracy(own) + rng.normal(0, noise)
             if number in failed:
                 break
             clock += float(rng.uniform(4, 15))
@@ -140,7 +154,7 @@ def write_search(
                 execution=execution,
                 seed=execution,
                 val_accuracy=min(accuracy, 1.0) * (0.9 ** (number in short)),
-                epochs=values.get("tuner/epochs", 20),
+                epochs=own.get("tuner/epochs", epochs),
                 seconds=3.0,
             )
         if number in running:
@@ -190,10 +204,10 @@ def fake_manifest(search):
         "resolved": {
             "batch_sizes": [512],
             "base_batch_size": 16,
-            "epochs": 20,
+            "epochs": search.epochs,
             "replicas": 1,
             "samples": 922,
             "dreg_layer": "dense_2",
         },
-        "space": fake_space(search),
+        "space": fake_space(),
     }
