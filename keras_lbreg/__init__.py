@@ -20,6 +20,7 @@ if not is_command_line():
         optimizers,
         schedules,
         techniques,
+        tuning,
     )
     from keras_lbreg.callbacks import (
         AverageReplicas,
@@ -93,4 +94,5 @@ __all__ = [
     "strip_dreg",
     "strip_ghost_batch_norm",
     "techniques",
+    "tuning",
 ]

@@ -141,7 +141,7 @@ def test_regime_adaptation_trains_longer():
 
 
 def squared(y, y_pred):
-    one_hot = keras.ops.one_hot(y, 3)
+    one_hot = keras.ops.one_hot(keras.ops.cast(y, "int32"), 3)
     return keras.ops.mean((one_hot - y_pred) ** 2, axis=-1)
 
 

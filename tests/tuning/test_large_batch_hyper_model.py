@@ -1,0 +1,364 @@
+import math
+import os
+import subprocess
+import sys
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+from keras_tuner.errors import FatalValueError
+
+import keras_lbreg as lbreg
+from keras_lbreg.tuning import LargeBatchHyperModel, trial_statistics
+
+from .small_network import small_data, small_network
+
+TRAINING = small_data(32)
+VALIDATION = small_data(20, seed=1)
+REGIME = lbreg.Regime(4, 0.1, epochs=2)
+ENGINES = {
+    "RandomSearch": {"max_trials": 3},
+    "BayesianOptimization": {"max_trials": 3},
+    "GridSearch": {"max_trials": 3},
+    "Hyperband": {"max_epochs": 2, "factor": 2},
+}
+
+
+def make_hypermodel(build_model=small_network, **arguments):
+    arguments = {
+        "batch_sizes": [16],
+        "techniques": ["ghost_batch_norm", "dreg"],
+        "regime": REGIME,
+        "ranges": {"dreg": {"layer": ["conv"]}},
+        **arguments,
+    }
+    return LargeBatchHyperModel(build_model, **arguments)
+
+
+def make_tuner(hypermodel, folder, kind="RandomSearch", **arguments):
+    return getattr(keras_tuner, kind)(
+        hypermodel,
+        "val_accuracy",
+        directory=folder,
+        **{"seed": 1, **ENGINES[kind], **arguments},
+    )
+
+
+def search(tuner, *data, **arguments):
+    data = data or TRAINING
+    given = {"validation_data": VALIDATION, "verbose": 0, **arguments}
+    tuner.search(*data, **given)
+    return list(tuner.oracle.trials.values())
+
+
+def accuracy(model):
+    x, y = VALIDATION
+    return np.mean(model.predict(x, verbose=0).argmax(-1) == y)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_every_engine_searches(kind, tmp_path):
+    hypermodel = make_hypermodel()
+    tuner = make_tuner(hypermodel, tmp_path, kind)
+    trials = search(tuner)
+    assert {trial.status for trial in trials} == {"COMPLETED"}
+    assert len(trials) >= 3
+    for trial in trials:
+        values = trial.hyperparameters.values
+        assert ("dreg.weight" in values) == values["dreg"]
+        assert trial.metrics.exists("val_loss")
+        assert trial.metrics.exists("loss")
+    # Each trial's last weights are kept, and are what was scored.
+    for trial in trials:
+        plain = hypermodel.export(tuner.load_model(trial))
+        np.testing.assert_allclose(accuracy(plain), trial.score, rtol=1e-6)
+    continued = [
+        trial
+        for trial in trials
+        if "tuner/trial_id" in trial.hyperparameters.values
+    ]
+    assert bool(continued) == (kind == "Hyperband")
+    for trial in continued:
+        model = tuner.load_model(trial)
+        assert int(model.optimizer.iterations) == 2 * REGIME.epochs
+
+
+def test_executions_have_their_own_seeds_and_are_remembered(tmp_path):
+    hypermodel = make_hypermodel(seed=7)
+    tuner = make_tuner(hypermodel, tmp_path, executions_per_trial=2)
+    trials = search(tuner)
+    found = trial_statistics(tuner)
+    assert [x.mean for x in found] == sorted(
+        (trial.score for trial in trials), reverse=True
+    )
+    for statistics in found:
+        trial = tuner.oracle.trials[statistics.trial_id]
+        assert statistics.seeds == (7, 8)
+        np.testing.assert_allclose(np.mean(statistics.values), trial.score)
+        np.testing.assert_allclose(
+            statistics.stddev, np.std(statistics.values, ddof=1)
+        )
+    assert any(x.stddev > 0 for x in found)
+    # The best execution is the one that is kept.
+    plain = hypermodel.export(tuner.get_best_models()[0])
+    np.testing.assert_allclose(accuracy(plain), max(found[0].values), rtol=1e-6)
+    # Another process would reload the tuner.
+    reloaded = make_tuner(
+        make_hypermodel(seed=7), tmp_path, executions_per_trial=2
+    )
+    assert trial_statistics(reloaded) == found
+
+
+def test_one_execution_has_no_spread(tmp_path):
+    tuner = make_tuner(make_hypermodel(), tmp_path, max_trials=1)
+    search(tuner)
+    [statistics] = trial_statistics(tuner)
+    assert len(statistics.values) == 1
+    assert math.isnan(statistics.stddev)
+
+
+def test_the_same_search_has_the_same_outcome(tmp_path):
+    outcomes = []
+    for name in ("first", "second"):
+        # What was drawn before makes no difference.
+        keras.utils.set_random_seed(len(outcomes))
+        tuner = make_tuner(
+            make_hypermodel(techniques=["gradient_mix", "dreg"]),
+            tmp_path / name,
+        )
+        trials = search(tuner)
+        outcomes.append(
+            [
+                (trial.hyperparameters.values, trial.metrics.get_config())
+                for trial in trials
+            ]
+        )
+    assert outcomes[0] == outcomes[1]
+
+
+def diverging(hp):
+    """Half of the trials diverge: `hp` is the user's own, too."""
+    poison = float("nan") if hp.Boolean("poison", default=True) else 1.0
+    return small_network(
+        loss=lambda y, y_pred: (
+            poison
+            * keras.losses.sparse_categorical_crossentropy(
+                y, y_pred, from_logits=True
+            )
+        )
+    )
+
+
+def test_a_trial_that_diverges_fails_and_the_search_goes_on(tmp_path):
+    hypermodel = make_hypermodel(
+        diverging, techniques=[], ranges=None, learning_rate_factor=None
+    )
+    tuner = make_tuner(hypermodel, tmp_path, "GridSearch")
+    failed, completed = search(tuner)
+    assert (failed.status, completed.status) == ("FAILED", "COMPLETED")
+    assert failed.hyperparameters.get("poison")
+    assert "the loss became nan in epoch 1" in failed.message
+    assert [x.trial_id for x in trial_statistics(tuner)] == [completed.trial_id]
+
+
+def test_settings_that_exclude_each_other_fail(tmp_path):
+    hypermodel = make_hypermodel(
+        techniques=[],
+        always=["ghost_batch_norm"],
+        ranges={"ghost_batch_norm": {"ghost_batch_size": [32, 8]}},
+        learning_rate_factor=None,
+    )
+    failed, completed = search(make_tuner(hypermodel, tmp_path, "GridSearch"))
+    assert (failed.status, completed.status) == ("FAILED", "COMPLETED")
+    assert "a ghost of 32 is larger than a replica's batch" in failed.message
+
+
+class Epochs(keras.callbacks.Callback):
+    """A callback of the user's; tuners copy it."""
+
+    logs = []  # noqa: RUF012
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append((epoch, sorted(logs)))
+
+
+def test_callbacks_splits_and_weights(tmp_path):
+    tuner = make_tuner(
+        make_hypermodel(techniques=["dreg"]), tmp_path, max_trials=1
+    )
+    Epochs.logs.clear()
+    [trial] = search(
+        tuner,
+        *TRAINING,
+        sample_weight=np.ones(32),
+        validation_data=None,
+        validation_split=0.5,
+        callbacks=[Epochs()],
+    )
+    assert [epoch for epoch, _ in Epochs.logs] == [0, 1]
+    assert {"loss", "val_accuracy", "val_loss"} <= set(Epochs.logs[0][1])
+    # A batch of 16 of the 16 samples that are left.
+    assert int(tuner.load_model(trial).optimizer.iterations) == 2
+
+
+@pytest.mark.tensorflow
+def test_tf_datasets(tmp_path):
+    import tensorflow as tf
+
+    tuner = make_tuner(
+        make_hypermodel(techniques=["gradient_mix", "dreg"]),
+        tmp_path,
+        max_trials=2,
+    )
+    train = tf.data.Dataset.from_tensor_slices(TRAINING).batch(8)
+    val = tf.data.Dataset.from_tensor_slices(VALIDATION).batch(10)
+    trials = search(tuner, train, validation_data=val)
+    assert {trial.status for trial in trials} == {"COMPLETED"}
+
+
+@pytest.mark.tensorflow
+def test_a_strategy_of_the_tuner(tmp_path):
+    import tensorflow as tf
+
+    hypermodel = make_hypermodel(
+        lambda: small_network(run_eagerly=False),
+        techniques=[],
+        always=["ghost_batch_norm", "gradient_mix"],
+        ranges={
+            "ghost_batch_norm": {"ghost_batch_size": 4},
+            "gradient_mix": {"groups": 2},
+        },
+        replicas=2,
+    )
+    tuner = make_tuner(
+        hypermodel,
+        tmp_path,
+        max_trials=1,
+        distribution_strategy=tf.distribute.MirroredStrategy(
+            ["cpu:0", "cpu:1"]
+        ),
+    )
+    [trial] = search(tuner)
+    assert trial.status == "COMPLETED", trial.message
+    model = tuner.get_best_models()[0]
+    assert isinstance(model.optimizer, lbreg.GradientMix)
+    np.testing.assert_allclose(
+        accuracy(hypermodel.export(model)), trial.score, rtol=1e-6
+    )
+    hypermodel.replicas = 1
+    with pytest.raises(FatalValueError, match=r"the 2 of the tuner's"):
+        search(
+            make_tuner(
+                hypermodel,
+                tmp_path / "other",
+                max_trials=1,
+                distribution_strategy=tuner.distribution_strategy,
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": 3}, r"part of a trial.*\['epochs'\]"),
+        ({"batch_size": 3}, r"\['batch_size'\]"),
+        ({"steps_per_epoch": 3}, r"\['steps_per_epoch'\]"),
+        ({"validation_data": None}, "needs validation data"),
+    ],
+)
+def test_mistakes_of_the_call_end_the_search(arguments, message, tmp_path):
+    tuner = make_tuner(make_hypermodel(), tmp_path)
+    with pytest.raises(FatalValueError, match=f"(?s){message}"):
+        search(tuner, **arguments)
+
+
+def test_batches_larger_than_the_data_end_the_search(tmp_path):
+    tuner = make_tuner(make_hypermodel(batch_sizes=[16, 64]), tmp_path)
+    with pytest.raises(FatalValueError, match="64 is more than the 32 samples"):
+        search(tuner)
+    assert len(tuner.oracle.trials) == 1
+
+
+def uncompiled():
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+
+
+def shapeless():
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"build_model": uncompiled}, "not compiled"),
+        ({"build_model": shapeless}, "Add `keras.Input`"),
+        ({"ranges": {"dreg": {"layer": ["cove"]}}}, "cove"),
+        (
+            {"ranges": {"ghost_batch_norm": {"ghost_batch_size": 0}}},
+            "ghost_batch_size",
+        ),
+    ],
+)
+def test_mistakes_of_the_space_are_told_when_the_tuner_is_made(
+    arguments, message, tmp_path
+):
+    hypermodel = make_hypermodel(**{"ranges": None, **arguments})
+    with pytest.raises(ValueError, match=message):
+        make_tuner(hypermodel, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"build_model": None}, "`build_model`"),
+        ({"regime": None}, r"`regime`.*Regime\(128, 0.1, epochs=50\)"),
+        ({"techniques": ["drog"]}, "Invalid technique"),
+        ({"batch_sizes": []}, "`batch_sizes`"),
+    ],
+)
+def test_mistakes_are_told_at_once(arguments, message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        make_hypermodel(**arguments)
+
+
+def test_models_of_others_are_not_exported():
+    with pytest.raises(ValueError, match="Expected a model that `build`"):
+        make_hypermodel().export(small_network())
+
+
+def test_models_can_be_forgotten():
+    import gc
+    import weakref
+
+    hypermodel = make_hypermodel()
+    hp = keras_tuner.HyperParameters()
+    hypermodel.declare_hyperparameters(hp)
+    model = weakref.ref(hypermodel.build(hp))
+    keras.backend.clear_session()
+    gc.collect()
+    assert model() is None
+
+
+def test_keras_tuner_is_imported_when_it_is_needed():
+    code = """
+import sys
+import keras_lbreg
+import keras_lbreg.experiments
+assert "keras_tuner" not in sys.modules
+sys.modules["keras_tuner"] = None
+try:
+    keras_lbreg.tuning.LargeBatchHyperModel
+except ImportError as error:
+    print(error)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert 'pip install "keras-lbreg[tune]"' in result.stdout, result.stderr
