@@ -25,7 +25,9 @@ class Plan:
         recipe: The dataset's `Recipe`.
         regime: The `Regime` at the arm's batch size.
         base_batch_size: The small batch.
-        steps_per_epoch: Full batches in one epoch.
+        steps_per_epoch: Full batches that all training samples make. Where
+            some are held out, the others come more often: a run makes the
+            updates that it will make with all of them.
         techniques: Hyperparameters by technique name, in the register's
             order.
         record_every: Epochs between two recorded ones.
@@ -69,7 +71,7 @@ class Plan:
         """The recorded epoch after which the run stops."""
         if self.until is None:
             return self.epochs
-        # A share such as 3 / 20 times 20 may come out a little above 3.
+        # 7 / 25 times 25 comes out a little above 7.
         records = self.until * self.epochs / self.record_every - 1e-9
         return max(1, math.ceil(records)) * self.record_every
 
@@ -213,12 +215,18 @@ def make_plan(experiment, arm_name, dataset, placement=ONE_DEVICE):
         recipe=recipe,
         regime=regime,
         base_batch_size=small,
-        steps_per_epoch=len(dataset.x_train) // batch_size,
+        steps_per_epoch=training_samples(experiment, dataset) // batch_size,
         techniques=techniques,
         record_every=recording_interval(regime.epochs),
         placement=placement,
         until=experiment.until,
     )
+
+
+def training_samples(experiment, dataset):
+    """Number of training samples, with those that are held out."""
+    held_out = len(dataset.x_val) if experiment.holdout else 0
+    return len(dataset.x_train) + held_out
 
 
 def base_regime(recipe, batch_size, epochs):

@@ -3,9 +3,10 @@
 import json
 import shutil
 
+import keras
 import pytest
 
-from keras_lbreg.experiments import compare, run
+from keras_lbreg.experiments import build, compare, run
 from keras_lbreg.experiments.events import EpochEnded, RunStarted
 from keras_lbreg.experiments.plan import make_plan
 from keras_lbreg.experiments.results import run_dir
@@ -118,12 +119,18 @@ def test_another_end_is_another_configuration(stopped, tmp_path):
         compare(half(tmp_path, until=None))
 
 
-def test_a_diverged_run_keeps_no_checkpoint(tmp_path):
-    noise = {"gradient_noise": {"alpha": 1e60}}
-    wild = half(tmp_path, arms=("lr_noise",), hyperparameters=noise)
-    [result] = compare(wild).runs
-    assert result.status == "failed"
-    folder = run_dir(tmp_path / "run", "lr_noise", 0)
+def test_a_run_that_diverges_late_keeps_no_checkpoint(tmp_path, monkeypatch):
+    class Diverge(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                kernel = self.model.trainable_variables[0]
+                kernel.assign(kernel * float("nan"))
+
+    monkeypatch.setattr(build, "build_callbacks", lambda *args: [Diverge()])
+    [result] = compare(half(tmp_path, arms=("lr",))).runs
+    assert result.reason == "the loss became nan in epoch 3"
+    # Of the first epoch: there was one.
+    folder = run_dir(tmp_path / "run", "lr", 0)
     assert not (folder / "checkpoint.npz").exists()
 
 
@@ -133,6 +140,8 @@ def test_a_diverged_run_keeps_no_checkpoint(tmp_path):
         (20, 0.5, 10),
         (20, 3 / 20, 3),
         (20, 0.01, 1),
+        # In floating point a little more than 7.
+        (25, 7 / 25, 7),
         (20, 0.51, 11),
         # Recorded every second epoch.
         (80, 0.5, 40),
@@ -150,7 +159,7 @@ def test_the_last_epoch_is_recorded(epochs, until, last):
     assert plan.epochs == epochs
     assert plan.samples == last * 1024
     assert [e for e, _ in plan.regime.milestones] == [
-        epochs // 2,
-        epochs * 3 // 4,
+        round(epochs / 2),
+        round(epochs * 3 / 4),
     ]
     assert ("until" in plan.describe()) == (until < 1)
