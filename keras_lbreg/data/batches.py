@@ -15,7 +15,8 @@ class Batches:
     so a run that is resumed at `initial_epoch` sees the same batches as one
     that was never interrupted, on every backend. The `n mod batch_size`
     samples left over at the end of an epoch are dropped: each epoch drops
-    others.
+    others. An epoch of more batches than the samples make goes on with
+    `permutation(seed, e, 1)`, and so on.
 
     Args:
         x: Array of inputs, the sample axis first.
@@ -23,6 +24,8 @@ class Batches:
         batch_size: Samples in a batch, at most `len(x)`.
         seed: Non-negative int.
         initial_epoch: The epoch to begin with, from 0.
+        steps_per_epoch: Batches in one epoch. Defaults to the full batches
+            that the samples make, `len(x) // batch_size`.
 
     Raises:
         ValueError: `batch_size` is not in `[1, len(x)]`.
@@ -35,7 +38,9 @@ class Batches:
     Reference: `numpy.random.default_rng` (PCG64 from a `SeedSequence`).
     """
 
-    def __init__(self, x, y, batch_size, seed, initial_epoch=0):
+    def __init__(
+        self, x, y, batch_size, seed, initial_epoch=0, steps_per_epoch=None
+    ):
         if not 1 <= batch_size <= len(x):
             raise ValueError(
                 "Invalid value for argument `batch_size`. Expected an integer "
@@ -47,20 +52,23 @@ class Batches:
         self.batch_size = batch_size
         self.seed = seed
         self.initial_epoch = initial_epoch
+        self.steps_per_epoch = steps_per_epoch or len(x) // batch_size
 
-    @property
-    def steps_per_epoch(self):
-        """Full batches in one epoch."""
-        return len(self.x) // self.batch_size
+    def order(self, epoch):
+        """The numbers of the samples of one epoch, in order."""
+        needed = self.steps_per_epoch * self.batch_size
+        parts = []
+        while needed > 0:
+            again = [len(parts)] if parts else []
+            generator = np.random.default_rng([self.seed, epoch, *again])
+            parts.append(generator.permutation(len(self.x))[:needed])
+            needed -= len(parts[-1])
+        return np.concatenate(parts)
 
     def __iter__(self):
         epoch = self.initial_epoch
         while True:
-            order = np.random.default_rng([self.seed, epoch]).permutation(
-                len(self.x)
-            )
-            for step in range(self.steps_per_epoch):
-                start = step * self.batch_size
-                chosen = order[start : start + self.batch_size]
+            batches = np.split(self.order(epoch), self.steps_per_epoch)
+            for chosen in batches:
                 yield self.x[chosen], self.y[chosen]
             epoch += 1

@@ -101,6 +101,7 @@ def build_data(plan, dataset, seed, initial_epoch=0, limit=None):
             plan.batch_size,
             seed,
             initial_epoch,
+            plan.steps_per_epoch,
         )
         for hook, hp in plan.hooks("data"):
             result = hook(result, hp, context)

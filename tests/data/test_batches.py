@@ -39,6 +39,19 @@ def test_dropped_samples_differ_between_epochs():
     assert len(dropped) > 5
 
 
+def test_an_epoch_longer_than_the_data_goes_on_in_another_order():
+    long = Batches(X, Y, 4, seed=3, steps_per_epoch=6)
+    epochs = np.reshape(take(long, 12), (2, 24))
+    for epoch in epochs:
+        assert sorted(epoch[:10]) == sorted(epoch[10:20]) == Y.tolist()
+        assert len(set(epoch[20:])) == 4
+        assert epoch[:10].tolist() != epoch[10:20].tolist()
+    short = take(Batches(X, Y, 4, seed=3), 2)
+    assert epochs[0, :8].tolist() == sum(short, [])
+    resumed = Batches(X, Y, 4, 3, initial_epoch=1, steps_per_epoch=6)
+    assert take(resumed, 6) == epochs[1].reshape(6, 4).tolist()
+
+
 def test_seeds_differ():
     assert take(Batches(X, Y, 5, 0), 2) != take(Batches(X, Y, 5, 1), 2)
 

@@ -1,6 +1,7 @@
 import pytest
 
 from keras_lbreg.data import load_dataset
+from keras_lbreg.data.hold_out import hold_out
 from keras_lbreg.experiments import (
     Arm,
     Experiment,
@@ -159,3 +160,13 @@ def test_sizes_that_do_not_fit(sizes, message):
 )
 def test_recording_interval(epochs, interval):
     assert recording_interval(epochs) == interval
+
+
+def test_held_out_samples_leave_the_number_of_updates():
+    whole = load_dataset("digits")
+    part = hold_out(whole, 0.2)
+    with_all = make_plan(Experiment("digits"), "lr", whole)
+    with_part = make_plan(Experiment("digits", holdout=0.2), "lr", part)
+    assert len(part.x_train) // with_all.batch_size == 1
+    assert with_part.steps_per_epoch == with_all.steps_per_epoch == 2
+    assert with_part.updates == with_all.updates
