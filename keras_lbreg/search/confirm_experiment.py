@@ -4,10 +4,13 @@ import pathlib
 
 from keras_lbreg.experiments import Experiment
 from keras_lbreg.experiments.arms import BASELINE, REFERENCE
-from keras_lbreg.experiments.configuration_file import read_configuration
+from keras_lbreg.experiments.configuration_file import (
+    TUNED,
+    read_configuration,
+)
+from keras_lbreg.experiments.headline import SCALING
 from keras_lbreg.experiments.results import configuration_path, read_results
 from keras_lbreg.search.best_configuration import best_configuration
-from keras_lbreg.search.confirm_headline import SCALING, TUNED
 
 # None of the search's seeds, which count from 0.
 FIRST_SEED = 1000

@@ -1,19 +1,18 @@
 """Whether tuning helped, in a few sentences."""
 
 from keras_lbreg.experiments.arms import BASELINE, REFERENCE
+from keras_lbreg.experiments.configuration_file import TUNED
 from keras_lbreg.experiments.formatting import (
     accuracy_decimals,
     format_stat,
 )
+from keras_lbreg.experiments.headline import SCALING
 from keras_lbreg.experiments.statistics import (
     Stat,
     arm_statistics,
     exceeds_chance,
     finals,
 )
-
-SCALING = "lr"
-TUNED = "tuned"
 
 
 def confirm_headline(results):
@@ -43,14 +42,16 @@ def confirm_headline(results):
     def final(arm):
         return f"{format_stat(rows[arm].final, decimals, 100)} %"
 
+    scaling = gain_over(results, SCALING)
     seeds = "1 fresh seed" if gain.n == 1 else f"{gain.n} fresh seeds"
     text = (
-        f"{verdict(gain)} On {seeds} the winner ends at {final(TUNED)} of the "
-        f"validation data, {against(gain, decimals)} the untuned large batch"
+        f"{verdict(gain, scaling)} On {seeds} the winner ends at "
+        f"{final(TUNED)} of the validation data, "
+        f"{against(gain, 'the untuned large batch', decimals)}"
     )
-    scaling = gain_over(results, SCALING)
     if scaling.n:
-        text += f" and {against(scaling, decimals)} learning-rate scaling alone"
+        other = "learning-rate scaling alone"
+        text += f" and {against(scaling, other, decimals)}"
     text += "."
     if REFERENCE in rows and rows[REFERENCE].final.n:
         text += f" The small batch ends at {final(REFERENCE)}."
@@ -74,22 +75,27 @@ def gain_over(results, arm):
     return Stat.of(own[seed] - others[seed] for seed in own if seed in others)
 
 
-def verdict(gain):
-    """The answer in one sentence, for the gain over the large batch."""
+def verdict(gain, scaling):
+    """The answer in one sentence, for the gains over two arms."""
     if gain.n < 2:
         return "Whether tuning helped cannot be told from one seed."
     if exceeds_chance(gain):
+        if scaling.n and not exceeds_chance(scaling):
+            return (
+                "Tuning helped, but by no more than learning-rate scaling "
+                "alone, as far as can be told."
+            )
         return "Tuning helped."
     if exceeds_chance(Stat(-gain.mean, gain.std, gain.n)):
         return "Tuning did harm."
     return "Tuning did not help by more than chance."
 
 
-def against(gain, decimals):
-    """How far above or below, and whether that may be chance."""
+def against(gain, other, decimals):
+    """How far above or below another arm, and whether that may be chance."""
     points = round(100 * gain.mean, decimals)
     side = "above" if points >= 0 else "below"
-    text = f"{abs(points):.{decimals}f} points {side}"
+    text = f"{abs(points):.{decimals}f} points {side} {other}"
     if gain.n < 2:
         return text
     size = Stat(abs(gain.mean), gain.std, gain.n)

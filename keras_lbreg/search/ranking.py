@@ -3,7 +3,9 @@
 import dataclasses
 import math
 
-from keras_lbreg.experiments.statistics import Stat
+from keras_lbreg.experiments.configuration_file import TUNED
+from keras_lbreg.experiments.statistics import Stat, finals
+from keras_lbreg.search.confirm_experiment import read_confirmation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +18,9 @@ class Ranking:
             first. Their accuracies do not compare.
         accuracy: The `Stat` of a trial's executions, by trial id.
         seed_std: Standard deviation of the accuracy between seeds, as a
-            fraction; `nan` where no trial ran with two seeds.
+            fraction; `nan` where nothing ran with two seeds.
+        confirmed: Whether it is that of the winner's fresh seeds, for want of
+            trials with two seeds.
         margin: Two standard errors of the difference of two trials; `nan`
             where `seed_std` is.
         within: The trials less than `margin` behind the best one.
@@ -34,6 +38,7 @@ class Ranking:
     shorter: tuple
     accuracy: dict
     seed_std: float
+    confirmed: bool
     margin: float
     within: tuple
 
@@ -49,6 +54,9 @@ def rank(results):
     ```
     margin = 2 * s * sqrt(2 / n)
     ```
+
+    Where all trials ran with one seed, `s` is that of the winner in the
+    comparison on fresh seeds, if there is one.
 
     Args:
         results: A `SearchResults`.
@@ -74,6 +82,9 @@ def rank(results):
     shorter = [trial for trial in completed if trial.until < longest]
     better_half = trials[: math.ceil(len(trials) / 2)]
     std = pooled_std(accuracy[trial.id] for trial in better_half)
+    confirmed = math.isnan(std)
+    if confirmed:
+        std = confirmed_std(results)
     margin, within = math.nan, ()
     if trials:
         best = accuracy[trials[0].id]
@@ -83,7 +94,23 @@ def rank(results):
             for trial in trials[1:]
             if best.mean - accuracy[trial.id].mean < margin
         )
-    return Ranking(tuple(trials), tuple(shorter), accuracy, std, margin, within)
+    return Ranking(
+        tuple(trials),
+        tuple(shorter),
+        accuracy,
+        std,
+        confirmed,
+        margin,
+        within,
+    )
+
+
+def confirmed_std(results):
+    """The deviation between the winner's fresh seeds; `nan` without them."""
+    comparison = read_confirmation(results)
+    if comparison is None:
+        return math.nan
+    return Stat.of(finals(comparison, TUNED).values()).std
 
 
 def pooled_std(stats):

@@ -39,19 +39,22 @@ def search_headline(results):
     )
     if math.isnan(ranking.margin):
         return (
-            text + "With one seed for each trial nothing is known of the "
+            f"{text}With one seed for each trial nothing is known of the "
             "noise between seeds, and the best of many looks better than it "
             "is."
         )
-    count = len(ranking.within)
-    others = "1 other trial is" if count == 1 else f"{count or 'No'} other "
-    if count != 1:
-        others += "trials are" if count else "trial is"
+    measured = ", by the winner's fresh seeds" if ranking.confirmed else ""
     return (
-        f"{text}{others} within noise of it, less than "
-        f"{100 * ranking.margin:.{decimals}f} points behind (two standard "
-        "errors of a difference). The best of many looks better than it is."
+        f"{text}{others_within(len(ranking.within))} within noise of it, less "
+        f"than {100 * ranking.margin:.{decimals}f} points behind (two standard "
+        f"errors of a difference{measured}). The best of many looks better "
+        "than it is."
     )
+
+
+def others_within(count):
+    """How many trials, with their verb."""
+    return f"{count or 'No'} other trial{' is' if count < 2 else 's are'}"
 
 
 def judged_by(results):
