@@ -4,41 +4,16 @@ import copy
 
 import keras_tuner
 
-from keras_lbreg.search.oracle_in_memory import OracleInMemory
+from keras_lbreg.search.bayesian_oracle import BayesianOracle
+from keras_lbreg.search.replayed_oracle import ReplayedOracle
 from keras_lbreg.search.search import MOST_TRIALS
 
 # KerasTuner would stop at three failures in a row, and leave its lock locked.
 FAILURES = 10**9
 
-# Trials at random before the Gaussian process takes over. KerasTuner's own
-# number, three for every dimension, is more than most searches have trials.
-RANDOM_TRIALS = 10
-
-
-class ReplayedOracle(OracleInMemory):
-    """Mix-in of an oracle that proposes what it proposed before.
-
-    While `recorded` holds the values of a trial, they are what it proposes.
-    The oracle is asked all the same, so that its state goes on.
-    """
-
-    recorded = None
-
-    def populate_space(self, trial_id):
-        proposal = super().populate_space(trial_id)
-        if self.recorded is None:
-            return proposal
-        return {"status": "RUNNING", "values": dict(self.recorded)}
-
 
 class RandomOracle(ReplayedOracle, keras_tuner.oracles.RandomSearchOracle):
     """Proposes values at random."""
-
-
-class BayesianOracle(
-    ReplayedOracle, keras_tuner.oracles.BayesianOptimizationOracle
-):
-    """Proposes what promises most under a Gaussian process."""
 
 
 class HyperbandOracle(ReplayedOracle, keras_tuner.oracles.HyperbandOracle):
@@ -69,7 +44,7 @@ def make_oracle(search, space, epochs):
     """
     kinds = {
         "random": (RandomOracle, {}),
-        "bayesian": (BayesianOracle, {"num_initial_points": RANDOM_TRIALS}),
+        "bayesian": (BayesianOracle, {}),
         # Sweep follows sweep until the search has its trials.
         "hyperband": (
             HyperbandOracle,
@@ -101,3 +76,17 @@ def oracle_seed(seed):
     same random values, shifted by a few.
     """
     return 1 + 1_000_003 * seed % (2**32 - 1)
+
+
+def as_hyperparameters(space):
+    """The `keras_tuner.HyperParameters` of a space, at its defaults.
+
+    Without the values, KerasTuner takes what depends on a default for absent,
+    and fills it in at random.
+    """
+    config = {"space": space, "values": {}}
+    hp = keras_tuner.HyperParameters.from_config(config)
+    for parameter in hp.space:
+        if hp.is_active(parameter):
+            hp.values[parameter.name] = parameter.default
+    return hp
