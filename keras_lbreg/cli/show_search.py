@@ -1,4 +1,4 @@
-"""Print what a search has found."""
+"""Print what a search has found and write its report."""
 
 import rich.box
 import rich.table
@@ -7,27 +7,48 @@ import rich.text
 from keras_lbreg.cli.settings_text import settings_text
 from keras_lbreg.cli.show_results import print_table
 from keras_lbreg.experiments.table import table_rows
+from keras_lbreg.search.confirm_experiment import read_confirmation
 from keras_lbreg.search.confirm_headline import confirm_headline
 from keras_lbreg.search.ranking import rank
 from keras_lbreg.search.search_headline import search_headline
 from keras_lbreg.search.search_table import COLUMNS, failures, top_rows
 from keras_lbreg.search.search_table import settings_text as full_settings
+from keras_lbreg.search.write_search_results import write_search_results
 
 
 def show_search(results, console):
-    """Print the best trials, how far chance goes, and why others failed.
+    """Write all files of a search; print its trials and the comparison.
 
     Args:
-        results: A `SearchResults`.
+        results: A `SearchResults`; the search need not have ended.
         console: The `rich.console.Console` to print to.
+
+    Returns:
+        Whether there is a best trial, and no run of the comparison failed.
     """
+    page = write_search_results(results)
+    print_trials(results, console)
+    comparison = read_confirmation(results)
+    failed = []
+    if comparison is not None:
+        failed = print_comparison(comparison, console)
+    say(f"Report: {page}", console)
+    if results.best is not None:
+        config = results.path / "best.json"
+        command = f"lbreg train --config {config} --out model.keras"
+        say(f"Train with the best: {command}", console)
+    return results.best is not None and not failed
+
+
+def print_trials(results, console):
+    """Print the best trials, how far chance goes, and why others failed."""
     if trials := rank(results).trials:
         table = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1))
         for column in COLUMNS[:-1]:
             table.add_column(column, justify="right", no_wrap=True)
         table.add_column(COLUMNS[-1])
         sizes = len(results.manifest["resolved"]["batch_sizes"])
-        # Zipped, as there may be more trials than rows.
+        # There may be more trials than rows.
         for trial, row in zip(trials, top_rows(results), strict=False):
             settings = settings_text(trial.configuration, sizes > 1)
             table.add_row(*row[:-1], rich.text.Text(settings))
@@ -39,19 +60,23 @@ def show_search(results, console):
         say(f"Failed ({len(ids)}): {reason}: {', '.join(ids)}", console, "red")
 
 
-def show_confirmation(results, console):
+def print_comparison(comparison, console):
     """Print the comparison on fresh seeds, and whether tuning helped.
 
     Args:
-        results: The `keras_lbreg.experiments.Results` of the comparison.
+        comparison: Its `keras_lbreg.experiments.Results`.
         console: The `rich.console.Console` to print to.
+
+    Returns:
+        The runs that failed.
     """
-    print_table(table_rows(results), console)
-    say(confirm_headline(results), console)
-    for run in results.runs:
-        if run.status == "failed":
-            text = f"failed: {run.arm}, seed {run.seed}: {run.reason}"
-            say(text, console, "red")
+    print_table(table_rows(comparison), console)
+    say(confirm_headline(comparison), console)
+    failed = [run for run in comparison.runs if run.status == "failed"]
+    for run in failed:
+        text = f"failed: {run.arm}, seed {run.seed}: {run.reason}"
+        say(text, console, "red")
+    return failed
 
 
 def say(text, console, style=None):

@@ -7,7 +7,12 @@ import typer
 from keras_lbreg.cli import options
 from keras_lbreg.cli.compare import split_names
 from keras_lbreg.cli.console import make_console
-from keras_lbreg.cli.errors import INTERRUPTED, RUN_FAILED, report_errors
+from keras_lbreg.cli.errors import (
+    INTERRUPTED,
+    RUN_FAILED,
+    report_errors,
+    show_error,
+)
 from keras_lbreg.cli.tune_options import (
     parse_batch_sizes,
     parse_budget,
@@ -232,11 +237,11 @@ def tune(
     # The trials have devices; this process only talks to them.
     running = start_keras(backend)
 
-    from keras_lbreg.cli.show_search import show_confirmation, show_search
+    from keras_lbreg.cli.show_search import show_search
     from keras_lbreg.cli.tune_display import make_tune_display
     from keras_lbreg.search import Search, run_search
     from keras_lbreg.search.confirm import confirm
-    from keras_lbreg.search.write_search_results import write_search_results
+    from keras_lbreg.search.search_role import read_search_role
 
     search = Search(
         name,
@@ -258,33 +263,32 @@ def tune(
         **wanted,
     )
     console = make_console()
-    confirmation = None
+    role = read_search_role()
+    is_worker = role is not None and not role.is_chief
+    failure = None
     try:
-        with make_tune_display(console) as display:
+        with make_tune_display(console, lines=is_worker) as display:
             results = run_search(search, display, fresh=fresh)
+            if is_worker:
+                console.print("No trial is left. The results are the chief's.")
+                raise typer.Exit
             if results.best is not None and confirm_seeds:
-                confirmation = confirm(results, display)
+                try:
+                    confirm(results, display)
+                except RuntimeError as error:
+                    # What the search has found is shown all the same.
+                    failure = error
     except KeyboardInterrupt:
         console.print(
             "Interrupted. Nothing is lost: give the same command again"
-            f"{' without --fresh' if fresh else ''} and it goes on. With "
-            "--trials 1 it ends at once and reports what there is.",
+            f"{' without --fresh' if fresh else ''} and it goes on. "
+            f"`lbreg report {search.out_dir}` shows what there is.",
             style="yellow",
-            markup=False,
-        )
-        raise typer.Exit(INTERRUPTED) from None
-    page = write_search_results(results)
-    show_search(results, console)
-    failed = results.best is None
-    if confirmation is not None:
-        show_confirmation(confirmation, console)
-        failed = any(run.status == "failed" for run in confirmation.runs)
-    console.print(f"Report: {page}", markup=False, soft_wrap=True)
-    if results.best is not None:
-        console.print(
-            f"Train with it: lbreg train --config {results.path}/best.json "
-            "--out model.keras",
             markup=False,
             soft_wrap=True,
         )
-    raise typer.Exit(RUN_FAILED if failed else 0)
+        raise typer.Exit(INTERRUPTED) from None
+    good = show_search(results, console)
+    if failure is not None:
+        show_error(failure, title="The comparison failed")
+    raise typer.Exit(0 if good and failure is None else RUN_FAILED)

@@ -28,10 +28,11 @@ class TuneDisplay(TuneLines):
 
     def __init__(self, console):
         super().__init__(console)
+        self.search = None
         self.progress = {}
         self.last_failed = None
-        self.arms = None
-        self.arm_progress = None
+        self.comparison = None
+        self.compared = {}
         self.live = rich.live.Live(
             console=console,
             get_renderable=self.render,
@@ -48,6 +49,7 @@ class TuneDisplay(TuneLines):
 
     def on_search_started(self, event):
         super().on_search_started(event)
+        self.search = event.search
         failed = event.results.of_status("failed")
         self.last_failed = failed[-1] if failed else None
 
@@ -68,10 +70,12 @@ class TuneDisplay(TuneLines):
     def on_confirm_started(self, event):
         super().on_confirm_started(event)
         super().announce(self.last_line)
-        self.arms = event
+        self.comparison = event
 
     def on_confirm_progress(self, event):
-        self.arm_progress = event
+        # The last one heard of stands last.
+        self.compared.pop((event.arm, event.seed), None)
+        self.compared[event.arm, event.seed] = event
 
     def announce(self, line):
         """Keep the line back: the panel shows it."""
@@ -80,8 +84,8 @@ class TuneDisplay(TuneLines):
     def render(self):
         if self.search is None:
             parts = ["Looking at data, model and search space ..."]
-        elif self.arms is not None:
-            parts = [self.comparison()]
+        elif self.comparison is not None:
+            parts = [self.compared_runs()]
         else:
             parts = [self.overall(), self.best_line(), "", self.table()]
         return rich.panel.Panel(rich.console.Group(*parts), border_style="dim")
@@ -179,20 +183,23 @@ class TuneDisplay(TuneLines):
             settings,
         ]
 
-    def comparison(self):
+    def compared_runs(self):
         """How far the comparison on fresh seeds has come."""
-        seen = self.arm_progress
-        if seen is None:
-            return "Comparing the best trial on fresh seeds ..."
+        total = len(self.comparison.arms) * len(self.comparison.seeds)
+        seen = list(self.compared.values())
+        ended = sum(run.epoch == run.epochs for run in seen)
+        words = [f"{ended} of {total} runs"]
+        if seen:
+            words += [
+                f"[bold]{self.title(seen[-1].arm)}[/], seed {seen[-1].seed}",
+                f"epoch {seen[-1].epoch}/{seen[-1].epochs}",
+                f"accuracy {100 * seen[-1].val_accuracy:.1f} %",
+            ]
         grid = rich.table.Table.grid(padding=(0, 2))
-        grid.add_row(
-            rich.progress_bar.ProgressBar(
-                total=seen.epochs, completed=seen.epoch, width=BAR
-            ),
-            f"[bold]{self.title(seen.arm)}[/], seed {seen.seed}",
-            f"epoch {seen.epoch}/{seen.epochs}",
-            f"accuracy {100 * seen.val_accuracy:.1f} %",
+        bar = rich.progress_bar.ProgressBar(
+            total=total, completed=ended, width=BAR
         )
+        grid.add_row(bar, *words)
         return grid
 
     def named(self, trial, status, color):
@@ -209,6 +216,12 @@ class TuneDisplay(TuneLines):
         return [trial.id, f"[{color}]{status}[/]", worker]
 
 
-def make_tune_display(console):
-    """Return the display that fits the console."""
-    return (TuneDisplay if console.is_terminal else TuneLines)(console)
+def make_tune_display(console, lines=False):
+    """Return the display that fits the console.
+
+    Args:
+        console: The `rich.console.Console` to print to.
+        lines: Whether to print lines in any case.
+    """
+    table = console.is_terminal and not lines
+    return (TuneDisplay if table else TuneLines)(console)

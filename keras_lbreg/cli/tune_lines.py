@@ -28,7 +28,7 @@ class TuneLines:
     """Prints one line when a trial begins and one when it ends.
 
     Use it as a context manager and give it to `run_search` and `confirm` as
-    `on_event`.
+    `on_event`. A worker of several machines hears of its own trials alone.
 
     Args:
         console: The `rich.console.Console` to print to.
@@ -47,7 +47,7 @@ class TuneLines:
             ConfirmEnded: self.on_confirm_ended,
         }
         self.titles = {arm.name: arm.title for arm in standard_arms()}
-        self.search = None
+        self.total = None
         self.epochs = 0
         self.several_sizes = False
         self.trials = {}
@@ -64,7 +64,8 @@ class TuneLines:
         self.handlers[type(event)](event)
 
     def on_search_started(self, event):
-        self.search, self.epochs = event.search, event.epochs
+        search = event.search
+        self.total, self.epochs = search.trials, event.epochs
         resolved = event.results.manifest["resolved"]
         self.several_sizes = len(resolved["batch_sizes"]) > 1
         # What is running there was interrupted, and starts again.
@@ -72,10 +73,10 @@ class TuneLines:
         self.trials = {trial.id: trial for trial in ended}
         self.best = event.results.best
         self.time_left = TuneTimeLeft(
-            self.search.trials,
+            search.trials,
             len(ended),
-            self.search.workers,
-            self.search.budget,
+            search.workers,
+            search.budget,
             event.results.elapsed,
         )
         print_search(event, self.console)
@@ -96,14 +97,15 @@ class TuneLines:
         self.trials[trial.id] = trial
         self.best = event.best
         self.time_left.end(trial.id)
-        count = f"{self.ended_count}/{self.search.trials}"
-        text = f"[{count}] Trial {trial.id}: {outcome(trial)}"
+        text = f"Trial {trial.id}: {outcome(trial)}"
+        if self.total is not None:
+            text = f"[{self.ended_count}/{self.total}] {text}"
         if self.best is not None and self.best.id == trial.id:
             text += "; the best so far"
         elif self.best is not None:
             text += f"; best {accuracy_text(self.best)} % ({self.best.id})"
         left = self.time_left.remaining()
-        if left and self.ended_count < self.search.trials:
+        if left and self.ended_count < (self.total or 0):
             text += f"; about {format_duration(left)} left"
         self.announce(text)
 

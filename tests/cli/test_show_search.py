@@ -6,7 +6,11 @@ import io
 import pytest
 import rich.console
 
-from keras_lbreg.cli.show_search import show_confirmation, show_search
+from keras_lbreg.cli.show_search import (
+    print_comparison,
+    print_trials,
+    show_search,
+)
 from keras_lbreg.experiments.results import read_results
 from keras_lbreg.search import read_search
 from tests.experiments.fake_results import LARGE, SMALL, write_results
@@ -30,7 +34,7 @@ def ids(results):
 
 
 def test_the_best_ten_are_listed_in_their_order(results):
-    lines = printed(show_search, results)
+    lines = printed(print_trials, results)
     ranked = sorted(results.of_status("completed"), key=lambda t: -t.score)
     rows = [line.split() for line in lines if line.split()[:1] in ids(results)]
     assert [row[0] for row in rows] == [trial.id for trial in ranked[:10]]
@@ -45,7 +49,7 @@ def test_the_best_ten_are_listed_in_their_order(results):
 
 
 def test_noise_settings_and_failures_are_told(results):
-    text = "\n".join(printed(show_search, results))
+    text = "\n".join(printed(print_trials, results))
     assert f"Trial {results.best.id} is the best of 13: " in text
     assert "within noise" in text
     assert f"\nTrial {results.best.id}: batch 512; learning rate x" in text
@@ -57,7 +61,7 @@ def test_a_search_of_failures(results):
     failed = dataclasses.replace(
         results, trials=tuple(results.of_status("failed"))
     )
-    lines = printed(show_search, failed)
+    lines = printed(print_trials, failed)
     assert lines[0] == "No trial has completed."
     assert all(line.startswith("Failed (") for line in lines[1:])
 
@@ -72,7 +76,7 @@ def comparison(tmp_path):
 
 
 def test_the_comparison_says_whether_tuning_helped(comparison):
-    lines = printed(show_confirmation, comparison)
+    lines = printed(print_comparison, comparison)
     [row] = [line for line in lines if line.strip().startswith("Tuned")]
     assert "96.0 ± 1.0" in row
     assert lines[-1].startswith("Tuning helped.")
@@ -82,6 +86,29 @@ def test_failed_runs_of_the_comparison_are_told(comparison):
     runs = list(comparison.runs)
     runs[0] = dataclasses.replace(runs[0], status="failed", reason="no luck")
     lines = printed(
-        show_confirmation, dataclasses.replace(comparison, runs=tuple(runs))
+        print_comparison, dataclasses.replace(comparison, runs=tuple(runs))
     )
     assert lines[-1] == f"failed: {runs[0].arm}, seed 0: no luck"
+
+
+def test_what_there_is_of_a_search_is_written_and_shown(tmp_path):
+    results = read_search(write_search(tmp_path / "tune", trials=4, failed=()))
+    file = io.StringIO()
+    assert show_search(results, rich.console.Console(file=file, width=160))
+    lines = file.getvalue().splitlines()
+    assert lines[-2] == f"Report: {tmp_path}/tune/report.html"
+    assert lines[-1].endswith(
+        f"lbreg train --config {tmp_path}/tune/best.json --out model.keras"
+    )
+    for name in ("report.html", "best.json", "trials.csv"):
+        assert (tmp_path / "tune" / name).is_file()
+
+
+def test_a_search_without_a_best_trial_has_nothing_to_train_with(tmp_path):
+    folder = write_search(tmp_path / "tune", trials=2, failed=(0, 1))
+    file = io.StringIO()
+    console = rich.console.Console(file=file, width=160)
+    assert not show_search(read_search(folder), console)
+    assert "lbreg train" not in file.getvalue()
+    assert (folder / "report.html").is_file()
+    assert not (folder / "best.json").exists()

@@ -55,6 +55,7 @@ def fed(events, height=40):
 def test_a_terminal_gets_the_table():
     assert type(make_tune_display(make_console())) is TuneDisplay
     assert type(make_tune_display(make_console(False))) is TuneLines
+    assert type(make_tune_display(make_console(), lines=True)) is TuneLines
 
 
 def test_it_says_that_it_looks_first():
@@ -156,8 +157,17 @@ def test_the_comparison_follows(results):
         SearchEnded(results),
         ConfirmStarted(None, ("small_batch", "tuned"), (1000,)),
     ]
-    assert "fresh seeds" in shown(fed(events))[0]
-    events.append(ConfirmProgress("tuned", 1000, 5, 20, 0.875))
     [line] = shown(fed(events))
-    for part in ("Tuned, seed 1000", "epoch 5/20", "accuracy 87.5 %"):
+    assert line.endswith("0 of 2 runs")
+    events.append(ConfirmProgress("small_batch", 1000, 20, 20, 0.98))
+    events.append(ConfirmProgress("tuned", 1000, 5, 20, 0.875))
+    display = fed(events)
+    [line] = shown(display)
+    for part in (
+        "1 of 2 runs",
+        "Tuned, seed 1000",
+        "epoch 5/20",
+        "accuracy 87.5 %",
+    ):
         assert part in line
+    assert "fresh seeds (1000)" in display.console.file.getvalue()
