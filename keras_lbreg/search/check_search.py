@@ -63,11 +63,11 @@ def check_search(search):
         replicas=resolved["replicas"],
         dreg_layer=resolved["dreg_layer"],
     )
+    for size in resolved["batch_sizes"]:
+        plain = trial_experiment(search, batch_size=size)
+        make_plan(plain, "large_batch", dataset, placement)
     model = recipe.network(dataset)
     space.check(model, resolved["samples"])
-    for size in resolved["batch_sizes"]:
-        plan = trial_experiment(search, batch_size=size)
-        make_plan(plan, "large_batch", dataset, placement)
     hp = keras_tuner.HyperParameters()
     space.declare(hp, model)
     here = environment()

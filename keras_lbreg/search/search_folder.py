@@ -61,10 +61,11 @@ class SearchFolder(contextlib.AbstractContextManager):
             check_known_origin(self.path)
             if fresh:
                 delete_search(self.path)
-            self.manifest = merged(self.path, new)
+            manifest = merged(self.path, new)
             # A damaged ledger raises here: nothing has been changed.
             Ledger(self.path / "ledger.jsonl").read()
-            write_json(self.path / "search.json", self.manifest)
+            write_json(self.path / "search.json", manifest)
+            self.manifest = read_search_manifest(self.path)
             # Nothing went wrong: the lock is held until `__exit__`.
             self._held = stack.pop_all()
 
