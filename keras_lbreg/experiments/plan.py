@@ -10,6 +10,8 @@ from keras_lbreg.experiments.recipes import recipe_for
 from keras_lbreg.experiments.validation import check_samples
 from keras_lbreg.schedules import Regime
 from keras_lbreg.techniques import TECHNIQUES, Context
+from keras_lbreg.techniques.hooks import hooks
+from keras_lbreg.techniques.scale_regime import scale_regime
 from keras_lbreg.techniques.try_out import try_out
 
 # A curve gets at least this many points where there are enough epochs.
@@ -82,11 +84,7 @@ class Plan:
 
     def hooks(self, kind):
         """Pairs of a hook of this kind and its hyperparameters."""
-        return [
-            (getattr(technique, kind), self.techniques[technique.name])
-            for technique in TECHNIQUES
-            if technique.name in self.techniques and getattr(technique, kind)
-        ]
+        return hooks(self.techniques, kind)
 
     def batch_layout(self):
         """How a batch is divided, as a `BatchLayout`."""
@@ -197,19 +195,19 @@ def make_plan(experiment, arm_name, dataset, placement=ONE_DEVICE):
         batch_size=batch_size,
         dreg_layer=recipe.dreg_layer,
     )
-    scaling = {"rule": None}
     given = experiment.hyperparameters.keys() | arm.hyperparameters.keys()
     for technique in TECHNIQUES:
         # What recipes and the register say is tested; what a user says is not.
         if technique.name in techniques.keys() & given:
             network = recipe.network(dataset)
             try_out(technique, techniques[technique.name], context, network)
-        if technique.name in techniques and technique.regime:
-            scaling |= technique.regime(techniques[technique.name], context)
-    regime = base_regime(recipe, small, epochs).scaled(
-        batch_size, verbose=False, **scaling
+    regime = scale_regime(
+        base_regime(recipe, small, epochs),
+        techniques,
+        context,
+        arm.learning_rate_factor,
+        "control" if arm.group == "control" else None,
     )
-    regime = multiplied(regime, arm)
     return Plan(
         arm=arm,
         recipe=recipe,
@@ -237,24 +235,6 @@ def base_regime(recipe, batch_size, epochs):
         if 0 < epoch < epochs:
             milestones[epoch] = recipe.learning_rate * factor
     return Regime(batch_size, recipe.learning_rate, epochs, milestones)
-
-
-def multiplied(regime, arm):
-    """The regime with every learning rate multiplied by the arm's factor."""
-    factor = arm.learning_rate_factor
-    if factor == 1:
-        return regime
-    why = "control" if arm.group == "control" else f"x{factor:.4g}"
-    return dataclasses.replace(
-        regime,
-        base_learning_rate=regime.base_learning_rate * factor,
-        milestones=tuple((e, r * factor) for e, r in regime.milestones),
-        changes=(
-            *regime.changes,
-            f"learning rate {regime.base_learning_rate:.4g} -> "
-            f"{regime.base_learning_rate * factor:.4g} ({why})",
-        ),
-    )
 
 
 def recording_interval(epochs):
