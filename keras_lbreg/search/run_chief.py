@@ -1,13 +1,21 @@
 """The chief of a search on several machines: it runs no trial."""
 
-import time
+import logging
 
+from keras_lbreg.search.attentive_clock import AttentiveClock
 from keras_lbreg.search.chief_desk import ChiefDesk
 from keras_lbreg.search.inbox import Inbox
 from keras_lbreg.search.keras_tuner_hooks import serve_oracle
 
-# Seconds without any worker after which the chief gives up.
+logger = logging.getLogger("keras_lbreg")
+
+# Seconds without any worker after which the chief says so, and gives up.
+REMINDER = 15.0
 PATIENCE = 600.0
+START_WORKERS = (
+    "Start the same command on the workers, each with a KERASTUNER_TUNER_ID "
+    "of its own."
+)
 # Seconds between two looks at the signals that have come.
 TURN = 0.2
 
@@ -35,20 +43,28 @@ def run_chief(role, book, listener, patience=PATIENCE):
 
     Reference: https://keras.io/keras_tuner/guides/distributed_tuning
     """
-    inbox, desk = Inbox(), ChiefDesk(book)
-    last_seen = time.monotonic()
+    inbox, clock = Inbox(), AttentiveClock()
+    desk = ChiefDesk(book, clock=clock)
+    last_seen, told = clock(), False
     with serve_oracle(desk, inbox, role.address):
         while not desk.ended:
             inbox.work(TURN)
+            clock.turn()
             if listener.wait(0):
                 return False
             if desk.present:
-                last_seen = time.monotonic()
-            elif time.monotonic() - last_seen > patience:
+                last_seen, told = clock(), False
+                continue
+            silence = clock() - last_seen
+            if silence > patience:
                 raise ConnectionError(
                     f"No worker of the search has called {role.address} for "
-                    f"{patience:.0f} seconds. Start the same command on other "
-                    "machines, with another KERASTUNER_TUNER_ID on each. "
-                    "Nothing is lost: the chief goes on where it stopped."
+                    f"{patience:.0f} seconds. {START_WORKERS} Nothing is "
+                    "lost: the chief goes on where it stopped."
                 )
+            if silence > REMINDER and not told:
+                logger.warning(
+                    "No worker calls %s. %s", role.address, START_WORKERS
+                )
+                told = True
     return True

@@ -9,7 +9,6 @@ from keras_lbreg.search.ledger import (
     TRIAL_ENDED,
     TRIAL_STARTED,
 )
-from keras_lbreg.search.search_results import best_trial
 from keras_lbreg.search.search_state import SearchState
 from keras_lbreg.search.trial_oracle import RUNNING
 
@@ -71,14 +70,9 @@ class WorkerEvents:
             reason=reason,
             peak_memory=0,
         )
-        trials = self._state.trials
-        self.on_event(
-            TrialEnded(
-                trials[trial_id],
-                best_trial(trials.values()),
-                self._state.elapsed,
-            )
-        )
+        # The best of all is known to the chief alone.
+        trial = self._state.trials[trial_id]
+        self.on_event(TrialEnded(trial, None, self._state.elapsed))
 
     def _add(self, kind, trial_id, **fields):
         elapsed = time.monotonic() - self._start

@@ -91,7 +91,8 @@ def test_a_worker_tells_of_its_own_trials(search, status):
     assert ended.trial.reason == reason
     score = 0.5 if status == "COMPLETED" else None
     assert ended.trial.score == score
-    assert (ended.best is not None) == (status == "COMPLETED")
+    # Another worker may have a better one.
+    assert ended.best is None
     # The other desk has heard it all.
     assert desk.told[0] == ("w:0", "000", PROGRESS)
     assert desk.told[-1] == ("w:0", "000", status, reason)
