@@ -4,7 +4,8 @@ import contextlib
 import pathlib
 
 ANOTHER_FOLDER = (
-    "Write to another folder (`lbreg compare --out`, `lbreg train --run-dir`)"
+    "Write to another folder (`lbreg compare --out`, `lbreg tune --out`, "
+    "`lbreg train --run-dir`)"
 )
 
 
