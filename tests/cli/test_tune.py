@@ -153,7 +153,7 @@ def test_a_search_prints_its_plan_trials_and_results(searched, folder):
         assert f"Trial {trial.id}: {accuracy}" in text
     assert "The search has ended: all trials are done." in text
     assert "Tuned, seed 1000: val. accuracy" in text
-    assert "One seed only" in text
+    assert "cannot be told from one seed" in text
     assert f"lbreg train --config {folder}/best.json" in text
     # No other words of ours or of a library, and no colours in a pipe.
     assert searched.stderr == ""
