@@ -13,6 +13,8 @@ class Inbox:
     them is called in the thread that asked for the search.
 
     Args:
+        answers: Exceptions that a function may answer with. Any other one
+            ends the main thread's work, and the caller gets none.
         timeout: Seconds to wait for a result.
 
     Example:
@@ -24,7 +26,8 @@ class Inbox:
     Reference: `queue.SimpleQueue`.
     """
 
-    def __init__(self, timeout=10.0):
+    def __init__(self, answers=(), timeout=10.0):
+        self.answers = answers
         self.timeout = timeout
         self._calls = queue.SimpleQueue()
         self._closed = False
@@ -64,10 +67,10 @@ class Inbox:
                 continue
             try:
                 value = function(*args)
-            except Exception as error:
+            except self.answers as error:
                 result.set_exception(error)
             except BaseException:
-                result.set_exception(TimeoutError("Interrupted."))
+                result.set_exception(TimeoutError("The work has ended."))
                 raise
             else:
                 result.set_result(value)

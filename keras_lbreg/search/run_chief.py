@@ -4,6 +4,7 @@ import logging
 
 from keras_lbreg.search.attentive_clock import AttentiveClock
 from keras_lbreg.search.chief_desk import ChiefDesk
+from keras_lbreg.search.chief_errors import TrialTakenError
 from keras_lbreg.search.inbox import Inbox
 from keras_lbreg.search.keras_tuner_hooks import serve_oracle
 
@@ -43,7 +44,7 @@ def run_chief(role, book, listener, patience=PATIENCE):
 
     Reference: https://keras.io/keras_tuner/guides/distributed_tuning
     """
-    inbox, clock = Inbox(), AttentiveClock()
+    inbox, clock = Inbox(TrialTakenError), AttentiveClock()
     desk = ChiefDesk(book, clock=clock)
     last_seen, told = clock(), False
     with serve_oracle(desk, inbox, role.address):

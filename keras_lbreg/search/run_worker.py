@@ -7,6 +7,7 @@ import pathlib
 import socket
 import time
 
+from keras_lbreg._version import __version__
 from keras_lbreg.search.keras_tuner_hooks import connect_oracle
 from keras_lbreg.search.listen import listen
 from keras_lbreg.search.read_search import read_search, read_search_manifest
@@ -98,6 +99,12 @@ def open_shared_folder(search, delay=FILE_DELAY):
             )
         time.sleep(0.5)
     manifest = read_search_manifest(path)
+    theirs = manifest["versions"].get("keras_lbreg")
+    if theirs != __version__:
+        raise ValueError(
+            f"The chief searches with keras-lbreg {theirs}, this machine has "
+            f"{__version__}. Install the same version on all machines."
+        )
     own = {**manifest, "search": search.to_json()}
     if differences := differences_between(manifest, own):
         raise ValueError(

@@ -45,8 +45,8 @@ def test_calls_are_made_in_the_working_thread(call):
     assert where == [threading.current_thread()] * 3
 
 
-def test_errors_come_back_to_the_caller(call):
-    inbox = Inbox()
+def test_errors_that_are_answers_come_back_to_the_caller(call):
+    inbox = Inbox(answers=ValueError)
     thread, outcome = call(inbox, int, "x")
     while thread.is_alive():
         inbox.work(0.02)
@@ -76,14 +76,15 @@ def test_a_closed_inbox_refuses(call):
         inbox.call(int, "1")
 
 
-def test_an_interrupt_in_a_call_frees_the_caller(call):
-    inbox = Inbox()
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError])
+def test_other_errors_end_the_work_and_free_the_caller(call, kind):
+    inbox = Inbox(answers=ValueError)
 
-    def interrupt():
-        raise KeyboardInterrupt
+    def fail():
+        raise kind
 
-    thread, outcome = call(inbox, interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    thread, outcome = call(inbox, fail)
+    with pytest.raises(kind):
         inbox.work(5.0)
     thread.join(10)
     assert isinstance(outcome[0], TimeoutError)

@@ -40,8 +40,6 @@ class Desk:
     def get_trial(self, caller, trial, progress):
         if trial == "99":
             raise TrialTakenError("worker1 has it")
-        if trial == "98":
-            raise KeyError(trial)
         self.heard.append(("get", trial, progress))
 
     def update_trial(self, caller, trial, execution):
@@ -54,7 +52,7 @@ class Desk:
 @contextlib.contextmanager
 def serve(desk, address):
     """The server, and a thread that works for it as the chief's main does."""
-    inbox = Inbox()
+    inbox = Inbox(answers=TrialTakenError)
     over = threading.Event()
 
     def work():
@@ -171,9 +169,10 @@ def test_a_trial_that_another_has_is_told_so(client):
         client.get_trial("worker0", "99")
 
 
-def test_a_failing_chief_is_told_so(client):
-    with pytest.raises(RuntimeError, match="98"):
-        client.get_trial("worker0", "98")
+def test_what_the_chief_cannot_do_is_told(client):
+    request = protos.get_service().GetBestTrialsRequest(num_trials=1)
+    with pytest.raises(RuntimeError, match="chief of the search has failed"):
+        client._call(client.stub.GetBestTrials, request, "worker0")
 
 
 def test_a_chief_that_is_not_there_is_noticed_at_once():

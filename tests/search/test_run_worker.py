@@ -1,5 +1,6 @@
 import pytest
 
+import keras_lbreg
 from keras_lbreg.experiments.json_file import write_json
 from keras_lbreg.search import Search
 from keras_lbreg.search.events import TrialEnded, TrialProgress, TrialStarted
@@ -22,7 +23,9 @@ EXECUTION = {
 def search(tmp_path):
     """A search whose chief has begun."""
     search = Search("digits", trials=3, epochs=1, out_dir=str(tmp_path))
-    write_json(tmp_path / "search.json", fake_manifest(search))
+    manifest = fake_manifest(search)
+    manifest["versions"]["keras_lbreg"] = keras_lbreg.__version__
+    write_json(tmp_path / "search.json", manifest)
     return search
 
 
@@ -45,6 +48,14 @@ def test_a_worker_with_another_command_is_refused(search, tmp_path):
         ValueError, match=r"epochs: 1 there, 2 now.*same command on all"
     ):
         open_shared_folder(other)
+
+
+def test_another_version_is_refused(search, tmp_path):
+    manifest = fake_manifest(search)
+    manifest["versions"]["keras_lbreg"] = "0.0.1"
+    write_json(tmp_path / "search.json", manifest)
+    with pytest.raises(ValueError, match=r"chief searches with .* 0\.0\.1"):
+        open_shared_folder(search)
 
 
 def test_a_folder_that_is_not_shared_is_refused(tmp_path):
