@@ -53,6 +53,8 @@ HOOKS = {
         "tests/optimizers/test_strategy_updates.py"
     ),
     "search/keras_tuner_hooks.py": "tests/search/test_keras_tuner_hooks.py",
+    "tuning/keras_hooks.py": "tests/tuning/test_keras_hooks.py",
+    "tuning/keras_tuner_hooks.py": "tests/tuning/test_keras_tuner_hooks.py",
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -92,6 +92,25 @@ def test_jax_data_parallel(tmp_path):
     assert accuracy_of(tmp_path / "model.keras") > 0.9
 
 
+@pytest.mark.slow
+def test_tune_your_model(tmp_path):
+    process = subprocess.run(
+        [sys.executable, str(EXAMPLES / "tune_your_model.py")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert process.returncode == 0, process.stderr
+    means = re.findall(r"^trial \d: (0\.\d+) ±", process.stdout, re.MULTILINE)
+    assert means == sorted(means, reverse=True)
+    assert len(means) == 3
+    # The better execution of the best trial is the one that is saved.
+    model = accuracy_of(tmp_path / "tuned.keras")
+    assert model >= float(means[0]) - 1e-4
+    assert model > 0.85
+
+
 @pytest.mark.parametrize(
     ("starts_needed", "code", "starts_made"),
     # Three times at most; a wrong command, once.
