@@ -18,6 +18,7 @@ from keras_lbreg.search.search_table import (
     top_rows,
 )
 from keras_lbreg.search.tune_command import tune_command
+from keras_lbreg.search.write_hparams import hparams_path
 from keras_lbreg.techniques import names
 
 ENDED = {
@@ -61,6 +62,7 @@ def render_search_report(results, confirmation, figures):
 def search_content(results, figures):
     """Return what the page says of the search, as text and plain values."""
     manifest, search = results.manifest, results.search
+    logs = hparams_path(results)
     return {
         "title": f"Search on {manifest['dataset']['title']}",
         "best": search_headline(results),
@@ -78,6 +80,7 @@ def search_content(results, figures):
         "top": TOP,
         "several_seeds": search["executions"] > 1,
         "noise": rank(results).margin > 0,
+        "hparams": str(logs) if logs.is_dir() else None,
         "winner": winner_content(results.best),
         "figures": figures,
         "command": tune_command(search),

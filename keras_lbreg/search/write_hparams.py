@@ -37,7 +37,7 @@ def write_hparams(results):
 
     trials = [trial for trial in results.trials if trial.status != "running"]
     settings = {trial.id: settings_of(trial) for trial in trials}
-    folder = pathlib.Path(results.path) / "tensorboard"
+    folder = hparams_path(results)
     # Each call writes all trials: no older files beside them.
     shutil.rmtree(folder, ignore_errors=True)
     names = dict.fromkeys(name for own in settings.values() for name in own)
@@ -49,6 +49,11 @@ def write_hparams(results):
     for trial in trials:
         write_events(folder / trial.id, session(trial, settings[trial.id]))
     return folder
+
+
+def hparams_path(results):
+    """The folder of a search's TensorBoard logs."""
+    return pathlib.Path(results.path) / "tensorboard"
 
 
 def session(trial, settings):

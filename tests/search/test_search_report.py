@@ -12,6 +12,7 @@ from keras_lbreg.search.search_headline import search_headline
 from keras_lbreg.search.search_report import render_search_report
 from keras_lbreg.search.search_table import top_rows
 from keras_lbreg.search.tune_command import tune_command
+from keras_lbreg.search.write_hparams import hparams_path
 from tests.experiments.test_report import Page
 from tests.search.fake_confirmation import tuned, write_confirmation
 from tests.search.fake_search import write_search
@@ -74,6 +75,14 @@ def test_what_failed_and_what_has_not_ended(text):
 def test_how_to_do_it_again_and_where_it_ran(results, text):
     assert tune_command(results.search) in text
     assert "A <fast> processor" in text
+
+
+def test_where_tensorboard_finds_the_trials(results, text):
+    assert "not for TensorBoard" in text
+    logs = hparams_path(results)
+    logs.mkdir()
+    assert f"tensorboard --logdir {logs}" in Page(render(results)).text
+    logs.rmdir()
 
 
 def test_links_lead_into_the_folder(source):
