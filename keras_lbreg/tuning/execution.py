@@ -162,6 +162,8 @@ class Execution:
                 "optimizer": copy_of(self._users_optimizer),
             }
         )
+        # A saved model is loaded with an optimizer that has variables.
+        plain.optimizer.build(plain.trainable_variables)
         return plain
 
     def _make_optimizer(self):

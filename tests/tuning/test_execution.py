@@ -98,6 +98,19 @@ def test_score_is_that_of_the_exported_plain_network(trained):
     np.testing.assert_allclose(metrics["val_accuracy"], accuracy, rtol=1e-6)
 
 
+def test_the_exported_network_can_be_saved_and_loaded(trained, tmp_path):
+    execution, model, _, _, _, validation = trained
+    plain = execution.export(model)
+    plain.save(tmp_path / "plain.keras")
+    loaded = keras.saving.load_model(tmp_path / "plain.keras")
+    x, y = validation.values
+    np.testing.assert_allclose(
+        loaded.evaluate(x, y, verbose=0),
+        plain.evaluate(x, y, verbose=0),
+        rtol=1e-6,
+    )
+
+
 def test_path_was_selected_by_the_validation_data(trained):
     _, model, history, *_ = trained
     path = model.active_path
