@@ -7,13 +7,17 @@ import rich.progress_bar
 import rich.table
 import rich.text
 
-from keras_lbreg.cli.tune_lines import TuneLines, accuracy_text
+from keras_lbreg.cli.tune_lines import (
+    TuneLines,
+    accuracy_text,
+    reason_text,
+)
 from keras_lbreg.experiments.formatting import format_duration
 
 # Lines of the panel beside the rows of the table, and the most of these.
 FRAME = 9
 BEST_TRIALS = 8
-BAR = 32
+BAR = 24
 
 
 class TuneDisplay(TuneLines):
@@ -87,36 +91,33 @@ class TuneDisplay(TuneLines):
         elif self.comparison is not None:
             parts = [self.compared_runs()]
         else:
-            parts = [self.overall(), self.best_line(), "", self.table()]
+            lines = [self.overall(), self.times(), self.best_line(), ""]
+            parts = [*lines, self.table()]
+            if self.last_failed is not None:
+                parts.append(self.failed_line())
         return rich.panel.Panel(rich.console.Group(*parts), border_style="dim")
 
     def overall(self):
-        row = rich.table.Table.grid(padding=(0, 2))
-        total, ended = self.search.trials, self.ended_count
-        failed = sum(t.status == "failed" for t in self.trials.values())
+        trials = self.trials.values()
+        failed = sum(trial.status == "failed" for trial in trials)
+        text = one_line(f"{self.ended_count} of {self.total} trials")
+        if failed:
+            text.append(f", {failed} failed", style="red")
+        return with_bar(self.total, self.ended_count, text)
+
+    def times(self):
         seconds = self.time_left.remaining()
         left = "measuring" if seconds is None else format_duration(seconds)
-        words = [f"{ended} of {total} trials"]
-        if failed:
-            words.append(f"[red]{failed} failed[/]")
-        words.append(f"time left: {left}")
+        text = one_line(f"Time left: {left}")
         if self.time_left.budget is not None:
             budget = format_duration(self.time_left.budget_left)
-            words.append(f"budget left: {budget}")
-        row.add_row(
-            rich.progress_bar.ProgressBar(
-                total=max(total, 1), completed=ended, width=BAR
-            ),
-            *words,
-        )
-        return row
+            text.append(f"; budget left: {budget}")
+        return text
 
     def best_line(self):
         if self.best is None:
             return "No trial has completed yet."
-        text = rich.text.Text(
-            "Best so far: ", no_wrap=True, overflow="ellipsis"
-        )
+        text = one_line("Best so far: ")
         text.append(f"{accuracy_text(self.best)} %", style="bold green")
         text.append(f" (trial {self.best.id}): ")
         text.append(self.settings(self.best))
@@ -130,7 +131,7 @@ class TuneDisplay(TuneLines):
         if workers:
             table.add_column("worker", no_wrap=True)
         table.add_column("epoch", justify="right", no_wrap=True)
-        table.add_column("val. accuracy, %", justify="right", no_wrap=True)
+        table.add_column("accuracy, %", justify="right", no_wrap=True)
         # Cut off at the right where there is no room.
         table.add_column("settings", no_wrap=True, overflow="ellipsis", ratio=1)
         for row in self.rows():
@@ -155,14 +156,10 @@ class TuneDisplay(TuneLines):
                 accuracy_text(trial),
                 rich.text.Text(self.settings(trial)),
             ]
-        if self.last_failed is not None:
-            reason = rich.text.Text(self.last_failed.reason, style="red")
-            yield [
-                *self.named(self.last_failed, "failed", "red"),
-                "",
-                "",
-                reason,
-            ]
+
+    def failed_line(self):
+        text = one_line(f"Trial {self.last_failed.id} failed: ")
+        return text.append(reason_text(self.last_failed), style="red")
 
     def running_row(self, trial):
         """The row of a running trial: how far its current run has come."""
@@ -188,19 +185,12 @@ class TuneDisplay(TuneLines):
         total = len(self.comparison.arms) * len(self.comparison.seeds)
         seen = list(self.compared.values())
         ended = sum(run.epoch == run.epochs for run in seen)
-        words = [f"{ended} of {total} runs"]
+        text = one_line(f"{ended} of {total} runs")
         if seen:
-            words += [
-                f"[bold]{self.title(seen[-1].arm)}[/], seed {seen[-1].seed}",
-                f"epoch {seen[-1].epoch}/{seen[-1].epochs}",
-                f"accuracy {100 * seen[-1].val_accuracy:.1f} %",
-            ]
-        grid = rich.table.Table.grid(padding=(0, 2))
-        bar = rich.progress_bar.ProgressBar(
-            total=total, completed=ended, width=BAR
-        )
-        grid.add_row(bar, *words)
-        return grid
+            text.append(f"; {self.title(seen[-1].arm)}, seed {seen[-1].seed}")
+            text.append(f": epoch {seen[-1].epoch}/{seen[-1].epochs}")
+            text.append(f", accuracy {100 * seen[-1].val_accuracy:.1f} %")
+        return with_bar(total, ended, text)
 
     def named(self, trial, status, color):
         """The first cells of a row: trial, status, worker."""
@@ -214,6 +204,19 @@ class TuneDisplay(TuneLines):
         if hosts == {host}:
             worker = worker.removeprefix(f"{host}:")
         return [trial.id, f"[{color}]{status}[/]", worker]
+
+
+def one_line(text):
+    """Return a text that is cut off at the right where there is no room."""
+    return rich.text.Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def with_bar(total, completed, text):
+    """Return a progress bar with a text beside it."""
+    grid = rich.table.Table.grid(padding=(0, 2))
+    bar = rich.progress_bar.ProgressBar(max(total, 1), completed, width=BAR)
+    grid.add_row(bar, text)
+    return grid
 
 
 def make_tune_display(console, lines=False):

@@ -152,11 +152,16 @@ class TuneLines:
 def outcome(trial):
     """Return how a trial ended, in a few words."""
     if trial.status == "failed":
-        return f"failed: {trial.reason}"
+        return f"failed: {reason_text(trial)}"
     return (
         f"val. accuracy {accuracy_text(trial)} % in "
         f"{format_duration(trial.seconds)} of training"
     )
+
+
+def reason_text(trial):
+    """Return why a trial failed, on one line."""
+    return " ".join(trial.reason.split())
 
 
 def accuracy_text(trial):

@@ -65,10 +65,9 @@ def test_it_says_that_it_looks_first():
 def test_nothing_has_ended_yet(results):
     lines = shown(fed([started(results), *trial_events(results, 0, until=7)]))
     assert "0 of 20 trials" in lines[0]
-    assert "time left: measuring" in lines[0]
-    assert "budget" not in lines[0]
-    assert lines[1] == "No trial has completed yet."
-    assert lines[4].split()[:6] == [
+    assert lines[1] == "Time left: measuring"
+    assert lines[2] == "No trial has completed yet."
+    assert lines[5].split()[:6] == [
         "000",
         "running",
         "run",
@@ -81,7 +80,7 @@ def test_nothing_has_ended_yet(results):
 def test_one_run_a_trial_has_no_number(results):
     begin = started(results, executions=1)
     lines = shown(fed([begin, *trial_events(results, 0, until=7)]))
-    assert lines[4].split()[:4] == ["000", "running", "7/20", "57.0"]
+    assert lines[5].split()[:4] == ["000", "running", "7/20", "57.0"]
 
 
 def test_best_running_and_failed_trials_are_shown(results):
@@ -89,19 +88,20 @@ def test_best_running_and_failed_trials_are_shown(results):
     best = results.best
     accuracy = f"{100 * best.score:.1f} ± {100 * best.std:.1f}"
     assert "2 failed" in lines[0]
-    assert lines[1].startswith(
+    assert lines[2].startswith(
         f"Best so far: {accuracy} % (trial {best.id}): x"
     )
     ranked = sorted(results.of_status("completed"), key=lambda t: -t.score)
-    rows = [line.split()[0] for line in lines[4:]]
-    assert rows == [*(trial.id for trial in ranked[:8]), "011"]
-    assert lines[-1].endswith(results.trials[11].reason)
+    rows = [line.split()[0] for line in lines[5:-1]]
+    assert rows == [trial.id for trial in ranked[:8]]
+    reason = results.trials[11].reason
+    assert lines[-1] == f"Trial 011 failed: {reason}"
 
 
 def test_running_trials_stand_first(results):
     begun = (next(trial_events(results, number)) for number in (18, 19))
     lines = shown(fed([started(results, before=18), *begun]))
-    assert [line.split()[:2] for line in lines[4:6]] == [
+    assert [line.split()[:2] for line in lines[5:7]] == [
         ["018", "running"],
         ["019", "running"],
     ]
@@ -124,23 +124,23 @@ def test_workers_are_named_where_there_are_several(results):
 
     begin = started(results, workers=2)
     lines = shown(fed([begin, *ended(["here:0", "here:1"])]))
-    assert lines[3].split()[2] == "worker"
-    assert {line.split()[2] for line in lines[4:]} == {"0", "1"}
+    assert lines[4].split()[2] == "worker"
+    assert {line.split()[2] for line in lines[5:]} == {"0", "1"}
     lines = shown(fed([begin, *ended(["here:0", "there:0"])]))
-    assert {line.split()[2] for line in lines[4:]} == {"here:0", "there:0"}
+    assert {line.split()[2] for line in lines[5:]} == {"here:0", "there:0"}
     assert "worker" not in "\n".join(shown(fed([started(results)])))
 
 
 def test_the_budget_is_shown(results):
-    [line, *_] = shown(fed([started(results, budget=3600.0)]))
-    assert "budget left: " in line
+    _, line, *_ = shown(fed([started(results, budget=3600.0)]))
+    assert "; budget left: " in line
 
 
 def test_what_failed_before_is_shown_when_a_search_goes_on(results):
     lines = shown(fed([started(results, before=5)]))
     assert "4" not in lines[0].split("of")[0]
     assert "1 failed" in lines[0]
-    assert lines[-1].split()[:2] == ["003", "failed"]
+    assert lines[-1].startswith("Trial 003 failed: ")
 
 
 def test_plan_and_end_stay_when_the_panel_is_gone(results):
@@ -165,9 +165,7 @@ def test_the_comparison_follows(results):
     [line] = shown(display)
     for part in (
         "1 of 2 runs",
-        "Tuned, seed 1000",
-        "epoch 5/20",
-        "accuracy 87.5 %",
+        "Tuned, seed 1000: epoch 5/20, accuracy 87.5 %",
     ):
         assert part in line
     assert "fresh seeds (1000)" in display.console.file.getvalue()
