@@ -30,9 +30,10 @@ def confirm(results, on_event=None):
     The best of many trials owes part of its score to luck: to its seeds, and
     to the samples that trials were judged by. So it is trained again with
     seeds that no trial had, on all training data, and judged by the dataset's
-    own validation data, which no trial has seen. Beside it train, for as many
-    epochs, the small batch, the plain large batch, and the large batch with
-    learning-rate scaling, which costs nothing.
+    own validation data, which no trial has seen unless `holdout` was 0. Beside
+    it train the small batch, the plain large batch, and the large batch with
+    learning-rate scaling, which costs nothing: for as many epochs, unless the
+    winner has regime adaptation.
 
     It runs in a process of its own. Called again, it goes on where it stopped.
 

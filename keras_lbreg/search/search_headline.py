@@ -61,7 +61,9 @@ def judged_by(results):
     """Which data the accuracies of the trials are of."""
     count = results.manifest["dataset"]["val_samples"]
     # Where they are few, steps between accuracies are large.
-    samples = f"{count:,} samples, {100 / count:.2g} points each"
+    points = f"{100 / count:.2g}"
+    noun = "point" if points == "1" else "points"
+    samples = f"{count:,} samples, {points} {noun} each"
     if results.search["holdout"]:
         return f"held-out training data ({samples})"
     return f"the validation data ({samples})"

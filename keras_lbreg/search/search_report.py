@@ -2,6 +2,8 @@
 
 import json
 
+from keras_lbreg.experiments.arms import BASELINE
+from keras_lbreg.experiments.configuration_file import TUNED
 from keras_lbreg.experiments.figures import make_figures
 from keras_lbreg.experiments.formatting import format_count, format_duration
 from keras_lbreg.experiments.page import render_page
@@ -48,7 +50,7 @@ def render_search_report(results, confirmation, figures):
     Reference: `keras_lbreg.experiments.report` makes that of a comparison.
     """
     content = search_content(results, figures)
-    content["confirmation"] = confirmation_content(confirmation)
+    content["confirmation"] = confirmation_content(results, confirmation)
     content["headline"] = (
         content["best"]
         if confirmation is None
@@ -112,22 +114,24 @@ def seeds(search):
     return list(range(search["executions"]))
 
 
-def confirmation_content(confirmation):
+def confirmation_content(results, confirmation):
     """Return what the page says of the comparison, or `None`."""
     if confirmation is None:
         return None
     arms = {arm["name"]: arm for arm in confirmation.arms}
-    epochs = format_count(arms["large_batch"]["epochs"])
-    longer = arms["tuned"]["epochs"] / arms["large_batch"]["epochs"]
+    large, tuned = arms[BASELINE], arms[TUNED]
+    longer = tuned["epochs"] / large["epochs"]
     figures = make_figures(confirmation)
     return {
         "title": "The winner on fresh seeds"
         + (f", trained x{longer:.3g} longer" if longer > 1 else ""),
-        "epochs": epochs,
+        "epochs": format_count(large["epochs"]),
         "longer": longer > 1,
-        "seeds": ", ".join(
-            str(seed) for seed in confirmation.manifest["seeds"]
-        ),
+        "seeds": ", ".join(str(x) for x in confirmation.manifest["seeds"]),
+        "unseen": bool(results.search["holdout"]),
+        "steps": tuned["updates"] // tuned["epochs"],
+        "trial_steps": results.manifest["resolved"]["samples"]
+        // tuned["batch_size"],
         "complete": confirmation.complete,
         "columns": ARM_COLUMNS,
         "rows": table_content(confirmation),

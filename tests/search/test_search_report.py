@@ -55,6 +55,18 @@ def test_whether_it_helped(results, text):
     assert "Seeds 1000, 1001, 1002, which no trial had" in text
     assert "96.0 ± 0.5" in text
     assert "20 epochs each" in text
+    assert "the validation data, which judged no trial" in text
+    # Fake numbers: 922 samples for a batch of 300 there, 600 here.
+    assert "An epoch has 2 updates here; for the trials" in text
+    assert "it had 3." in text
+
+
+def test_without_held_out_data_the_winner_is_flattered(tmp_path):
+    results = read_search(write_search(tmp_path, holdout=0.0))
+    write_confirmation(results)
+    text = Page(render(results)).text
+    assert "which judged the trials too, so that it flatters" in text
+    assert "which judged no trial" not in text
 
 
 def test_a_winner_that_trains_longer(tmp_path):
