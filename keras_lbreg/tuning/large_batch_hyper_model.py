@@ -140,6 +140,8 @@ class LargeBatchHyperModel(keras_tuner.HyperModel):
         self.ranges = self.space.ranges
         self.seed = seed
         self.replicas = replicas
+        # Tuners call `clear_session`, which forgets it.
+        self._dtype_policy = keras.config.dtype_policy()
         # By model, as long as somebody has it.
         self._executions = weakref.WeakKeyDictionary()
         # The hyperparameters of the last execution, and its number. A tuner
@@ -268,6 +270,7 @@ class LargeBatchHyperModel(keras_tuner.HyperModel):
         return self._executions[model]
 
     def _build_plain(self, hp):
+        keras.config.set_dtype_policy(self._dtype_policy)
         model = self.build_model(*([hp] if takes_hp(self.build_model) else []))
         check_graph_model(model, "Build it of layers.")
         check_shapes_are_known(model)

@@ -34,5 +34,5 @@ def small_data(samples=32, seed=0):
     """Three classes told apart by noisy brightness."""
     rng = np.random.default_rng(seed)
     y = rng.integers(3, size=samples).astype("int32")
-    x = rng.normal(size=(samples, 4, 4, 1)) * 0.5 + y.reshape(-1, 1, 1, 1)
+    x = rng.normal(size=(samples, 4, 4, 1)) + y.reshape(-1, 1, 1, 1)
     return x.astype("float32"), y

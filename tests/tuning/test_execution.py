@@ -8,8 +8,8 @@ from keras_lbreg.tuning import Configuration
 from keras_lbreg.tuning.execution import Execution
 from keras_lbreg.tuning.fit_data import ArrayData
 from keras_lbreg.tuning.validation_data import ValidationData
-
-from .small_network import small_data, small_network
+from tests.checks.replicas import mirrored_strategy
+from tests.tuning.small_network import small_data, small_network
 
 REGIME = lbreg.Regime(4, 0.1, epochs=4, milestones={2: 0.02})
 EVERYTHING = Configuration(
@@ -251,7 +251,7 @@ def test_two_replicas_train_as_one_device():
     results = []
     for replicas in (1, 2):
         strategy = (
-            tf.distribute.MirroredStrategy(["cpu:0", "cpu:1"])
+            mirrored_strategy(2)
             if replicas == 2
             else tf.distribute.get_strategy()
         )

@@ -8,8 +8,7 @@ from keras_tuner.errors import FatalTypeError, FatalValueError
 from keras_lbreg.data.batches import Batches
 from keras_lbreg.techniques import Context
 from keras_lbreg.tuning.fit_data import ArrayData, read_data
-
-from .small_network import small_data
+from tests.tuning.small_network import small_data
 
 MIX = {"gradient_mix": {"groups": 2, "concentration": 1.0}}
 

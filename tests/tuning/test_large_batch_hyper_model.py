@@ -13,11 +13,11 @@ from keras_tuner.errors import FatalValueError
 
 import keras_lbreg as lbreg
 from keras_lbreg.tuning import LargeBatchHyperModel, trial_statistics
-
-from .small_network import small_data, small_network
+from tests.checks.replicas import mirrored_strategy
+from tests.tuning.small_network import small_data, small_network
 
 TRAINING = small_data(32)
-VALIDATION = small_data(20, seed=1)
+VALIDATION = small_data(100, seed=1)
 REGIME = lbreg.Regime(4, 0.1, epochs=2)
 ENGINES = {
     "RandomSearch": {"max_trials": 2},
@@ -155,6 +155,17 @@ def test_the_same_search_has_the_same_outcome(tmp_path):
     assert outcomes[0] == outcomes[1]
 
 
+def test_the_policy_outlives_the_tuners_clean_up():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    hypermodel = make_hypermodel()
+    hp = keras_tuner.HyperParameters()
+    hypermodel.declare_hyperparameters(hp)
+    # As a tuner does before every execution.
+    keras.backend.clear_session()
+    assert keras.config.dtype_policy().name == "float32"
+    assert hypermodel.build(hp).dtype_policy.name == "mixed_bfloat16"
+
+
 def diverging(hp):
     """Half of the trials diverge: `hp` is the user's own, too."""
     poison = float("nan") if hp.Boolean("poison", default=True) else 1.0
@@ -230,15 +241,13 @@ def test_tf_datasets(tmp_path):
         max_trials=1,
     )
     train = tf.data.Dataset.from_tensor_slices(TRAINING).batch(8)
-    val = tf.data.Dataset.from_tensor_slices(VALIDATION).batch(10)
+    val = tf.data.Dataset.from_tensor_slices(VALIDATION).batch(50)
     trials = search(tuner, train, validation_data=val)
     assert {trial.status for trial in trials} == {"COMPLETED"}
 
 
 @pytest.mark.tensorflow
 def test_a_strategy_of_the_tuner(tmp_path):
-    import tensorflow as tf
-
     hypermodel = make_hypermodel(
         lambda: small_network(run_eagerly=False),
         techniques=[],
@@ -253,9 +262,7 @@ def test_a_strategy_of_the_tuner(tmp_path):
         hypermodel,
         tmp_path,
         max_trials=1,
-        distribution_strategy=tf.distribute.MirroredStrategy(
-            ["cpu:0", "cpu:1"]
-        ),
+        distribution_strategy=mirrored_strategy(2),
     )
     [trial] = search(tuner)
     assert trial.status == "COMPLETED", trial.message

@@ -12,8 +12,7 @@ from keras_lbreg.techniques import (
     names,
 )
 from keras_lbreg.tuning import Configuration, SearchSpace
-
-from .small_network import small_network
+from tests.tuning.small_network import small_network
 
 ORACLES = {
     "random": keras_tuner.oracles.RandomSearchOracle,

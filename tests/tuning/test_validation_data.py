@@ -7,8 +7,7 @@ from keras_lbreg.tuning.validation_data import (
     ValidationData,
     shared_batch_size,
 )
-
-from .small_network import small_data, small_network
+from tests.tuning.small_network import small_data, small_network
 
 
 def test_arrays_give_what_keras_gives():
