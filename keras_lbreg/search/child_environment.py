@@ -12,8 +12,8 @@ def child_environment(search, slot=None, environ=None):
     Args:
         search: The `Search`.
         slot: Which of the `search.workers` trials at a time it runs: it gets
-            a share of the cores, and of the GPUs where there is at least one
-            for each. `None` gives it all.
+            a share of the cores, and of the GPUs or, where there are not enough
+            of them, of their memory. `None` gives it all.
         environ: The environment to start from, by default this process's.
 
     Returns:
@@ -33,7 +33,20 @@ def child_environment(search, slot=None, environ=None):
     environ["PYTHONUNBUFFERED"] = "1"
     if slot is not None and search.workers > 1:
         environ |= thread_settings(search.workers, environ=environ)
-        gpus = share_gpus(visible_gpus(environ), search.workers)[slot]
-        if gpus is not None:
-            environ["CUDA_VISIBLE_DEVICES"] = gpus
+        gpus = visible_gpus(environ)
+        share = share_gpus(gpus, search.workers)[slot]
+        if share is not None:
+            environ["CUDA_VISIBLE_DEVICES"] = share
+        elif gpus:
+            share_memory(environ, search.workers)
     return environ
+
+
+def share_memory(environ, workers):
+    """Keep each of several trials on the same GPUs to its share of memory.
+
+    Left alone, the first one takes what the others need.
+    """
+    environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    fraction = f"{0.9 / workers:.3f}"
+    environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", fraction)

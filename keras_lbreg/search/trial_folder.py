@@ -128,6 +128,10 @@ class TrialFolder:
 
     def _look(self):
         """Take in the summaries that have come since the last look."""
+        if self._failure is not None and not self._failure[1]:
+            # The process that goes on with the trial deletes what a crash
+            # has left.
+            self._failure = None
         while self._failure is None and len(self._ended) < self.executions:
             seed = len(self._ended)
             if not (run_dir(self.path, ARM, seed) / "summary.json").is_file():

@@ -20,7 +20,10 @@ def test_several_workers_share_the_cores_and_the_gpus(tmp_path):
     for environ in environs:
         assert {environ[name] for name in THREADS} == {share}
     # Where there is one GPU, they have it together.
-    given = {"CUDA_VISIBLE_DEVICES": "4"}
-    assert child_environment(search, 1, given)["CUDA_VISIBLE_DEVICES"] == "4"
+    shared = child_environment(search, 1, {"CUDA_VISIBLE_DEVICES": "4"})
+    assert shared["CUDA_VISIBLE_DEVICES"] == "4"
+    assert shared["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    assert shared["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.450"
+    assert "TF_FORCE_GPU_ALLOW_GROWTH" not in environs[0]
     # What checks the search runs alone.
     assert "OMP_NUM_THREADS" not in child_environment(search, environ={})

@@ -121,6 +121,10 @@ def test_a_crash_is_a_failure_once_the_process_has_ended(complete, tmp_path):
     # A search that goes on tries it again.
     assert folder.failure() is None
     assert folder.failure(final=True) == "OSError: disk"
+    assert not folder.complete()
+    run_trial.main(folder.path)
+    assert folder.complete()
+    assert folder.failure(final=True) is None
 
 
 def test_it_waits_for_the_process_of_a_killed_search(tmp_path, monkeypatch):
