@@ -22,7 +22,10 @@ from keras_lbreg.search.trial_oracle import TrialOracle
 from tests.search.search_member import make_search
 from tests.search.search_members import Members
 
-TRIALS = 4
+TRIALS = 3
+
+# Where other tests run at the same time, so many processes take long.
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def members(tmp_path_factory):
             members.start(name) for name in ("worker0", "worker1", "chief")
         ]
         for process in processes:
-            assert process.wait(250) == 0, members.all_printed()
+            assert process.wait(400) == 0, members.all_printed()
         yield members
 
 
@@ -44,7 +47,7 @@ def events_of(members, kind):
 
 def test_every_trial_is_run_once_and_by_a_worker(members):
     created = [event["trial"] for event in events_of(members, TRIAL_CREATED)]
-    assert created == ["000", "001", "002", "003"]
+    assert created == ["000", "001", "002"]
     for kind in (TRIAL_STARTED, EXECUTION_ENDED, TRIAL_ENDED):
         ids = [event["trial"] for event in events_of(members, kind)]
         assert sorted(ids) == created
