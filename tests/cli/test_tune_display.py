@@ -143,6 +143,13 @@ def test_what_failed_before_is_shown_when_a_search_goes_on(results):
     assert lines[-1].startswith("Trial 003 failed: ")
 
 
+def test_what_was_interrupted_runs_no_more(results):
+    interrupted = next(trial_events(results, 0)).trial
+    earlier = dataclasses.replace(results, trials=(interrupted,))
+    begin = dataclasses.replace(started(results), results=earlier)
+    assert "running" not in "\n".join(shown(fed([begin])))
+
+
 def test_plan_and_end_stay_when_the_panel_is_gone(results):
     display = fed(all_events(results))
     text = display.console.file.getvalue()
