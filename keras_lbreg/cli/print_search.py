@@ -4,9 +4,6 @@ from keras_lbreg.cli.print_space import print_space
 from keras_lbreg.cli.settings_text import settings_legend
 from keras_lbreg.experiments.formatting import format_count, format_duration
 
-# A trial that makes less than this share of the updates is another task.
-FEWER_UPDATES = 0.8
-
 ENGINES = {
     "random": "at random",
     "hyperband": "by Hyperband",
@@ -39,9 +36,6 @@ def print_search(event, console):
         )
     for line in (*plan_lines(event), *session_lines(event.results)):
         console.print(line, markup=False, soft_wrap=True)
-    if event.search.holdout:
-        for line in lost_updates(manifest):
-            console.print(line, style="yellow", markup=False, soft_wrap=True)
 
 
 def plan_lines(event):
@@ -69,33 +63,15 @@ def plan_lines(event):
     if search.holdout:
         yield (
             f"Trials train on {format_count(data['train_samples'])} samples "
-            f"and are judged by {judges} held out of the training data; the "
-            "validation data is kept for the best one."
+            f"and are judged by {judges} held out of the training data; they "
+            "make as many updates as with all of it. The validation data is "
+            "kept for the best one."
         )
     else:
         yield (
             f"Trials are judged by the {judges} validation samples "
             "themselves, so a comparison by these will flatter the best one."
         )
-
-
-def lost_updates(manifest):
-    """Return a warning for each batch size that the held-out samples break.
-
-    An epoch has whole batches only: with 1,024 samples, 512 fit twice; with
-    ten of them held out, once.
-    """
-    data = manifest["dataset"]
-    kept, held = data["train_samples"], data["val_samples"]
-    for size in manifest["resolved"]["batch_sizes"]:
-        updates, whole = kept // size, (kept + held) // size
-        if updates < FEWER_UPDATES * whole:
-            yield (
-                f"At batch {format_count(size)} a trial makes "
-                f"{count(updates, 'update')} an epoch, where all training "
-                f"data makes {whole}: what is best here need not be best "
-                "there. Take another batch size, or --holdout 0."
-            )
 
 
 def session_lines(results):

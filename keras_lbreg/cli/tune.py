@@ -144,7 +144,7 @@ def tune(
             ),
             rich_help_panel=SEARCH,
         ),
-    ] = 0.1,
+    ] = 0.2,
     confirm_seeds: Annotated[
         int,
         typer.Option(

@@ -29,7 +29,7 @@ def check_in_child(search):
     Example:
 
     >>> check_in_child(Search("digits"))["resolved"]["samples"]
-    924
+    818
 
     Reference: `keras_lbreg.search.check_search`.
     """

@@ -47,7 +47,8 @@ class Search:
         ranges: Values to try instead of the register's, see
             `keras_lbreg.tuning.SearchSpace`.
         holdout: Share of the training data that trials are judged by; the
-            winner is judged by the validation data, which no trial saw.
+            winner is judged by the validation data, which no trial saw. The
+            rest is trained with for as many updates as all of it would be.
         confirm_seeds: Seeds with which the winner is trained again, and
             compared; 0 leaves that out.
         data_dir: Folder of the prepared datasets.
@@ -85,7 +86,7 @@ class Search:
     epochs: int | None = None
     learning_rate_factor: tuple | None = (0.25, 4.0)
     ranges: dict = dataclasses.field(default_factory=dict)
-    holdout: float = 0.1
+    holdout: float = 0.2
     confirm_seeds: int = 3
     data_dir: str | None = None
     out_dir: str | None = None

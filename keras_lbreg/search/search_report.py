@@ -129,9 +129,6 @@ def confirmation_content(results, confirmation):
         "longer": longer > 1,
         "seeds": ", ".join(str(x) for x in confirmation.manifest["seeds"]),
         "unseen": bool(results.search["holdout"]),
-        "steps": tuned["updates"] // tuned["epochs"],
-        "trial_steps": results.manifest["resolved"]["samples"]
-        // tuned["batch_size"],
         "complete": confirmation.complete,
         "columns": ARM_COLUMNS,
         "rows": table_content(confirmation),

@@ -144,8 +144,8 @@ def test_a_search_prints_its_plan_trials_and_results(searched, folder):
     text = searched.stdout
     assert "ghost_batch_norm.ghost_batch_size 32" in " ".join(text.split())
     assert "2 trials at random (seed 0), each 1 run of 2 epochs" in text
-    assert "924 samples and are judged by 100 held out" in text
-    assert "At batch 512 a trial makes 1 update an epoch" in text
+    assert "818 samples and are judged by 206 held out" in text
+    assert "as many updates as with all of it" in text
     for trial in read_search(folder).trials:
         assert trial.status == "completed"
         assert f"Trial {trial.id}: x" in text

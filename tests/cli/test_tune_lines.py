@@ -143,26 +143,6 @@ def test_a_worker_of_several_machines_knows_of_its_own_trials(results):
     assert "left" not in lines[1]
 
 
-def test_what_held_out_samples_cost_is_told(results):
-    data = {
-        **results.manifest["dataset"],
-        "train_samples": 924,
-        "val_samples": 100,
-    }
-    for size, fewer in ((100, False), (400, False), (512, True)):
-        resolved = {**results.manifest["resolved"], "batch_sizes": [size]}
-        manifest = {
-            **results.manifest,
-            "dataset": data,
-            "resolved": resolved,
-        }
-        begin = started(dataclasses.replace(results, manifest=manifest))
-        text = "\n".join(lines_of([begin]))
-        assert ("--holdout 0" in text) == fewer
-    assert "At batch 512 a trial makes 1 update an epoch" in text
-    assert "all training data makes 2" in text
-
-
 def test_a_layer_s_name_is_not_taken_for_a_colour(results):
     trial = results.trials[0]
     configuration = dataclasses.replace(

@@ -47,7 +47,7 @@ def test_an_epoch_longer_than_the_data_goes_on_in_another_order():
         assert len(set(epoch[20:])) == 4
         assert epoch[:10].tolist() != epoch[10:20].tolist()
     short = take(Batches(X, Y, 4, seed=3), 2)
-    assert epochs[0, :8].tolist() == sum(short, [])
+    assert epochs[0, :8].tolist() == [*short[0], *short[1]]
     resumed = Batches(X, Y, 4, 3, initial_epoch=1, steps_per_epoch=6)
     assert take(resumed, 6) == epochs[1].reshape(6, 4).tolist()
 
