@@ -52,7 +52,15 @@ HOOKS = {
     "optimizers/strategy_updates.py": (
         "tests/optimizers/test_strategy_updates.py"
     ),
-    "search/keras_tuner_hooks.py": "tests/search/test_keras_tuner_hooks.py",
+    "search/machines/keras_tuner_hooks.py": (
+        "tests/search/machines/test_keras_tuner_hooks.py"
+    ),
+    "search/oracles/bayesian_oracle.py": (
+        "tests/search/oracles/test_bayesian_oracle.py"
+    ),
+    "search/oracles/oracle_in_memory.py": (
+        "tests/search/oracles/test_oracle_in_memory.py"
+    ),
     "tuning/keras_hooks.py": "tests/tuning/test_keras_hooks.py",
     "tuning/keras_tuner_hooks.py": "tests/tuning/test_keras_tuner_hooks.py",
 }

@@ -7,13 +7,13 @@ import rich.text
 from keras_lbreg.cli.settings_text import settings_text
 from keras_lbreg.cli.show_results import print_table
 from keras_lbreg.experiments.table import table_rows
-from keras_lbreg.search.confirm_experiment import read_confirmation
-from keras_lbreg.search.confirm_headline import confirm_headline
-from keras_lbreg.search.ranking import rank
-from keras_lbreg.search.search_headline import search_headline
-from keras_lbreg.search.search_table import COLUMNS, failures, top_rows
-from keras_lbreg.search.search_table import settings_text as full_settings
-from keras_lbreg.search.write_search_results import write_search_results
+from keras_lbreg.search.confirmation.confirm_experiment import read_confirmation
+from keras_lbreg.search.confirmation.confirm_headline import confirm_headline
+from keras_lbreg.search.pages.ranking import rank
+from keras_lbreg.search.pages.search_headline import search_headline
+from keras_lbreg.search.pages.search_table import COLUMNS, failures, top_rows
+from keras_lbreg.search.pages.search_table import settings_text as full_settings
+from keras_lbreg.search.pages.write_search_results import write_search_results
 
 
 def show_search(results, console):

@@ -240,8 +240,8 @@ def tune(
     from keras_lbreg.cli.show_search import show_search
     from keras_lbreg.cli.tune_display import make_tune_display
     from keras_lbreg.search import Search, run_search
-    from keras_lbreg.search.confirm import confirm
-    from keras_lbreg.search.search_role import read_search_role
+    from keras_lbreg.search.confirmation.confirm import confirm
+    from keras_lbreg.search.machines.search_role import read_search_role
 
     search = Search(
         name,

@@ -8,7 +8,7 @@ import tempfile
 from keras_lbreg.experiments.json_file import read_json, write_json
 from keras_lbreg.experiments.placement import REPEATED
 from keras_lbreg.processes.describe_exit import describe_exit
-from keras_lbreg.search.child_environment import child_environment
+from keras_lbreg.search.trials.child_environment import child_environment
 
 
 def check_in_child(search):

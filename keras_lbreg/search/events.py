@@ -124,7 +124,7 @@ class ConfirmStarted:
 
     >>> confirm(results, on_event=print)
 
-    Reference: `keras_lbreg.search.confirm`.
+    Reference: `keras_lbreg.search.confirmation.confirm`.
     """
 
     path: object
@@ -147,7 +147,7 @@ class ConfirmProgress:
 
     >>> confirm(results, on_event=print)
 
-    Reference: `keras_lbreg.search.confirm`.
+    Reference: `keras_lbreg.search.confirmation.confirm`.
     """
 
     arm: str
@@ -168,7 +168,7 @@ class ConfirmEnded:
 
     >>> confirm(results, on_event=print)
 
-    Reference: `keras_lbreg.search.confirm`.
+    Reference: `keras_lbreg.search.confirmation.confirm`.
     """
 
     results: object

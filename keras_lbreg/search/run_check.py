@@ -6,8 +6,8 @@ import sys
 from keras_lbreg.experiments.json_file import read_json, write_json
 from keras_lbreg.experiments.placement import REPEATED, kind_of
 from keras_lbreg.search.check_search import check_search
-from keras_lbreg.search.prepare_child import prepare_child
 from keras_lbreg.search.search import Search
+from keras_lbreg.search.trials.prepare_child import prepare_child
 
 
 def main(question, answer):

@@ -4,9 +4,9 @@ from keras_lbreg.search.check_in_child import check_in_child
 from keras_lbreg.search.events import SearchEnded, SearchStarted
 from keras_lbreg.search.listen import listen
 from keras_lbreg.search.local_desk import LocalDesk
+from keras_lbreg.search.machines.search_role import read_search_role
 from keras_lbreg.search.run_trials import run_trials
 from keras_lbreg.search.search_folder import SearchFolder
-from keras_lbreg.search.search_role import read_search_role
 from keras_lbreg.search.trial_book import TrialBook
 
 
@@ -52,7 +52,7 @@ def run_search(search, on_event=None, fresh=False):
     role = read_search_role()
     if role is not None and not role.is_chief:
         # It needs gRPC, which a search on one machine does without.
-        from keras_lbreg.search.run_worker import run_worker
+        from keras_lbreg.search.machines.run_worker import run_worker
 
         return run_worker(search, role, on_event)
     facts = check_in_child(search)
@@ -72,7 +72,7 @@ def run_search(search, on_event=None, fresh=False):
                     search, folder, book.space, LocalDesk(book), listener
                 )
             else:
-                from keras_lbreg.search.run_chief import run_chief
+                from keras_lbreg.search.machines.run_chief import run_chief
 
                 ended = run_chief(role, book, listener)
         if not ended:

@@ -19,14 +19,14 @@ from keras_lbreg.search.ledger import (
     TRIAL_STARTED,
     Ledger,
 )
-from keras_lbreg.search.search_results import best_trial
-from keras_lbreg.search.search_state import SearchState
-from keras_lbreg.search.trial_oracle import (
+from keras_lbreg.search.oracles.trial_oracle import (
     COMPLETED,
     RUNNING,
     STOPPED,
     TrialOracle,
 )
+from keras_lbreg.search.search_results import best_trial
+from keras_lbreg.search.search_state import SearchState
 
 
 class TrialBook:

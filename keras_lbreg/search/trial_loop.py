@@ -4,16 +4,16 @@ import dataclasses
 import socket
 
 from keras_lbreg.processes.describe_exit import describe_exit
-from keras_lbreg.search.chief_errors import TrialTakenError
-from keras_lbreg.search.child_environment import child_environment
-from keras_lbreg.search.trial_folder import TrialFolder
-from keras_lbreg.search.trial_oracle import (
+from keras_lbreg.search.machines.chief_errors import TrialTakenError
+from keras_lbreg.search.oracles.trial_oracle import (
     COMPLETED,
     FAILED,
     RUNNING,
     STOPPED,
 )
-from keras_lbreg.search.trial_process import TrialProcess, stop_processes
+from keras_lbreg.search.trials.child_environment import child_environment
+from keras_lbreg.search.trials.trial_folder import TrialFolder
+from keras_lbreg.search.trials.trial_process import TrialProcess, stop_processes
 
 
 @dataclasses.dataclass

@@ -20,7 +20,7 @@ from keras_lbreg.cli.tune_options import (
 )
 from keras_lbreg.experiments.results import read_results
 from keras_lbreg.search import Search, read_search
-from keras_lbreg.search.tune_command import tune_command
+from keras_lbreg.search.pages.tune_command import tune_command
 from keras_lbreg.techniques import SearchRange
 from tests.cli.test_bad_input import check_panel
 from tests.cli.test_help import run_without
@@ -176,7 +176,7 @@ def test_the_same_command_repeats_nothing(searched, folder, monkeypatch):
     def fails(*args, **kwargs):
         raise RuntimeError("out of luck")
 
-    module = importlib.import_module("keras_lbreg.search.confirm")
+    module = importlib.import_module("keras_lbreg.search.confirmation.confirm")
     monkeypatch.setattr(module, "confirm", fails)
     ledger = (folder / "ledger.jsonl").read_text()
     result = invoke(*WORDS, "--out", folder)

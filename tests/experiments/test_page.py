@@ -8,7 +8,7 @@ from keras_lbreg.experiments.page import render_page, write_file
 def test_a_template_may_stand_in_another_package():
     # It extends the page of the experiments.
     with pytest.raises(Exception, match=r"undefined"):
-        render_page("search_report.html.j2", {}, "keras_lbreg.search")
+        render_page("search_report.html.j2", {}, "keras_lbreg.search.pages")
     with pytest.raises(Exception, match=r"search_report"):
         render_page("search_report.html.j2", {})
 

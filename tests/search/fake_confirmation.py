@@ -6,8 +6,11 @@ import json
 from keras_lbreg.experiments.configuration_file import write_configuration
 from keras_lbreg.experiments.json_file import write_json
 from keras_lbreg.experiments.results import configuration_path, run_dir
-from keras_lbreg.search.best_configuration import best_configuration
-from keras_lbreg.search.confirm_experiment import FIRST_SEED, confirm_path
+from keras_lbreg.search.confirmation.confirm_experiment import (
+    FIRST_SEED,
+    confirm_path,
+)
+from keras_lbreg.search.pages.best_configuration import best_configuration
 from tests.experiments.fake_results import (
     LARGE,
     SCALED,

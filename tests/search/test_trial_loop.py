@@ -3,10 +3,10 @@
 import pytest
 
 from keras_lbreg.processes.guardian import Guardian
-from keras_lbreg.search.chief_errors import TrialTakenError
+from keras_lbreg.search.machines.chief_errors import TrialTakenError
 from keras_lbreg.search.search_state import space_of
-from keras_lbreg.search.trial_folder import TrialFolder
 from keras_lbreg.search.trial_loop import TrialLoop, why_failed
+from keras_lbreg.search.trials.trial_folder import TrialFolder
 from tests.search.small_search import small_manifest, small_search
 
 

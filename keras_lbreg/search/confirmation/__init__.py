@@ -1,0 +1,1 @@
+"""The winner of a search, compared on fresh seeds."""

@@ -1,0 +1,1 @@
+"""A search on several machines: a chief and its workers."""

@@ -1,0 +1,1 @@
+"""What is tried next: the engines of KerasTuner, repeatable from a ledger."""

@@ -1,0 +1,1 @@
+"""What a search leaves behind: tables, plots, a report, a configuration."""

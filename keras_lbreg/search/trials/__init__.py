@@ -1,0 +1,1 @@
+"""One trial: its folder and its process."""
