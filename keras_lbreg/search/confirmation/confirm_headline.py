@@ -80,15 +80,24 @@ def verdict(gain, scaling):
     if gain.n < 2:
         return "Whether tuning helped cannot be told from one seed."
     if exceeds_chance(gain):
+        if scaling.n and exceeds_chance(reversed_sign(scaling)):
+            return (
+                "Tuning helped, but learning-rate scaling alone, which costs "
+                "nothing, helps more."
+            )
         if scaling.n and not exceeds_chance(scaling):
             return (
                 "Tuning helped, but by no more than learning-rate scaling "
                 "alone, as far as can be told."
             )
         return "Tuning helped."
-    if exceeds_chance(Stat(-gain.mean, gain.std, gain.n)):
+    if exceeds_chance(reversed_sign(gain)):
         return "Tuning did harm."
     return "Tuning did not help by more than chance."
+
+
+def reversed_sign(gain):
+    return Stat(-gain.mean, gain.std, gain.n)
 
 
 def against(gain, other, decimals):

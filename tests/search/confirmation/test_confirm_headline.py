@@ -51,6 +51,12 @@ def test_no_better_than_scaling_alone(tmp_path):
     assert "points above learning-rate scaling alone (within chance)" in text
 
 
+def test_worse_than_scaling_alone(tmp_path):
+    text = said(tmp_path, tuned(final=(0.92, 0.93, 0.941)))
+    assert text.startswith("Tuning helped, but learning-rate scaling alone")
+    assert "points below learning-rate scaling alone (more than chance)" in text
+
+
 def test_one_seed_proves_nothing(tmp_path):
     text = said(tmp_path, seeds=1)
     assert "cannot be told from one seed" in text
