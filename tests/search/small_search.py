@@ -14,7 +14,7 @@ NO_TENSORFLOW = pathlib.Path(__file__).parent / "no_tensorflow"
 
 
 def small_search(folder, **settings):
-    """Batches of 32 of 87 samples, two epochs, two techniques."""
+    """Batches of 32 of 77 samples, two epochs, two techniques."""
     folder = pathlib.Path(folder)
     folder.mkdir(exist_ok=True)
     defaults = {

@@ -14,11 +14,11 @@ def test_what_the_data_and_the_recipe_decide(tmp_path):
         "batch_sizes": [32],
         "base_batch_size": 8,
         "epochs": 2,
-        "samples": 87,
+        "samples": 77,
         "replicas": 1,
         "dreg_layer": -2,
     }
-    assert facts["dataset"]["val_samples"] == 9
+    assert facts["dataset"]["val_samples"] == 19
     assert facts["versions"]["keras_tuner"]
     assert [entry["config"]["name"] for entry in facts["space"]] == [
         "batch_size",
@@ -50,7 +50,7 @@ def test_what_the_data_and_the_recipe_decide(tmp_path):
             },
             "`weight`.*-1",
         ),
-        ({"batch_sizes": (32, 88)}, "`batch_size`.*training samples, 87.*88"),
+        ({"batch_sizes": (32, 88)}, "`batch_size`.*training samples, 77.*88"),
         ({"batch_sizes": (8,)}, "`batch_size`.*small batch size, 8"),
         ({"devices": 2}, "`devices`.*strategy 'one'"),
         ({"holdout": 0.001}, "`holdout`"),
@@ -65,7 +65,7 @@ def test_mistakes_are_found(tmp_path, settings, message):
 def test_mistakes_come_from_the_other_process(tmp_path, monkeypatch):
     block_tensorflow(monkeypatch)
     search = small_search(tmp_path, batch_sizes=(88,))
-    with pytest.raises(ValueError, match="training samples, 87"):
+    with pytest.raises(ValueError, match="training samples, 77"):
         check_in_child(search)
     assert not (tmp_path / "search").exists()
 

@@ -41,10 +41,10 @@ def write_small_search(folder):
 
 
 class Interrupted:
-    """Listens until the first run has ended, then presses Ctrl-C."""
+    """Listens until the second run trains, then presses Ctrl-C."""
 
     def __call__(self, event):
-        if isinstance(event, ConfirmProgress):
+        if isinstance(event, ConfirmProgress) and event.arm != "small_batch":
             raise KeyboardInterrupt
 
 
@@ -62,6 +62,7 @@ def confirmed(tmp_path_factory):
     return results, comparison, events, before == after
 
 
+@pytest.mark.slow
 def test_all_arms_ran_on_the_fresh_seed(confirmed):
     results, comparison, _, _ = confirmed
     assert comparison.complete
@@ -78,10 +79,12 @@ def test_all_arms_ran_on_the_fresh_seed(confirmed):
     assert read_confirmation(results).runs == comparison.runs
 
 
+@pytest.mark.slow
 def test_what_had_ended_before_the_interrupt_was_kept(confirmed):
     assert confirmed[-1]
 
 
+@pytest.mark.slow
 def test_events(confirmed):
     results, comparison, events, _ = confirmed
     started, *between, ended = events

@@ -45,6 +45,7 @@ def events_of(members, kind):
     return [event for event in members.ledger() if event["event"] == kind]
 
 
+@pytest.mark.slow
 def test_every_trial_is_run_once_and_by_a_worker(members):
     created = [event["trial"] for event in events_of(members, TRIAL_CREATED)]
     assert created == ["000", "001", "002"]
@@ -57,6 +58,7 @@ def test_every_trial_is_run_once_and_by_a_worker(members):
     assert workers == {"worker0:0", "worker1:0"}
 
 
+@pytest.mark.slow
 def test_results_come_to_the_chief_as_they_are(members):
     results = read_search(members.search)
     assert results.ended_why == "trials"
@@ -67,6 +69,7 @@ def test_results_come_to_the_chief_as_they_are(members):
         assert execution.val_accuracy == record["val_accuracy"] == trial.score
 
 
+@pytest.mark.slow
 def test_workers_try_what_a_search_on_one_machine_would(members):
     results = read_search(members.search)
     search = make_search(members.search, TRIALS, 1)
@@ -75,6 +78,7 @@ def test_workers_try_what_a_search_on_one_machine_would(members):
     assert [trial.values for trial in results.trials] == expected
 
 
+@pytest.mark.slow
 def test_the_chief_tells_of_all_trials_and_a_worker_of_its_own(members):
     told = {
         name: collections.Counter(
