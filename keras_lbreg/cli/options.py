@@ -91,8 +91,7 @@ VirtualDevices = Annotated[
     typer.Option(
         help=(
             "Use no GPU and divide the processor into so many devices: to try "
-            "a strategy without the hardware. It trains no faster. A worker of "
-            "multi-worker has one device all the same."
+            "a strategy without the hardware. It trains no faster."
         ),
         rich_help_panel=WHERE,
     ),

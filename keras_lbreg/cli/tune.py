@@ -1,5 +1,6 @@
 """`lbreg tune`: search good settings of the techniques."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -63,7 +64,7 @@ def tune(
         list[str] | None,
         typer.Option(
             "--range",
-            metavar="TECHNIQUE.NAME=VALUES",
+            metavar="T.NAME=VALUES",
             help=(
                 "Other values to try than a technique's own: "
                 "dreg.weight=0.01..1:log, lr_scaling.warmup_epochs=0..3 "
@@ -76,7 +77,7 @@ def tune(
         list[str] | None,
         typer.Option(
             "--set",
-            metavar="TECHNIQUE.NAME=VALUE",
+            metavar="T.NAME=VALUE",
             help="One value, which is not searched. May be repeated.",
             rich_help_panel=SPACE,
         ),
@@ -229,6 +230,12 @@ def tune(
     }
     from keras_lbreg.cli.backend import is_installed, start_keras
 
+    if os.name != "posix":
+        raise ValueError(
+            "`lbreg tune` needs Linux or macOS: it relies on process groups. "
+            "`keras_lbreg.tuning.LargeBatchHyperModel` works with KerasTuner "
+            "itself on other systems."
+        )
     if not is_installed("keras_tuner"):
         raise ImportError(
             "`lbreg tune` needs KerasTuner. Install it with `pip install "

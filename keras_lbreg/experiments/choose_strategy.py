@@ -11,7 +11,7 @@ from keras_lbreg.experiments.placement import (
 
 TRY_OUT = (
     "To try it on a processor alone, divide it into virtual devices: "
-    "`lbreg train --virtual-devices 4`"
+    "`--virtual-devices 4`"
 )
 
 

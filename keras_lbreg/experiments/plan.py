@@ -169,7 +169,7 @@ def make_plan(experiment, arm_name, dataset, placement=ONE_DEVICE):
     recipe = recipe_for(dataset.name)
     small = experiment.small_batch_size or recipe.small_batch_size
     large = experiment.batch_size or recipe.batch_size
-    check_sizes(small, large, len(dataset.x_train))
+    check_sizes(small, large, dataset, experiment.holdout)
     epochs = experiment.epochs or recipe.epochs
     techniques = {
         technique.name: technique.hyperparameters(
@@ -243,16 +243,20 @@ def recording_interval(epochs):
     return next(n for n in range(longest, 0, -1) if epochs % n == 0)
 
 
-def check_sizes(small, large, samples):
+def check_sizes(small, large, dataset, holdout):
     if large <= small:
         raise ValueError(
             "Invalid value for argument `batch_size`. Expected more than the "
             f"small batch size, {small}. Received: batch_size={large}"
         )
+    samples = len(dataset.x_train)
     if large > samples:
+        rest = ""
+        if holdout:
+            rest = f" ({len(dataset.x_val)} others are held out)"
         raise ValueError(
             "Invalid value for argument `batch_size`. Expected at most the "
-            f"number of training samples, {samples}. Received: "
+            f"number of training samples, {samples}{rest}. Received: "
             f"batch_size={large}"
         )
 

@@ -6,6 +6,9 @@ import statistics
 
 from keras_lbreg.experiments.arms import BASELINE, REFERENCE
 
+# Deviations below this are errors of rounding.
+ROUNDING = 1e-9
+
 
 @dataclasses.dataclass(frozen=True)
 class Stat:
@@ -198,7 +201,8 @@ def exceeds_chance(differences):
 
     with `n - 1` degrees of freedom, lies above zero: `t` is 12.7 for two
     values, 4.3 for three, 2.8 for five. Of a single value nothing can be
-    said, and the answer is `False`.
+    said, nor of two that are equal, as accuracies of few samples may be: the
+    answer is `False`.
 
     Args:
         differences: A `Stat`.
@@ -210,7 +214,8 @@ def exceeds_chance(differences):
 
     Reference: Student 1908, "The probable error of a mean".
     """
-    if differences.n < 2:
+    equal_pair = differences.n == 2 and differences.std < ROUNDING
+    if differences.n < 2 or equal_pair:
         return False
     # Not above: SciPy takes longer to import than all the rest.
     from scipy.special import stdtrit

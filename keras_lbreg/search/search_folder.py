@@ -100,10 +100,11 @@ def differences_between(old, new):
         if key not in free and old["search"].get(key) != value
     ]
     for part in ("dataset", "resolved"):
+        named = {key for key, _, _ in differences}
         differences += [
             (key, old[part].get(key), value)
             for key, value in plain(new[part]).items()
-            if old[part].get(key) != value
+            if key not in named and old[part].get(key) != value
         ]
     if not differences and old["space"] != plain(new["space"]):
         differences = [("space", "another one", "this version's")]

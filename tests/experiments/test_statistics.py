@@ -126,6 +126,9 @@ def test_chance_is_judged_by_student_s_t():
     # The same mean and deviation over ten values: t is 2.26.
     assert exceeds_chance(Stat(2.0, 1.0, 10))
     assert not exceeds_chance(Stat.of([1.0]))
+    # Two runs that agree to the last image say nothing about the noise.
+    assert not exceeds_chance(Stat.of([0.0016, 0.0016]))
+    assert exceeds_chance(Stat.of([0.0016, 0.0016, 0.0016]))
     assert not exceeds_chance(Stat.of([-1.5, -2.0, -2.5]))
 
 
@@ -135,7 +138,7 @@ def test_gap_is_resolved_where_it_exceeds_chance():
     even = [
         make_run(arm, seed, [level + 0.01 * seed])
         for arm, level in (("small_batch", 0.9), ("large_batch", 0.8))
-        for seed in range(2)
+        for seed in range(3)
     ]
     assert gap_is_resolved(make_results(even))
     noisy = [

@@ -37,6 +37,8 @@ def search_headline(results):
         f"{format_stat(stat, decimals, 100)} %{seeds} on "
         f"{judged_by(results)}. "
     )
+    if winner.until < 1:
+        text += shortened(results, winner)
     if math.isnan(ranking.margin):
         return (
             f"{text}With one seed for each trial nothing is known of the "
@@ -49,6 +51,16 @@ def search_headline(results):
         f"than {100 * ranking.margin:.{decimals}f} points behind (two standard "
         f"errors of a difference{measured}). The best of many looks better "
         "than it is."
+    )
+
+
+def shortened(results, winner):
+    """What to say where no trial trained for all epochs."""
+    epochs = results.manifest["resolved"]["epochs"]
+    trained = winner.executions[0].epochs
+    return (
+        f"It trained for {trained} of {epochs} epochs, as no trial went on to "
+        "the end: more trials are needed to tell which is best then. "
     )
 
 

@@ -59,3 +59,12 @@ def test_without_held_out_data_it_says_so(tmp_path):
 def test_no_trial_has_completed(tmp_path):
     results = read_search(write_search(tmp_path, trials=2, failed=(0, 1)))
     assert search_headline(results) == "No trial has completed."
+
+
+def test_a_winner_that_was_stopped_early(tmp_path):
+    write_search(tmp_path, trials=5, failed=(), short=range(5))
+    text = search_headline(read_search(tmp_path))
+    assert "It trained for 2 of 20 epochs, as no trial went on" in text
+    write_search(tmp_path / "whole", trials=5, failed=(), short=(0, 1))
+    whole = search_headline(read_search(tmp_path / "whole"))
+    assert "went on to the end" not in whole
