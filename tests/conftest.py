@@ -26,6 +26,8 @@ CLUSTERS = (
     "test_multi_worker_trajectories",
     "test_watch_steps",
 )
+# Modules whose tests look at one long run, each in one process as well.
+ONE_RUN = ("test_multi_worker_faults", "test_run_search", "test_tune")
 
 if os.environ["KERAS_BACKEND"] == "jax":
 
@@ -64,11 +66,13 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(
                 pytest.mark.skip(reason="needs the TensorFlow backend")
             )
-        if item.module.__name__.rpartition(".")[2] in CLUSTERS and (
-            config.pluginmanager.hasplugin("xdist")
-        ):
+        module = item.module.__name__.rpartition(".")[2]
+        if config.pluginmanager.hasplugin("xdist"):
             # In one process, which starts each cluster once.
-            item.add_marker(pytest.mark.xdist_group("clusters"))
+            if module in CLUSTERS:
+                item.add_marker(pytest.mark.xdist_group("clusters"))
+            elif module in ONE_RUN:
+                item.add_marker(pytest.mark.xdist_group(module))
         if item.get_closest_marker("gpu") and not has_gpu():
             item.add_marker(pytest.mark.skip(reason="needs a GPU"))
 
