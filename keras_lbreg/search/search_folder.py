@@ -85,7 +85,9 @@ def merged(path, new):
             f"most. {ANOTHER_FOLDER}, or start again with `--fresh`, which "
             "deletes the search there."
         )
-    return {**old, "search": new["search"]}
+    # The ledger has the versions of every session.
+    running = {key: new[key] for key in ("search", "versions", "git_commit")}
+    return {**old, **running}
 
 
 def differences_between(old, new):

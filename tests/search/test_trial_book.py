@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from keras_lbreg.search import read_search
+from keras_lbreg.search import Ledger, read_search
 from keras_lbreg.search.events import TrialEnded, TrialProgress, TrialStarted
 from keras_lbreg.search.search_folder import SearchFolder
 from keras_lbreg.search.trial_book import TrialBook
@@ -186,7 +186,8 @@ def test_another_search_is_refused_and_left_alone(books, facts):
     changed = {**facts["dataset"], "checksum": 1}
     with pytest.raises(ValueError, match=r"checksum: \d+ there, 1 now"):
         Books(books.folder, {**facts, "dataset": changed}).open()
-    # What no trial depends on may be another.
+    # What no trial depends on may be another, versions among it: the ledger
+    # says what each session ran with.
     books.open(trials=9, budget=9.0, workers=2, confirm_seeds=0)
     assert (book.path / "ledger.jsonl").read_bytes().startswith(before)
 
@@ -221,3 +222,17 @@ def test_fresh_deletes_the_search_and_nothing_else(books, tmp_path):
         "notes.txt",
         "search.json",
     ]
+
+
+def test_each_session_says_what_it_ran_with(books, facts):
+    run_trial(books.open())
+    newer = {**facts["versions"], "keras_lbreg": "9.9.9"}
+    book = Books(books.folder, {**facts, "versions": newer}).open()
+    sessions = [
+        event["versions"]["keras_lbreg"]
+        for event in Ledger(book.path / "ledger.jsonl").read()
+        if event["event"] == "session"
+    ]
+    assert sessions == [facts["versions"]["keras_lbreg"], "9.9.9"]
+    # Workers are compared with the version that runs.
+    assert book.results().manifest["versions"]["keras_lbreg"] == "9.9.9"

@@ -1,6 +1,8 @@
 """Train the winner of a search again, beside what nobody tuned."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 
@@ -85,7 +87,8 @@ def confirm(results, on_event=None):
             watch(child, folder, seeds, on_event)
         finally:
             # Killed at any moment, it goes on from its last checkpoint.
-            child.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
             child.wait()
             guardian.forget(child.pid)
     if child.returncode:

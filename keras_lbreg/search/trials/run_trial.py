@@ -14,8 +14,8 @@ from keras_lbreg.search.trials.prepare_child import prepare_child
 from keras_lbreg.search.trials.trial_folder import ARM, TrialFolder, trial_arm
 from keras_lbreg.tuning.configuration import Configuration
 
-# Seconds that the process of a killed search may take to end.
-PATIENCE = 30.0
+# Seconds between two looks at a lock that another process holds.
+PAUSE = 0.2
 
 
 def main(path):
@@ -40,16 +40,22 @@ def main(path):
 
 
 def wait_for(folder):
-    """Wait until no other process writes to the folder."""
-    end = time.monotonic() + PATIENCE
+    """Wait until no other process writes to the folder.
+
+    It may be the process of a search that was killed, which is about to end,
+    or that of a worker that the chief had no news of: it holds the lock as
+    long as it trains, and what it has finished is not trained again.
+    """
+    told = False
     while True:
         try:
             with lock(folder):
                 return
-        except ValueError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.2)
+        except ValueError as error:
+            if not told:
+                print(f"Waiting: {error}", flush=True)
+            told = True
+            time.sleep(PAUSE)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 # Seconds between the request to end and SIGKILL.
 GRACE = 5.0
+# Seconds after which a process that SIGKILL has not ended is left alone: it
+# waits for a file system or a device that does not answer.
+GIVE_UP = 20.0
 
 
 class TrialProcess:
@@ -58,13 +62,21 @@ class TrialProcess:
                 os.killpg(self.group, signum)
 
 
-def stop_processes(processes, grace=GRACE):
+def stop_processes(processes, grace=GRACE, give_up=GIVE_UP):
     """Stop some `TrialProcess`es, and wait until they have ended."""
     for process in processes:
         process.signal(signal.SIGTERM)
-    end = time.monotonic() + grace
+    begin = time.monotonic()
     while any(process.exit_code() is None for process in processes):
-        if time.monotonic() > end:
+        waited = time.monotonic() - begin
+        if waited > grace:
             for process in processes:
                 process.signal(signal.SIGKILL)
+        if waited > grace + give_up:
+            alive = [x.group for x in processes if x.exit_code() is None]
+            warnings.warn(
+                f"The processes {alive} of trials could not be killed. They "
+                "are left behind."
+            )
+            return
         time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 
 import pytest
 
@@ -127,11 +128,16 @@ def test_a_crash_is_a_failure_once_the_process_has_ended(complete, tmp_path):
     assert folder.failure(final=True) is None
 
 
-def test_it_waits_for_the_process_of_a_killed_search(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_trial, "PATIENCE", 0.5)
-    with (
-        lock(tmp_path),
-        pytest.raises(ValueError, match="Another process is writing"),
-    ):
-        run_trial.wait_for(tmp_path)
-    run_trial.wait_for(tmp_path)
+def test_it_waits_as_long_as_another_process_trains(tmp_path):
+    """However long: a trial whose folder is in use has not failed."""
+    ended = []
+    with lock(tmp_path):
+        waiting = threading.Thread(
+            target=lambda: ended.append(run_trial.wait_for(tmp_path))
+        )
+        waiting.start()
+        waiting.join(5 * run_trial.PAUSE)
+        assert waiting.is_alive()
+        assert ended == []
+    waiting.join(30)
+    assert ended == [None]
