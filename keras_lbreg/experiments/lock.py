@@ -9,6 +9,19 @@ ANOTHER_FOLDER = (
 )
 
 
+class FolderInUseError(ValueError):
+    """Another process is writing to a folder.
+
+    Example:
+
+    >>> with lock("runs/digits"):
+    ...     pass
+    FolderInUseError: Another process is writing to runs/digits. ...
+
+    Reference: `lock` raises it.
+    """
+
+
 @contextlib.contextmanager
 def lock(folder):
     """Hold the folder's lock; the system frees it when the process ends.
@@ -17,7 +30,7 @@ def lock(folder):
         folder: The results folder.
 
     Raises:
-        ValueError: Another process holds the lock.
+        FolderInUseError: Another process holds the lock.
 
     Example:
 
@@ -35,7 +48,7 @@ def lock(folder):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ValueError(
+            raise FolderInUseError(
                 f"Another process is writing to {folder}. Wait for it to end "
                 f"or stop it. {ANOTHER_FOLDER}."
             ) from error

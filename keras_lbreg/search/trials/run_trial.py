@@ -7,7 +7,7 @@ import sys
 import time
 
 from keras_lbreg.experiments import run
-from keras_lbreg.experiments.lock import lock
+from keras_lbreg.experiments.lock import FolderInUseError
 from keras_lbreg.search.check_search import trial_experiment
 from keras_lbreg.search.search import Search
 from keras_lbreg.search.trials.prepare_child import prepare_child
@@ -32,15 +32,14 @@ def main(path):
         out_dir=str(path),
         until=spec["until"],
     )
-    wait_for(path)
     for seed in experiment.seed_range:
-        result = run(experiment, ARM, seed, continue_from=spec["continue_from"])
+        result = run_when_free(experiment, seed, spec["continue_from"])
         if result.status == "failed":
             break
 
 
-def wait_for(folder):
-    """Wait until no other process writes to the folder.
+def run_when_free(experiment, seed, continue_from):
+    """`run`, as soon as no other process trains in the folder.
 
     It may be the process of a search that was killed, which is about to end,
     or that of a worker that the chief had no news of: it holds the lock as
@@ -49,9 +48,8 @@ def wait_for(folder):
     told = False
     while True:
         try:
-            with lock(folder):
-                return
-        except ValueError as error:
+            return run(experiment, ARM, seed, continue_from=continue_from)
+        except FolderInUseError as error:
             if not told:
                 print(f"Waiting: {error}", flush=True)
             told = True

@@ -1,8 +1,9 @@
 """The program of a trial, called in this process."""
 
+import contextlib
 import json
 import shutil
-import threading
+import types
 
 import pytest
 
@@ -128,16 +129,20 @@ def test_a_crash_is_a_failure_once_the_process_has_ended(complete, tmp_path):
     assert folder.failure(final=True) is None
 
 
-def test_it_waits_as_long_as_another_process_trains(tmp_path):
+def test_it_waits_as_long_as_another_process_trains(tmp_path, monkeypatch):
     """However long: a trial whose folder is in use has not failed."""
-    ended = []
-    with lock(tmp_path):
-        waiting = threading.Thread(
-            target=lambda: ended.append(run_trial.wait_for(tmp_path))
-        )
-        waiting.start()
-        waiting.join(5 * run_trial.PAUSE)
-        assert waiting.is_alive()
-        assert ended == []
-    waiting.join(30)
-    assert ended == [None]
+    folder = make(tmp_path, "000")
+    held = []
+
+    def give_way(seconds):
+        held.append(seconds)
+        if len(held) == 3:
+            other.close()
+
+    other = contextlib.ExitStack()
+    other.enter_context(lock(folder.path))
+    clock = types.SimpleNamespace(sleep=give_way)
+    monkeypatch.setattr(run_trial, "time", clock)
+    run_trial.main(folder.path)
+    assert held == [run_trial.PAUSE] * 3
+    assert folder.complete()
