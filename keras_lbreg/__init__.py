@@ -11,6 +11,7 @@ from keras_lbreg._version import __version__
 # it has to choose the backend before Keras is imported.
 if not is_command_line():
     from keras_lbreg import (
+        analysis,
         callbacks,
         data,
         distribute,
@@ -78,6 +79,7 @@ __all__ = [
     "WarmUp",
     "WeightDistance",
     "__version__",
+    "analysis",
     "apply_dreg",
     "apply_ghost_batch_norm",
     "batch_layout",

@@ -22,7 +22,7 @@ FLOORS = [
     {"techniques"},
     {"tuning"},
     {"experiments"},
-    {"search"},
+    {"search", "analysis"},
     {"cli"},
 ]
 FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}

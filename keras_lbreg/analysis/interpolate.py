@@ -1,0 +1,179 @@
+"""The loss along the line through two minima."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from keras_lbreg.analysis.loss_surface import check_data, resolve_loss
+from keras_lbreg.models.layer_search import find_layers
+
+
+@dataclasses.dataclass(frozen=True)
+class Interpolation:
+    """Loss and accuracy along the line through two models.
+
+    Args:
+        positions: a, from the first model (0) to the second (1) and beyond.
+        loss: Mean loss at each position, by the name of the data.
+        accuracy: Accuracy at each position, by the name of the data.
+
+    Example:
+
+    >>> line = interpolate(small, large, {"train": (x, y), "val": (x_v, y_v)})
+    >>> line.accuracy["val"]
+
+    Reference: `interpolate`.
+    """
+
+    positions: np.ndarray
+    loss: dict
+    accuracy: dict
+
+
+def interpolate(
+    first,
+    second,
+    data,
+    positions=None,
+    statistics="interpolate",
+    statistics_data=None,
+    loss=None,
+    batch_size=1000,
+    on_progress=None,
+):
+    """Loss and accuracy on the line through the weights of two models.
+
+    ```
+    θ(a) = (1 - a) θ_first + a θ_second
+    ```
+
+    A wide minimum at one end and a narrow one at the other is what Keskar et
+    al. found for small and large batches. The scale of a layer in front of a
+    batch normalization is arbitrary, so a picture of two models that differ in
+    it shows widths that mean nothing: read it together with the sharpness.
+
+    Args:
+        first: A built `keras.Model`, at a = 0.
+        second: A model of the same architecture, at a = 1. Both are left as
+            they are.
+        data: A dictionary of `(x, y)` arrays by name, such as
+            `{"train": ..., "val": ...}`, or one such pair.
+        positions: Values of a. Defaults to 25 of them in [-1, 2].
+        statistics: `"interpolate"` (the default) moves the statistics of batch
+            normalization along with the weights; `"estimate"` measures them
+            anew at each position on `statistics_data`, as they are those of a
+            network that exists at the two ends alone.
+        statistics_data: Array of training inputs, for `"estimate"`.
+        loss: A `keras.losses.Loss` or its name. Defaults to the first model's.
+        batch_size: Samples at a time. Defaults to `1000`.
+        on_progress: Optional, called with the number of positions so far.
+
+    Returns:
+        An `Interpolation`.
+
+    Raises:
+        ValueError: The models have different weights, or an argument is out
+            of its range.
+
+    Example:
+
+    >>> line = interpolate(small_batch_model, large_batch_model, (x_val, y_val))
+
+    Reference:
+
+    - [Keskar et al., 2017](https://arxiv.org/abs/1609.04836), Figure 3
+    - Goodfellow et al., 2015, https://arxiv.org/abs/1412.6544
+    """
+    data = data if isinstance(data, dict) else {"data": data}
+    for x, y in data.values():
+        check_data(x, y, batch_size)
+    check_same_weights(first, second)
+    if statistics not in ("interpolate", "estimate"):
+        raise ValueError(
+            "Invalid value for argument `statistics`. Expected 'interpolate' "
+            f"or 'estimate'. Received: statistics={statistics!r}"
+        )
+    if statistics == "estimate" and statistics_data is None:
+        raise ValueError(
+            "Invalid value for argument `statistics_data`. Expected training "
+            "inputs to measure the statistics on. Received: "
+            "statistics_data=None"
+        )
+    positions = np.linspace(-1, 2, 25) if positions is None else positions
+    positions = np.asarray(positions, "float64")
+    model = keras.models.clone_model(first)
+    ends = first.get_weights(), second.get_weights()
+    function = resolve_loss(first, loss)
+    losses = {name: [] for name in data}
+    accuracies = {name: [] for name in data}
+    model.compile(loss=function, metrics=["accuracy"])
+    for done, a in enumerate(positions, 1):
+        model.set_weights(
+            [between(p, q, a) for p, q in zip(*ends, strict=True)]
+        )
+        if statistics == "estimate":
+            estimate_statistics(model, statistics_data, batch_size)
+        for name, (x, y) in data.items():
+            result = model.evaluate(
+                x, y, batch_size=batch_size, verbose=0, return_dict=True
+            )
+            losses[name].append(result["loss"])
+            accuracies[name].append(result["accuracy"])
+        if on_progress is not None:
+            on_progress(done)
+    return Interpolation(
+        positions,
+        {name: np.array(values) for name, values in losses.items()},
+        {name: np.array(values) for name, values in accuracies.items()},
+    )
+
+
+def between(first, second, a):
+    """`(1 - a) first + a second`; what is no float stays the first's."""
+    if first.dtype.kind != "f":
+        return first
+    mixed = (1 - a) * first.astype("float64") + a * second.astype("float64")
+    return mixed.astype(first.dtype)
+
+
+def estimate_statistics(model, x, batch_size):
+    """Set the moving statistics of batch normalization to the data's.
+
+    They become the average of what single training steps would see: a step
+    makes `moving' = m moving + (1 - m) batch`, which is solved for the batch.
+    Dropout is at work, as it is where these statistics arise.
+    """
+    layers = find_layers(
+        model, lambda x: isinstance(x, keras.layers.BatchNormalization)
+    )
+    sums = {}
+    for first in range(0, len(x), batch_size):
+        part = x[first : first + batch_size]
+        frozen = [np.asarray(v) for v in model.non_trainable_variables]
+        trained = [np.asarray(v) for v in model.trainable_variables]
+        _, changed = model.stateless_call(trained, frozen, part, training=True)
+        after = dict(
+            zip(map(id, model.non_trainable_variables), changed, strict=True)
+        )
+        for layer in dict.fromkeys(layers.values()):
+            for variable in (layer.moving_mean, layer.moving_variance):
+                before = np.asarray(variable, "float64")
+                new = np.asarray(after[id(variable)], "float64")
+                batch = (new - layer.momentum * before) / (1 - layer.momentum)
+                total = sums.setdefault(id(variable), [variable, 0.0])
+                total[1] = total[1] + batch * len(part) / len(x)
+    for variable, mean in sums.values():
+        variable.assign(mean.astype("float32"))
+
+
+def check_same_weights(first, second):
+    shapes = [[v.shape for v in m.get_weights()] for m in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            "Invalid value for argument `second`. Expected a model with the "
+            "weights of the first: the same architecture, and no technique's "
+            "layers (`strip_dreg`, `strip_ghost_batch_norm`). Received: "
+            f"{len(shapes[1])} weights that differ from the first's "
+            f"{len(shapes[0])} in number or shape"
+        )

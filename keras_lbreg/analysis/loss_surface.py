@@ -1,0 +1,168 @@
+"""The loss of a model as a function of all its parameters."""
+
+import keras
+import numpy as np
+
+
+class LossSurface:
+    """Mean loss over a dataset at any point of parameter space.
+
+    ```
+    f(θ) = (1/n) Σ_i l(y_i, model(x_i; θ))
+    ```
+
+    Points and directions are flat float64 vectors of `size` numbers, the
+    trainable variables one after the other. The model runs in inference mode:
+    batch normalization uses its moving statistics and dropout is off, so that
+    f is one fixed smooth function. What `add_loss` and regularizers add is no
+    part of it.
+
+    Args:
+        model: A built `keras.Model`. It is left as it is.
+        x: Array of inputs.
+        y: Array of targets.
+        loss: A `keras.losses.Loss`, or its name. Defaults to the loss the
+            model is compiled with.
+        batch_size: Samples at a time; it changes the speed alone. Defaults
+            to `1000`.
+        on_progress: Optional, called with the number of samples of each batch
+            as it is done.
+
+    Raises:
+        ValueError: The model has no variables or no loss, or the arrays do
+            not fit each other.
+
+    Example:
+
+    >>> surface = LossSurface(model, x_val, y_val)
+    >>> theta = surface.point()
+    >>> loss, gradient = surface.loss_and_gradient(theta)
+
+    Reference: the functions of `keras_lbreg.analysis` explore it.
+    """
+
+    def __init__(
+        self, model, x, y, loss=None, batch_size=1000, on_progress=None
+    ):
+        check_data(x, y, batch_size)
+        if not model.built or not model.trainable_variables:
+            raise ValueError(
+                "Invalid value for argument `model`. Expected a built model "
+                f"with trainable variables. Received: model={model!r}"
+            )
+        self.model = model
+        self.x = x
+        self.y = y
+        self.loss_function = resolve_loss(model, loss)
+        self.batch_size = batch_size
+        self.on_progress = on_progress or (lambda samples: None)
+        self.shapes = [tuple(v.shape) for v in model.trainable_variables]
+        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        self._frozen = [np.asarray(v) for v in model.non_trainable_variables]
+        self._derivatives = make_derivatives(self._batch_loss)
+
+    @property
+    def size(self):
+        """Number of parameters."""
+        return sum(self.sizes)
+
+    def point(self, model=None):
+        """The parameters of the model, or of another of the same shape."""
+        variables = (model or self.model).trainable_variables
+        return self.flat([np.asarray(v) for v in variables])
+
+    def flat(self, arrays):
+        return np.concatenate(
+            [np.asarray(a, "float64").reshape(-1) for a in arrays]
+        )
+
+    def unflat(self, vector):
+        parts = np.split(np.asarray(vector), np.cumsum(self.sizes)[:-1])
+        return [
+            part.reshape(shape).astype("float32")
+            for part, shape in zip(parts, self.shapes, strict=True)
+        ]
+
+    def loss(self, theta):
+        """f(θ), a float."""
+        return float(self._mean("loss", theta))
+
+    def loss_and_gradient(self, theta):
+        """The pair of f(θ) and its gradient."""
+        total = self._mean("loss_and_gradient", theta)
+        return float(total[0]), total[1:]
+
+    def hessian_vector_product(self, theta, vector):
+        """The product of the Hessian of f at θ with a vector."""
+        return self._mean("hessian_vector_product", theta, vector)
+
+    def gradient_of(self, theta, index):
+        """The gradient of the mean loss of some samples.
+
+        Args:
+            theta: The point.
+            index: Numbers of the samples, an array.
+        """
+        return self._mean("loss_and_gradient", theta, index=index)[1:]
+
+    def _mean(self, kind, theta, *vectors, index=None):
+        function = getattr(self._derivatives, kind)
+        point = self.unflat(theta)
+        vectors = [self.unflat(vector) for vector in vectors]
+        index = np.arange(len(self.x)) if index is None else index
+        total = 0.0
+        for first in range(0, len(index), self.batch_size):
+            part = index[first : first + self.batch_size]
+            result = function(point, *vectors, self.x[part], self.y[part])
+            arrays = [np.asarray(array) for array in result]
+            # Means of batches that may differ in size.
+            total = total + self.flat(arrays) * (len(part) / len(index))
+            self.on_progress(len(part))
+        return total if len(total) > 1 else total[0]
+
+    def _batch_loss(self, point, x, y):
+        predicted, _ = self.model.stateless_call(
+            point, self._frozen, x, training=False
+        )
+        return keras.ops.mean(self.loss_function(y, predicted))
+
+
+def make_derivatives(function):
+    if keras.backend.backend() == "tensorflow":
+        from keras_lbreg.analysis.tensorflow_derivatives import (
+            TensorFlowDerivatives,
+        )
+
+        return TensorFlowDerivatives(function)
+    if keras.backend.backend() == "jax":
+        from keras_lbreg.analysis.jax_derivatives import JaxDerivatives
+
+        return JaxDerivatives(function)
+    raise RuntimeError(
+        "Derivatives of the loss are there for the backends tensorflow and "
+        f"jax. Received: {keras.backend.backend()}"
+    )
+
+
+def resolve_loss(model, loss):
+    loss = getattr(model, "loss", None) if loss is None else loss
+    if loss is None or isinstance(loss, (dict, list, tuple)):
+        raise ValueError(
+            "Invalid value for argument `loss`. Expected one loss for the "
+            "model's output, since the model is not compiled with one. "
+            f"Received: loss={loss!r}"
+        )
+    return keras.losses.get(loss)
+
+
+def check_data(x, y, batch_size):
+    if len(x) == 0 or len(x) != len(y):
+        raise ValueError(
+            "Expected at least one sample, and a target for each. Received: "
+            f"{len(x)} inputs and {len(y)} targets"
+        )
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(
+            "Invalid value for argument `batch_size`. Expected an integer "
+            f"above 0. Received: batch_size={batch_size!r}"
+        )
