@@ -61,7 +61,7 @@ SIZES = [
 @pytest.mark.parametrize(("network", "classes", "shape", "size"), SIZES)
 def test_number_of_trainable_parameters(network, classes, shape, size):
     model = build(network, classes, shape)
-    assert sum(v.value.size for v in model.trainable_variables) == size
+    assert sum(np.prod(v.shape) for v in model.trainable_variables) == size
     assert model.output_shape == (None, classes)
 
 
