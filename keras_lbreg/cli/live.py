@@ -6,6 +6,7 @@ import rich.panel
 import rich.progress_bar
 import rich.table
 
+from keras_lbreg.cli.event_display import EventDisplay
 from keras_lbreg.cli.print_plan import print_plan
 from keras_lbreg.cli.print_strategy import print_strategy
 from keras_lbreg.cli.time_left import TimeLeft
@@ -25,7 +26,7 @@ from keras_lbreg.experiments.formatting import (
 from keras_lbreg.experiments.statistics import Stat
 
 
-class LineDisplay:
+class LineDisplay(EventDisplay):
     """Prints one line when a run begins and one when it ends.
 
     Use it as a context manager and give it to `compare` as `on_event`.
@@ -52,15 +53,6 @@ class LineDisplay:
         self.ended = []
         self.active = {}
         self.time_left = TimeLeft({})
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        return None
-
-    def __call__(self, event):
-        self.handlers[type(event)](event)
 
     def on_strategy_chosen(self, event):
         print_strategy(event.placement, event.layouts, self.console)

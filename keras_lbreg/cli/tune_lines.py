@@ -1,5 +1,6 @@
 """Show a search as lines, for a log file."""
 
+from keras_lbreg.cli.event_display import EventDisplay
 from keras_lbreg.cli.print_search import print_search
 from keras_lbreg.cli.settings_text import settings_text
 from keras_lbreg.cli.tune_time_left import TuneTimeLeft
@@ -24,7 +25,7 @@ ENDINGS = {
 }
 
 
-class TuneLines:
+class TuneLines(EventDisplay):
     """Prints one line when a trial begins and one when it ends.
 
     Use it as a context manager and give it to `run_search` and `confirm` as
@@ -53,15 +54,6 @@ class TuneLines:
         self.trials = {}
         self.best = None
         self.time_left = TuneTimeLeft(0)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        return None
-
-    def __call__(self, event):
-        self.handlers[type(event)](event)
 
     def on_search_started(self, event):
         search = event.search
