@@ -34,6 +34,43 @@ def read_json(file, shape):
     return content
 
 
+def read_record(file, shape, schema, command):
+    """The content of the file that says what a folder of results holds.
+
+    Args:
+        file: The file.
+        shape: What it must hold, see `check_shape`.
+        schema: The version of its format that is read here.
+        command: The command that writes such folders.
+
+    Raises:
+        ValueError: There is no such file, it has another schema, or it is
+            damaged.
+
+    Example:
+
+    >>> read_record("runs/digits/manifest.json", {}, 1, "lbreg compare")
+
+    Reference: `read_json`.
+    """
+    file = pathlib.Path(file)
+    if not file.is_file():
+        raise ValueError(
+            "Invalid value for argument `path`. Expected a folder that "
+            f"`{command}` has written (with a {file.name}). "
+            f"Received: path={str(file.parent)!r}"
+        )
+    content = read_json(file, dict)
+    if content.get("schema") != schema:
+        raise ValueError(
+            f"Cannot read {file}: it has results schema "
+            f"{content.get('schema')!r}, this version reads {schema}. "
+            "Use the version of keras-lbreg that wrote it, or run again into "
+            "another folder."
+        )
+    return read_json(file, shape)
+
+
 def unreadable(file, why):
     return ValueError(
         f"Cannot read {file}: {why}. Nothing was changed. Restore the file, "

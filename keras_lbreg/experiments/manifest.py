@@ -3,7 +3,7 @@
 import pathlib
 from types import NoneType
 
-from keras_lbreg.experiments.json_file import read_json
+from keras_lbreg.experiments.json_file import read_record
 from keras_lbreg.experiments.shape import NUMBER
 
 SCHEMA = 1
@@ -72,20 +72,6 @@ def read_manifest(path):
     Reference: `keras_lbreg.experiments.read_results` describes the folder.
     """
     file = pathlib.Path(path) / "manifest.json"
-    if not file.is_file():
-        raise ValueError(
-            "Invalid value for argument `path`. Expected a folder that "
-            "`lbreg compare` has written (with a manifest.json). "
-            f"Received: path={str(path)!r}"
-        )
-    manifest = read_json(file, dict)
-    if manifest.get("schema") != SCHEMA:
-        raise ValueError(
-            f"Cannot read {file}: it has results schema "
-            f"{manifest.get('schema')!r}, this version reads {SCHEMA}. "
-            "Use the version of keras-lbreg that wrote it, or run again into "
-            "another folder."
-        )
-    read_json(file, SHAPE)
+    manifest = read_record(file, SHAPE, SCHEMA, "lbreg compare")
     manifest["config"] = {**EARLIER, **manifest["config"]}
     return manifest

@@ -3,7 +3,7 @@
 import pathlib
 from types import NoneType
 
-from keras_lbreg.experiments.json_file import read_json
+from keras_lbreg.experiments.json_file import read_record
 from keras_lbreg.search.ledger import Ledger
 from keras_lbreg.search.search_state import SearchState
 
@@ -69,17 +69,4 @@ def read_search(path):
 def read_search_manifest(path):
     """The content of the `search.json` in a folder."""
     file = pathlib.Path(path) / "search.json"
-    if not file.is_file():
-        raise ValueError(
-            "Invalid value for argument `path`. Expected a folder that "
-            "`lbreg tune` has written (with a search.json). Received: "
-            f"path={str(path)!r}"
-        )
-    content = read_json(file, dict)
-    if content.get("schema") != SCHEMA:
-        raise ValueError(
-            f"Cannot read {file}: it has schema {content.get('schema')!r}, "
-            f"this version reads {SCHEMA}. Use the version of keras-lbreg "
-            "that wrote it, or search into another folder."
-        )
-    return read_json(file, SHAPE)
+    return read_record(file, SHAPE, SCHEMA, "lbreg tune")
