@@ -52,6 +52,7 @@ if not is_command_line():
     )
     from keras_lbreg.optimizers import (
         LARS,
+        CoupledSGD,
         GradientMix,
         GradientNoise,
         ReducedGradient,
@@ -62,6 +63,7 @@ __all__ = [
     "LARS",
     "AverageReplicas",
     "BatchLayout",
+    "CoupledSGD",
     "DRegConv2D",
     "DRegDense",
     "DRegDepthwiseConv2D",

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_lbreg.data.augmentation import Augmentation
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
@@ -13,12 +15,16 @@ class Dataset:
         name: Short name, such as `"cifar10"`.
         x_train: Training inputs, the sample axis first; `uint8` or floats.
         y_train: Integer labels from 0, one for each training sample.
-        x_val: Validation inputs, of the training inputs' shape and dtype.
+        x_val: Validation inputs, of the training inputs' dtype and of
+            `input_shape`.
         y_val: Labels of the validation inputs.
         classes: Number of classes.
         title: The name to print beside a number, such as
             `"CIFAR-10 (JPEG)"`. Defaults to `name`.
         notes: One sentence on where the data comes from and how it was split.
+        augmentation: The `Augmentation` of training images, or None.
+        pixel_moments: Mean and variance by channel that networks normalise
+            with, in place of those of the training inputs; or None.
 
     Raises:
         ValueError: There are no samples, fewer than two classes, or arrays
@@ -41,6 +47,8 @@ class Dataset:
     classes: int
     title: str = ""
     notes: str = ""
+    augmentation: Augmentation | None = None
+    pixel_moments: tuple | None = None
 
     def __post_init__(self):
         if not self.title:
@@ -66,11 +74,11 @@ class Dataset:
                     f"{self.classes}, the number of classes, in y_{part}. "
                     f"Received: {y.max()}"
                 )
-        if self.x_train.shape[1:] != self.x_val.shape[1:]:
+        if self.input_shape != self.x_val.shape[1:]:
             raise ValueError(
                 f"Invalid dataset {self.name!r}. Expected x_train and x_val "
                 "with samples of one shape. Received: "
-                f"{self.x_train.shape[1:]} and {self.x_val.shape[1:]}"
+                f"{self.input_shape} and {self.x_val.shape[1:]}"
             )
         if len(np.unique(self.y_train)) < 2:
             raise ValueError(
@@ -81,8 +89,59 @@ class Dataset:
 
     @property
     def input_shape(self):
-        """Shape of one sample."""
-        return tuple(self.x_train.shape[1:])
+        """Shape of one sample, as a network sees it."""
+        shape = tuple(self.x_train.shape[1:])
+        if self.augmentation is not None:
+            shape = self.augmentation.output_shape(shape)
+        return shape
+
+    def augmented(self, augmentation):
+        """The dataset with random crops and flips of its training images.
+
+        Args:
+            augmentation: An `Augmentation`. Validation images are cut to the
+                same size.
+
+        Returns:
+            A `Dataset`.
+        """
+        return dataclasses.replace(
+            self,
+            augmentation=augmentation,
+            x_val=augmentation.of_validation(self.x_val),
+        )
+
+    def places(self, count, key):
+        """Random numbers for the augmentation of a batch.
+
+        Args:
+            count: Samples in the batch.
+            key: Non-negative integers that name the batch.
+
+        Returns:
+            An array of `count` rows, or None without an augmentation.
+        """
+        if self.augmentation is None:
+            return None
+        return self.augmentation.places(
+            count, self.x_train.shape[1:], np.random.default_rng(key)
+        )
+
+    def training_inputs(self, numbers, places, part=slice(None)):
+        """Training inputs of a batch, or of a part of it.
+
+        Args:
+            numbers: Numbers of the batch's samples.
+            places: What `places` returned for the batch.
+            part: A slice of the batch.
+
+        Returns:
+            An array.
+        """
+        x = self.x_train[numbers[part]]
+        if places is None:
+            return x
+        return self.augmentation.cut(x, places[part])
 
     def moments(self):
         """Mean and variance of the training inputs, by channel.
@@ -90,6 +149,9 @@ class Dataset:
         Returns:
             Two float lists as long as the last axis.
         """
+        if self.pixel_moments is not None:
+            mean, variance = self.pixel_moments
+            return list(mean), list(variance)
         channels = self.x_train.shape[-1]
         total, squares, count = 0.0, 0.0, 0
         # In pieces: a float64 copy of a whole image dataset may not fit.

@@ -8,8 +8,13 @@ import numpy as np
 
 from keras_lbreg.data.batches import Batches
 from keras_lbreg.experiments import validation
+from keras_lbreg.experiments.make_optimizer import make_optimizer
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
 from keras_lbreg.techniques import Context
+
+# Beside the run's seed and the update's number: augmentation has random numbers
+# of its own.
+AUGMENTATION = 1
 
 # Steps that TensorFlow runs without going back to Python.
 LONGEST_EXECUTION = 128
@@ -34,13 +39,13 @@ def build_model(plan, dataset, seed):
     """
     keras.utils.set_random_seed(seed)
     context = make_context(plan, dataset, seed)
-    model = plan.recipe.network(dataset)
+    model = plan.recipe.build_network(dataset)
     for hook, hp in plan.hooks("model"):
         model = hook(model, hp, context)
-    optimizer = keras.optimizers.SGD(
+    optimizer = make_optimizer(
+        plan.recipe,
         plan.regime.to_schedule(plan.steps_per_epoch),
-        momentum=plan.recipe.momentum,
-        global_clipnorm=plan.recipe.clip,
+        plan.steps_per_epoch,
     )
     if plan.placement.replicas > 1:
         # Keras would clip each replica's gradient before their sum.
@@ -105,9 +110,12 @@ def build_data(plan, dataset, seed, initial_epoch=0, limit=None):
         )
         for hook, hp in plan.hooks("data"):
             result = hook(result, hp, context)
-        for numbers, *others in itertools.islice(iter(result), limit):
+        steps = itertools.count(context.initial_step)
+        stream = zip(steps, itertools.islice(iter(result), limit), strict=False)
+        for step, (numbers, *others) in stream:
+            places = dataset.places(len(numbers), [seed, step, AUGMENTATION])
             for part in parts:
-                x = dataset.x_train[numbers[part]]
+                x = dataset.training_inputs(numbers, places, part)
                 yield x, *(values[part] for values in others)
 
     if keras.backend.backend() != "tensorflow":

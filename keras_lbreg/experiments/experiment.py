@@ -8,6 +8,7 @@ from keras_lbreg.checks import check_positive_int
 from keras_lbreg.experiments.arm import Arm
 from keras_lbreg.experiments.arms import arm_names, get_arm, in_report_order
 from keras_lbreg.experiments.placement import check_strategy
+from keras_lbreg.experiments.recipe import Recipe
 from keras_lbreg.techniques.check_hyperparameters import (
     check_hyperparameters,
 )
@@ -51,6 +52,8 @@ class Experiment:
             The learning rate stays that of the whole run, and the run can be
             continued in another folder (`run(..., continue_from=...)`).
             Defaults to the whole.
+        recipe: A `Recipe` with a name, to train by in place of the dataset's
+            own.
 
     Raises:
         ValueError: An argument has no meaning; the message says which and
@@ -81,6 +84,7 @@ class Experiment:
     first_seed: int = 0
     holdout: float = 0.0
     until: float | None = None
+    recipe: Recipe | None = None
 
     def __post_init__(self):
         if not isinstance(self.dataset, str) or not self.dataset:
@@ -108,6 +112,7 @@ class Experiment:
         check_hyperparameters(self.hyperparameters)
         check_strategy(self.strategy, self.devices)
         check_shares(self.holdout, self.until)
+        check_recipe(self.recipe)
         if self.until == 1:
             object.__setattr__(self, "until", None)
         if self.out_dir is None:
@@ -151,6 +156,15 @@ def check_shares(holdout, until):
             "Invalid value for argument `until`. Expected a share of the "
             "epochs, above 0 and at most 1, or None. Received: "
             f"until={until!r}"
+        )
+
+
+def check_recipe(recipe):
+    if recipe is not None and not (isinstance(recipe, Recipe) and recipe.name):
+        raise ValueError(
+            "Invalid value for argument `recipe`. Expected a `Recipe` with a "
+            "`name`, under which its results are known, or None. Received: "
+            f"recipe={recipe!r}"
         )
 
 

@@ -22,7 +22,19 @@ ARM = {
 }
 
 # What manifests mean that are older than a setting.
-EARLIER = {"strategy": "one", "devices": 1, "holdout": 0.0, "until": None}
+EARLIER = {
+    "strategy": "one",
+    "devices": 1,
+    "holdout": 0.0,
+    "until": None,
+    "recipe": None,
+    "optimizer": "sgd",
+    "weight_decay": 0.0,
+    "reset_momentum": False,
+    "augmentation": None,
+    "pixel_moments": None,
+    "norm": [0.9, 1e-5],
+}
 
 SHAPE = {
     "name": str,

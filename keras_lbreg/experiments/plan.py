@@ -5,8 +5,8 @@ import math
 
 from keras_lbreg.checks import check_positive_int
 from keras_lbreg.distribute.batch_layout import batch_layout
+from keras_lbreg.experiments.load_data import recipe_of
 from keras_lbreg.experiments.placement import ONE_DEVICE, Placement
-from keras_lbreg.experiments.recipes import recipe_for
 from keras_lbreg.experiments.validation import check_samples
 from keras_lbreg.schedules import Regime
 from keras_lbreg.techniques import TECHNIQUES, Context
@@ -166,7 +166,7 @@ def make_plan(experiment, arm_name, dataset, placement=ONE_DEVICE):
     Reference: `Regime.scaled`.
     """
     arm = experiment.get_arm(arm_name)
-    recipe = recipe_for(dataset.name)
+    recipe = recipe_of(experiment, dataset)
     small = experiment.small_batch_size or recipe.small_batch_size
     large = experiment.batch_size or recipe.batch_size
     check_sizes(small, large, dataset, experiment.holdout)
@@ -199,7 +199,7 @@ def make_plan(experiment, arm_name, dataset, placement=ONE_DEVICE):
     for technique in TECHNIQUES:
         # What recipes and the register say is tested; what a user says is not.
         if technique.name in techniques.keys() & given:
-            network = recipe.network(dataset)
+            network = recipe.build_network(dataset)
             try_out(technique, techniques[technique.name], context, network)
     regime = scale_regime(
         base_regime(recipe, small, epochs),

@@ -62,6 +62,8 @@ def compare_command(manifest, path):
 def has_no_words(settings, extra_arms):
     if settings["holdout"] or settings["until"] is not None:
         return True
+    if settings["recipe"] is not None:
+        return True
     # `--config` stands for the settings of all arms.
     return extra_arms not in ([], [TUNED]) or bool(
         extra_arms and settings["hyperparameters"]

@@ -8,8 +8,6 @@ import zlib
 
 import numpy as np
 
-from keras_lbreg.data.hold_out import hold_out
-from keras_lbreg.data.load_dataset import load_dataset
 from keras_lbreg.experiments.arms import in_report_order
 from keras_lbreg.experiments.choose_strategy import choose_strategy
 from keras_lbreg.experiments.configuration_file import (
@@ -20,10 +18,10 @@ from keras_lbreg.experiments.differences import differences_between
 from keras_lbreg.experiments.environment import environment
 from keras_lbreg.experiments.events import StrategyChosen
 from keras_lbreg.experiments.json_file import write_json
+from keras_lbreg.experiments.load_data import load_data
 from keras_lbreg.experiments.lock import ANOTHER_FOLDER, lock
 from keras_lbreg.experiments.manifest import SCHEMA, read_manifest
 from keras_lbreg.experiments.plan import make_plan
-from keras_lbreg.experiments.recipes import recipe_for
 from keras_lbreg.experiments.results import (
     configuration_path,
     run_dir,
@@ -64,13 +62,7 @@ class Workspace(contextlib.AbstractContextManager):
         self.placement = choose_strategy(
             experiment.strategy, experiment.devices
         )
-        self.dataset = load_dataset(
-            experiment.dataset,
-            experiment.data_dir,
-            recipe_for(experiment.name).image_size,
-        )
-        if experiment.holdout:
-            self.dataset = hold_out(self.dataset, experiment.holdout)
+        self.dataset = load_data(experiment)
         self.plans = [
             make_plan(experiment, arm, self.dataset, self.placement)
             for arm in arms
@@ -148,8 +140,7 @@ class Workspace(contextlib.AbstractContextManager):
             "small_batch_size": plan.base_batch_size,
             "batch_size": self.experiment.batch_size or plan.recipe.batch_size,
             "epochs": self.experiment.epochs or plan.recipe.epochs,
-            "momentum": plan.recipe.momentum,
-            "clip": plan.recipe.clip,
+            **plan.recipe.describe(),
             "hyperparameters": self.experiment.hyperparameters,
             "strategy": self.placement.strategy,
             "devices": self.placement.devices,

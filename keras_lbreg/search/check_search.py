@@ -4,12 +4,10 @@ import importlib.metadata
 
 import keras_tuner
 
-from keras_lbreg.data.hold_out import hold_out
-from keras_lbreg.data.load_dataset import load_dataset
 from keras_lbreg.experiments import Experiment, choose_strategy
 from keras_lbreg.experiments.environment import environment
+from keras_lbreg.experiments.load_data import load_data, recipe_of
 from keras_lbreg.experiments.plan import make_plan
-from keras_lbreg.experiments.recipes import recipe_for
 from keras_lbreg.experiments.workspace import describe_dataset
 
 
@@ -41,14 +39,8 @@ def check_search(search):
     """
     placement = choose_strategy(search.strategy, search.devices)
     experiment = trial_experiment(search)
-    dataset = load_dataset(
-        search.dataset,
-        search.data_dir,
-        recipe_for(experiment.name).image_size,
-    )
-    if search.holdout:
-        dataset = hold_out(dataset, search.holdout)
-    recipe = recipe_for(dataset.name)
+    dataset = load_data(experiment)
+    recipe = recipe_of(experiment, dataset)
     resolved = {
         "batch_sizes": list(search.batch_sizes or [recipe.batch_size]),
         "base_batch_size": search.small_batch_size or recipe.small_batch_size,
@@ -66,7 +58,7 @@ def check_search(search):
     for size in resolved["batch_sizes"]:
         plain = trial_experiment(search, batch_size=size)
         make_plan(plain, "large_batch", dataset, placement)
-    model = recipe.network(dataset)
+    model = recipe.build_network(dataset)
     space.check(model, resolved["samples"])
     hp = keras_tuner.HyperParameters()
     space.declare(hp, model)

@@ -1,0 +1,162 @@
+"""Random crops and flips of image batches."""
+
+import dataclasses
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from keras_lbreg.checks import check_positive_int
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """Zero padding, a random crop and a random horizontal flip.
+
+    Each training image of `(h, w, c)` is padded by `pad` black pixels on every
+    side, a rectangle of `crop` is cut out at one of the
+    `(h + 2 pad - crop_h + 1) (w + 2 pad - crop_w + 1)` places with equal
+    probability, and with `flip` it is mirrored left to right with probability
+    1/2. Validation images get the middle of the image, unpadded and unflipped.
+
+    It works on whole batches of NumPy arrays, on every backend alike: the same
+    generator gives the same images, so that a resumed run sees what an
+    uninterrupted one would. A batch of 4,096 takes 2 ms on MNIST and 11 ms on
+    CIFAR-10, on another core than the step's (`benchmarks/augmentation.py`).
+
+    Args:
+        pad: Integer, at least 0: pixels on each side. Defaults to `0`.
+        crop: Height and width to cut out, or None for those of the image.
+        flip: Whether to mirror half of the images. Defaults to `False`.
+
+    Raises:
+        ValueError: A number is out of its range, or the crop is larger than
+            the images.
+
+    Example:
+
+    >>> augment = Augmentation(pad=4, flip=True)
+    >>> generator = np.random.default_rng(0)
+    >>> augment(images, generator).shape == images.shape
+    True
+
+    Reference: the usual augmentation of CIFAR, He et al. 2016, section 4.2,
+    https://arxiv.org/abs/1512.03385
+    """
+
+    pad: int = 0
+    crop: tuple | None = None
+    flip: bool = False
+
+    def __post_init__(self):
+        if self.pad != 0:
+            check_positive_int("pad", self.pad)
+        if self.crop is not None:
+            if len(self.crop) != 2:
+                raise ValueError(
+                    "Invalid value for argument `crop`. Expected a height and "
+                    f"a width. Received: crop={self.crop!r}"
+                )
+            for size in self.crop:
+                check_positive_int("crop", size)
+            object.__setattr__(self, "crop", tuple(map(int, self.crop)))
+
+    def output_shape(self, shape):
+        """The shape of one augmented image.
+
+        Args:
+            shape: The tuple `(h, w, c)` of the stored images.
+        """
+        if len(shape) != 3:
+            raise ValueError(
+                "Augmentation is for images. Expected samples of shape "
+                f"(height, width, channels). Received: {tuple(shape)}"
+            )
+        crop = self.crop or tuple(shape[:2])
+        if any(c > s for c, s in zip(crop, shape[:2], strict=True)):
+            raise ValueError(
+                "Invalid value for argument `crop`. Expected at most the "
+                f"size of the images, {tuple(shape[:2])}. Received: "
+                f"crop={self.crop}"
+            )
+        return (*crop, shape[2])
+
+    def places(self, count, shape, generator):
+        """Draw where to cut, and what to mirror.
+
+        Apart from `cut`, so that one process can draw for a whole batch and
+        cut its own part of it.
+
+        Args:
+            count: Number of images.
+            shape: The tuple `(h, w, c)` of the stored images.
+            generator: A `numpy.random.Generator`.
+
+        Returns:
+            Integer array `(count, 3)`: top, left, and 1 for a mirrored image.
+        """
+        rows, columns, _ = self.output_shape(shape)
+        sizes = [
+            shape[0] + 2 * self.pad - rows + 1,
+            shape[1] + 2 * self.pad - columns + 1,
+            1 + self.flip,
+        ]
+        return generator.integers(sizes, size=(count, 3))
+
+    def __call__(self, images, generator):
+        """Draw and cut.
+
+        Args:
+            images: Array `(n, h, w, c)`.
+            generator: A `numpy.random.Generator`.
+
+        Returns:
+            A new array `(n, crop_h, crop_w, c)` of the same dtype.
+        """
+        places = self.places(len(images), images.shape[1:], generator)
+        return self.cut(images, places)
+
+    def cut(self, images, places):
+        """Cut out what `places` says.
+
+        Args:
+            images: Array `(n, h, w, c)`.
+            places: Array `(n, 3)` of `places`.
+
+        Returns:
+            A new array `(n, crop_h, crop_w, c)` of the same dtype.
+        """
+        count, height, width, channels = images.shape
+        rows, columns, _ = self.output_shape(images.shape[1:])
+        top, left, mirrored = places.T
+        if self.pad:
+            margin = (self.pad, self.pad)
+            images = np.pad(images, ((0, 0), margin, margin, (0, 0)))
+            height, width = images.shape[1:3]
+        # Pixels of a row side by side: a window is then rows of bytes.
+        windows = sliding_window_view(
+            images.reshape(count, height, width * channels),
+            (rows, columns * channels),
+            axis=(1, 2),
+        )
+        cropped = windows[np.arange(count), top, left * channels]
+        cropped = cropped.reshape(count, rows, columns, channels)
+        chosen = mirrored.astype(bool)
+        cropped[chosen] = cropped[chosen][:, :, ::-1]
+        return cropped
+
+    def of_validation(self, images):
+        """The middle of each image, as a view where nothing is cut off."""
+        rows, columns, _ = self.output_shape(images.shape[1:])
+        top = (images.shape[1] - rows) // 2
+        left = (images.shape[2] - columns) // 2
+        return images[:, top : top + rows, left : left + columns]
+
+    def describe(self):
+        """The augmentation in words, for tables and manifests."""
+        parts = [f"pad {self.pad}"] if self.pad else []
+        if self.crop is not None:
+            parts.append(f"random crop {self.crop[0]}x{self.crop[1]}")
+        elif self.pad:
+            parts.append("random crop")
+        parts += ["horizontal flip"] if self.flip else []
+        return ", ".join(parts) or "none"

@@ -1,0 +1,124 @@
+"""Momentum SGD as the papers' frameworks have it."""
+
+import keras
+from keras import ops
+
+from keras_lbreg.checks import check_positive_int
+from keras_lbreg.optimizers.coupled_weight_decay import CoupledWeightDecay
+
+
+@keras.saving.register_keras_serializable(package="keras_lbreg")
+class CoupledSGD(CoupledWeightDecay):
+    """Momentum SGD with weight decay inside of the gradient.
+
+    For a variable `w` with gradient `g`, learning rate `eta`, momentum `m` and
+    weight decay `beta`, at update `t` (from 0):
+
+    ```
+    g = g + beta * w                          after any clipping
+    v = m_t * v + g
+    w = w - eta * v
+
+    m_t = 0 if `reset_momentum_every` divides t, else m
+    ```
+
+    Two differences to `keras.optimizers.SGD`. There, `weight_decay` shrinks the
+    weights outside of the gradient; here it is part of what momentum
+    accumulates. There, the velocity holds the learning rate, so that it keeps
+    the old rate for some updates after a drop; here it does not. At a constant
+    rate and without weight decay the two are the same.
+
+    Args:
+        learning_rate: A float, a
+            `keras.optimizers.schedules.LearningRateSchedule`, or a callable
+            without arguments. Defaults to `0.01`.
+        momentum: Float in `[0, 1)`. Defaults to `0.0`.
+        weight_decay: Float, at least 0, or `None` for none. Every variable is
+            decayed that `exclude_from_weight_decay` does not exclude, biases
+            and normalizations among them. Defaults to `None`.
+        reset_momentum_every: Positive integer, a number of updates after which
+            the velocity is forgotten, or `None` for never. Hoffer et al. build
+            their optimizer anew in every epoch, which does this. Defaults to
+            `None`.
+        **kwargs: Arguments of `keras.optimizers.Optimizer`.
+
+    Raises:
+        ValueError: A hyperparameter is out of range.
+
+    Example:
+
+    >>> optimizer = CoupledSGD(
+    ...     0.1, momentum=0.9, weight_decay=1e-4, global_clipnorm=5.0
+    ... )
+    >>> model.compile(optimizer, "sparse_categorical_crossentropy")
+
+    Reference:
+
+    - `torch.optim.SGD`, and for the reset the code of
+      [Hoffer et al., 2017](https://arxiv.org/abs/1705.08741)
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.01,
+        momentum=0.0,
+        weight_decay=None,
+        reset_momentum_every=None,
+        **kwargs,
+    ):
+        super().__init__(
+            learning_rate=learning_rate, weight_decay=weight_decay, **kwargs
+        )
+        if not 0 <= momentum < 1:
+            raise ValueError(
+                "Invalid value for argument `momentum`. Expected a number at "
+                f"least 0, below 1. Received: momentum={momentum!r}"
+            )
+        if weight_decay is not None and not 0 <= weight_decay < float("inf"):
+            raise ValueError(
+                "Invalid value for argument `weight_decay`. Expected a number "
+                f"at least 0, or None. Received: weight_decay={weight_decay!r}"
+            )
+        if reset_momentum_every is not None:
+            check_positive_int("reset_momentum_every", reset_momentum_every)
+        self.momentum = momentum
+        self.reset_momentum_every = reset_momentum_every
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._velocities = []
+        if self.momentum:
+            self._velocities = self.add_optimizer_variables(
+                variables, "velocity"
+            )
+
+    def update_step(self, gradient, variable, learning_rate):
+        dtype = variable.dtype
+        rate = ops.cast(learning_rate, dtype)
+        gradient = ops.cast(gradient, dtype)
+        decay = self.weight_decay_of(variable)
+        if decay:
+            gradient = gradient + decay * ops.convert_to_tensor(variable)
+        if self.momentum:
+            velocity = self._velocities[self._get_variable_index(variable)]
+            gradient = self._momentum(dtype) * velocity + gradient
+            self.assign(velocity, gradient)
+        self.assign_sub(variable, rate * gradient)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "reset_momentum_every": self.reset_momentum_every,
+        }
+
+    def _momentum(self, dtype):
+        if self.reset_momentum_every is None:
+            return self.momentum
+        # Inside of the compiled step: a callback would come between the
+        # updates that run as one.
+        every = ops.cast(self.reset_momentum_every, self.iterations.dtype)
+        goes_on = ops.not_equal(ops.mod(self.iterations, every), 0)
+        return self.momentum * ops.cast(goes_on, dtype)
