@@ -1,0 +1,1 @@
+"""Hoffer, Hubara and Soudry 2017, "Train longer, generalize better"."""

@@ -1,0 +1,1 @@
+"""What all recipes share: how they are run, and how their pages are made."""
