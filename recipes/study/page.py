@@ -2,8 +2,8 @@
 
 import re
 
-from keras_lbreg.experiments.plot_style import to_png
 from keras_lbreg.experiments.page import write_file
+from keras_lbreg.experiments.plot_style import to_png
 
 TABLE = re.compile(
     r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL
