@@ -1,8 +1,17 @@
-"""An image classification dataset in memory."""
+"""An image classification dataset."""
 
 import dataclasses
+import math
+import zlib
 
 import numpy as np
+
+from keras_lbreg.data.rows import on_disk, spread_rows
+
+# Of a dataset on disk: enough for moments good to a tenth of a grey level, and
+# to tell two datasets apart.
+SAMPLED_FOR_MOMENTS = 10_000
+SAMPLED_FOR_CHECKSUM = 1_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -11,7 +20,8 @@ class Dataset:
 
     Args:
         name: Short name, such as `"cifar10"`.
-        x_train: Training inputs, the sample axis first; `uint8` or floats.
+        x_train: Training inputs, the sample axis first; `uint8` or floats. Of
+            a dataset too large for memory a `numpy.memmap` or `Rows`.
         y_train: Integer labels from 0, one for each training sample.
         x_val: Validation inputs, of the training inputs' shape and dtype.
         y_val: Labels of the validation inputs.
@@ -87,14 +97,22 @@ class Dataset:
     def moments(self):
         """Mean and variance of the training inputs, by channel.
 
+        Of a dataset on disk, those of 10,000 samples that are evenly spread
+        over the training samples in the order they are stored in, the same
+        ones every time.
+
         Returns:
             Two float lists as long as the last axis.
         """
-        channels = self.x_train.shape[-1]
+        samples = self.x_train
+        if on_disk(samples):
+            samples = spread_rows(samples, SAMPLED_FOR_MOMENTS)
+        channels = samples.shape[-1]
         total, squares, count = 0.0, 0.0, 0
         # In pieces: a float64 copy of a whole image dataset may not fit.
-        for start in range(0, len(self.x_train), 4096):
-            piece = self.x_train[start : start + 4096].astype("float64")
+        size = min(max(2**25 // math.prod(samples.shape[1:]), 1), 4096)
+        for start in range(0, len(samples), size):
+            piece = samples[start : start + size].astype("float64")
             piece = piece.reshape(-1, channels)
             total = total + piece.sum(axis=0)
             squares = squares + (piece**2).sum(axis=0)
@@ -102,3 +120,15 @@ class Dataset:
         mean = total / count
         variance = np.maximum(squares / count - mean**2, 1e-12)
         return mean.tolist(), variance.tolist()
+
+    def checksum(self):
+        """A number that another dataset hardly has (CRC-32 of the arrays).
+
+        Of inputs on disk only 1,000 evenly spread samples are looked at.
+        """
+        checksum = 0
+        for array in (self.x_train, self.y_train, self.x_val, self.y_val):
+            if on_disk(array):
+                array = spread_rows(array, SAMPLED_FOR_CHECKSUM)
+            checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
+        return checksum

@@ -4,9 +4,6 @@ import contextlib
 import datetime
 import pathlib
 import shutil
-import zlib
-
-import numpy as np
 
 from keras_lbreg.data.hold_out import hold_out
 from keras_lbreg.data.load_dataset import load_dataset
@@ -219,14 +216,6 @@ def delete_results(path):
 
 
 def describe_dataset(dataset):
-    checksum = 0
-    for array in (
-        dataset.x_train,
-        dataset.y_train,
-        dataset.x_val,
-        dataset.y_val,
-    ):
-        checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
     return {
         "name": dataset.name,
         "title": dataset.title,
@@ -235,5 +224,5 @@ def describe_dataset(dataset):
         "input_shape": list(dataset.input_shape),
         "train_samples": len(dataset.x_train),
         "val_samples": len(dataset.x_val),
-        "checksum": checksum,
+        "checksum": dataset.checksum(),
     }
