@@ -79,13 +79,14 @@ def load_tensorflow_dataset(
     check_features(name, builder.info, image_size)
     if None not in builder.info.features["image"].shape:
         image_size = None
+    validation = validation_split(name, builder.info)
     about = {
         "classes": builder.info.features["label"].num_classes,
         "jpeg": stored_with_loss(tfds, builder),
         "full_name": builder.info.full_name,
-        "validation": validation_split(name, builder.info),
+        "validation": validation,
     }
-    parts = make_parts(name, builder, image_size, about["validation"])
+    parts = make_parts(name, builder, image_size, validation)
     needed = sum(map(size_of, parts.values()))
     if needed <= memory_limit:
         arrays = {key: read_part(part) for key, part in parts.items()}
@@ -148,7 +149,8 @@ def make_dataset(name, image_size, arrays, about):
         x, y, sides = arrays["all"]
         trains = three_to_one(y)
         x_train, y_train = choose_rows(x, trains), y[trains]
-        x_val, y_val = choose_rows(x, ~trains), y[~trains]
+        # Validation data is looked at as a whole: in memory, also off disk.
+        x_val, y_val = x[~trains], y[~trains]
         split = (
             f"its train and {validation} splits together split 3:1 anew in "
             f"each class, into {len(y_train):,} training and {len(y_val):,} "
