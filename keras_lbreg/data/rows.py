@@ -80,11 +80,11 @@ def choose_rows(array, chosen):
 
 
 def spread_rows(array, count):
-    """At most `count` rows, evenly spread over the array, in memory.
+    """At most `count` rows of an array on disk, evenly spread over it.
 
     Row `i` of the result is row `floor(i n / count)` of the `n` there are: a
     sample that is the same every time and reads the file in order.
     """
     if len(array) <= count:
-        return array[:]
-    return array[np.arange(count) * len(array) // count]
+        return array
+    return Rows(array, np.arange(count) * len(array) // count)
