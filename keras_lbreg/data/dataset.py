@@ -1,17 +1,10 @@
 """An image classification dataset."""
 
 import dataclasses
-import math
-import zlib
 
 import numpy as np
 
-from keras_lbreg.data.rows import on_disk, spread_rows
-
-# Of a dataset on disk: enough for moments good to a tenth of a grey level, and
-# to tell two datasets apart.
-SAMPLED_FOR_MOMENTS = 10_000
-SAMPLED_FOR_CHECKSUM = 1_000
+from keras_lbreg.data.channel_moments import channel_moments
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,38 +90,7 @@ class Dataset:
     def moments(self):
         """Mean and variance of the training inputs, by channel.
 
-        Of a dataset on disk, those of 10,000 samples that are evenly spread
-        over the training samples in the order they are stored in, the same
-        ones every time.
-
         Returns:
             Two float lists as long as the last axis.
         """
-        samples = self.x_train
-        if on_disk(samples):
-            samples = spread_rows(samples, SAMPLED_FOR_MOMENTS)
-        channels = samples.shape[-1]
-        total, squares, count = 0.0, 0.0, 0
-        # In pieces: a float64 copy of a whole image dataset may not fit.
-        size = min(max(2**25 // math.prod(samples.shape[1:]), 1), 4096)
-        for start in range(0, len(samples), size):
-            piece = samples[start : start + size].astype("float64")
-            piece = piece.reshape(-1, channels)
-            total = total + piece.sum(axis=0)
-            squares = squares + (piece**2).sum(axis=0)
-            count += len(piece)
-        mean = total / count
-        variance = np.maximum(squares / count - mean**2, 1e-12)
-        return mean.tolist(), variance.tolist()
-
-    def checksum(self):
-        """A number that another dataset hardly has (CRC-32 of the arrays).
-
-        Of inputs on disk only 1,000 evenly spread samples are looked at.
-        """
-        checksum = 0
-        for array in (self.x_train, self.y_train, self.x_val, self.y_val):
-            if on_disk(array):
-                array = spread_rows(array, SAMPLED_FOR_CHECKSUM)[:]
-            checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
-        return checksum
+        return channel_moments(self.x_train)

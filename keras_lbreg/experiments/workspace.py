@@ -5,6 +5,7 @@ import datetime
 import pathlib
 import shutil
 
+from keras_lbreg.data.dataset_checksum import dataset_checksum
 from keras_lbreg.data.hold_out import hold_out
 from keras_lbreg.data.load_dataset import load_dataset
 from keras_lbreg.experiments.arms import in_report_order
@@ -224,5 +225,5 @@ def describe_dataset(dataset):
         "input_shape": list(dataset.input_shape),
         "train_samples": len(dataset.x_train),
         "val_samples": len(dataset.x_val),
-        "checksum": dataset.checksum(),
+        "checksum": dataset_checksum(dataset),
     }

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_lbreg.data.dataset import Dataset
+from keras_lbreg.data.dataset_checksum import dataset_checksum
 from keras_lbreg.data.hold_out import hold_out
 from keras_lbreg.data.rows import Rows, choose_rows, on_disk, spread_rows
 
@@ -72,12 +73,12 @@ def test_held_out_data_of_a_dataset_on_disk(memmap):
 
 def test_moments_and_checksum_of_a_sample(memmap, monkeypatch):
     """What is on disk is sampled, what is in memory is not."""
-    name = "keras_lbreg.data.dataset.SAMPLED_FOR_"
     whole = on_disk_dataset(memmap)
-    assert whole.checksum() == on_disk_dataset(VALUES).checksum()
+    in_memory = on_disk_dataset(VALUES)
+    assert dataset_checksum(whole) == dataset_checksum(in_memory)
     assert whole.moments() == on_disk_dataset(VALUES).moments()
-    monkeypatch.setattr(name + "MOMENTS", 20)
-    monkeypatch.setattr(name + "CHECKSUM", 20)
+    monkeypatch.setattr("keras_lbreg.data.channel_moments.SAMPLES", 20)
+    monkeypatch.setattr("keras_lbreg.data.dataset_checksum.SAMPLES", 20)
     mean, variance = whole.moments()
     np.testing.assert_allclose(mean, VALUES[::3].mean(axis=(0, 1)))
     np.testing.assert_allclose(variance, VALUES[::3].var(axis=(0, 1)))
@@ -86,4 +87,5 @@ def test_moments_and_checksum_of_a_sample(memmap, monkeypatch):
     )
     other = VALUES.copy()
     other[30] += 1
-    assert on_disk_dataset(other).checksum() != whole.checksum()
+    changed = dataset_checksum(on_disk_dataset(other))
+    assert changed != dataset_checksum(whole)
