@@ -172,22 +172,29 @@ LOAD = """
 import json, sys, zlib
 import numpy as np
 from keras_lbreg.data import load_dataset
-d = load_dataset(*sys.argv[1:3], (32, 32))
-arrays = (d.x_train, d.y_train, d.x_val, d.y_val)
-crcs = [zlib.crc32(np.ascontiguousarray(a[:])) for a in arrays]
-print(json.dumps([d.name, d.title, d.classes, crcs]))
+folder, *names = sys.argv[1:]
+for name in names:
+    d = load_dataset(name, folder, (32, 32))
+    arrays = (d.x_train, d.y_train, d.x_val, d.y_val)
+    crcs = [zlib.crc32(np.ascontiguousarray(a[:])) for a in arrays]
+    print("loaded", json.dumps([d.name, d.title, d.classes, crcs]))
 """
 
 
-def load_in_process(code, name, folder, *prefix, backend):
+def describe(dataset):
+    return [dataset.name, dataset.title, dataset.classes, digest(dataset)]
+
+
+def load_in_process(code, folder, names, *prefix, backend):
     result = subprocess.run(
-        [*prefix, sys.executable, "-c", code, str(name), str(folder)],
+        [*prefix, sys.executable, "-c", code, str(folder), *names],
         capture_output=True,
         text=True,
         env={**os.environ, "KERAS_BACKEND": backend},
     )
     assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout.splitlines()[-1])
+    lines = result.stdout.splitlines()
+    return [json.loads(x[7:]) for x in lines if x.startswith("loaded ")]
 
 
 def test_files_without_tensorflow(prepared, tmp_path, monkeypatch):
@@ -197,26 +204,25 @@ def test_files_without_tensorflow(prepared, tmp_path, monkeypatch):
     dataset = load_dataset("caltech101_3to1", folder, (32, 32))
     save_npz(dataset, tmp_path / "a.npz")
     load_dataset("caltech101_3to1", folder, (32, 32), memory_limit=0)
-    about = [dataset.name, dataset.title, dataset.classes, digest(dataset)]
-    for name in (tmp_path / "a.npz", "caltech101_3to1"):
-        code = WITHOUT_TENSORFLOW + LOAD
-        assert load_in_process(code, name, folder, backend="jax") == about
+    names = [str(tmp_path / "a.npz"), "caltech101_3to1"]
+    loaded = load_in_process(
+        WITHOUT_TENSORFLOW + LOAD, folder, names, backend="jax"
+    )
+    assert loaded == [describe(dataset)] * 2
 
 
-@pytest.mark.parametrize("name", ["cifar100", "imagenet2012"])
-def test_network_is_not_touched(prepared, name):
+def test_network_is_not_touched(prepared):
     alone = ["unshare", "--map-root-user", "--net"]
     if (
         shutil.which("unshare") is None
         or subprocess.run([*alone, "true"], capture_output=True).returncode
     ):
         pytest.skip("no network namespaces here")
-    dataset = load_dataset(name, prepared[0], (32, 32))
-    loaded = load_in_process(
-        LOAD, name, prepared[0], *alone, backend="tensorflow"
-    )
-    about = [dataset.name, dataset.title, dataset.classes, digest(dataset)]
-    assert loaded == about
+    folder, _ = prepared
+    names = ["cifar100", "imagenet2012", "caltech101_3to1"]
+    loaded = load_in_process(LOAD, folder, names, *alone, backend="tensorflow")
+    expected = [load_dataset(name, folder, (32, 32)) for name in names]
+    assert loaded == [describe(dataset) for dataset in expected]
 
 
 @pytest.mark.parametrize(
