@@ -4,10 +4,8 @@ import contextlib
 import datetime
 import pathlib
 import shutil
-import zlib
 
-import numpy as np
-
+from keras_lbreg.data.dataset_checksum import dataset_checksum
 from keras_lbreg.experiments.arms import in_report_order
 from keras_lbreg.experiments.choose_strategy import choose_strategy
 from keras_lbreg.experiments.configuration_file import (
@@ -210,14 +208,6 @@ def delete_results(path):
 
 
 def describe_dataset(dataset):
-    checksum = 0
-    for array in (
-        dataset.x_train,
-        dataset.y_train,
-        dataset.x_val,
-        dataset.y_val,
-    ):
-        checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
     return {
         "name": dataset.name,
         "title": dataset.title,
@@ -226,5 +216,5 @@ def describe_dataset(dataset):
         "input_shape": list(dataset.input_shape),
         "train_samples": len(dataset.x_train),
         "val_samples": len(dataset.x_val),
-        "checksum": checksum,
+        "checksum": dataset_checksum(dataset),
     }
