@@ -20,6 +20,7 @@ from keras_lbreg.experiments.load_data import load_data
 from keras_lbreg.experiments.lock import ANOTHER_FOLDER, lock
 from keras_lbreg.experiments.manifest import SCHEMA, read_manifest
 from keras_lbreg.experiments.plan import make_plan
+from keras_lbreg.experiments.programs import Programs
 from keras_lbreg.experiments.results import (
     configuration_path,
     run_dir,
@@ -65,6 +66,7 @@ class Workspace(contextlib.AbstractContextManager):
             make_plan(experiment, arm, self.dataset, self.placement)
             for arm in arms
         ]
+        self.programs = Programs()
         self._held = contextlib.ExitStack()
         new = self._new_manifest(list(seeds))
         self.manifest = self.placement.on_chief(lambda: self._open(new, fresh))
