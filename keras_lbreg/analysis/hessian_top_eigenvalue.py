@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_lbreg.analysis.loss_surface import LossSurface
+from keras_lbreg.models.loss_surface import LossSurface
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_lbreg.analysis.loss_surface import check_data, resolve_loss
 from keras_lbreg.models.layer_search import find_layers
+from keras_lbreg.models.loss_surface import check_data, resolve_loss
 
 
 @dataclasses.dataclass(frozen=True)
