@@ -61,9 +61,10 @@ def interpolate(
             `{"train": ..., "val": ...}`, or one such pair.
         positions: Values of a. Defaults to 25 of them in [-1, 2].
         statistics: `"interpolate"` (the default) moves the statistics of batch
-            normalization along with the weights; `"estimate"` measures them
-            anew at each position on `statistics_data`, as they are those of a
-            network that exists at the two ends alone.
+            normalization along with the weights: they are those of a network
+            at the two ends alone, and where a variance has become negative,
+            somewhere beyond the ends, the loss is NaN. `"estimate"` measures
+            them anew at each position on `statistics_data`.
         statistics_data: Array of training inputs, for `"estimate"`.
         loss: A `keras.losses.Loss` or its name. Defaults to the first model's.
         batch_size: Samples at a time. Defaults to `1000`.

@@ -39,12 +39,13 @@ def interpolate(
     statistics: Annotated[
         str,
         typer.Option(
-            metavar="interpolate|estimate",
-            help="Statistics of batch normalization: moved along the line, "
-            "or measured anew at each point on the training samples.",
+            metavar="estimate|interpolate",
+            help="Statistics of batch normalization: measured anew at each "
+            "point on the training samples, or moved along the line, which "
+            "makes variances negative somewhere beyond the ends.",
             rich_help_panel=WHAT,
         ),
-    ] = "interpolate",
+    ] = "estimate",
     samples: analyze_options.Count = 10_000,
     backend: options.Backend = None,
     data_dir: options.DataDir = None,

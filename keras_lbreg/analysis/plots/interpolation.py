@@ -23,7 +23,7 @@ def plot_interpolation(records):
     a = np.array(result["positions"])
     with plot_style():
         figure = new_figure(2 * PANEL_WIDTH, 4.2)
-        axes = figure.subplots(1, 2)
+        axes = figure.subplots(1, 2, sharex=True)
         for axis, color, (key, label, scale) in zip(
             axes, (PALETTE[3], PALETTE[0]), PANELS, strict=True
         ):
@@ -51,11 +51,11 @@ def mark_ends(axis, a, names):
         axis.annotate(
             label,
             (position, 1),
-            (4 if position else -4, -2),
+            (0, 3),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
-            ha="left" if position else "right",
-            va="top",
+            ha="center",
+            va="bottom",
             fontsize=9,
             color=INK,
         )

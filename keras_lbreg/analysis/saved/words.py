@@ -117,10 +117,11 @@ def interpolation_words(records):
         for beyond, end in ((-0.5, 0), (1.5, 1))
     ]
     if np.all(np.isfinite(rises)):
+        flatter = first if rises[0] < rises[1] else second
         lines.append(
             f"Half the distance beyond {first} it changes by {rises[0]:+.3g}, "
             f"beyond {second} by {rises[1]:+.3g}: on this line the valley is "
-            f"flatter on the side of {first if rises[0] < rises[1] else second}."
+            f"flatter on the side of {flatter}."
         )
     return [*lines, SCALES]
 
