@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_lbreg.models.layer_search import find_layers
+from keras_lbreg.models.layer_search import find_layers, is_graph_model
 from keras_lbreg.models.loss_surface import check_data, resolve_loss
 
 
@@ -90,6 +90,12 @@ def interpolate(
     for x, y in data.values():
         check_data(x, y, batch_size)
     check_same_weights(first, second)
+    if not is_graph_model(first):
+        raise ValueError(
+            "Invalid value for argument `first`. Expected a Functional or "
+            "Sequential model, of which a copy can be made. Received: "
+            f"first={first!r} (of type {type(first)})"
+        )
     if statistics not in ("interpolate", "estimate"):
         raise ValueError(
             "Invalid value for argument `statistics`. Expected 'interpolate' "

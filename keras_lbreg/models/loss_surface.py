@@ -1,5 +1,7 @@
 """The loss of a model as a function of all its parameters."""
 
+import inspect
+
 import keras
 import numpy as np
 
@@ -61,6 +63,9 @@ class LossSurface:
         self.on_progress = on_progress or (lambda samples: None)
         self.shapes = [tuple(v.shape) for v in model.trainable_variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        # A model of the user's own may not take `training`.
+        takes = inspect.signature(model.call).parameters
+        self._inference = {"training": False} if "training" in takes else {}
         self._derivatives = make_derivatives(self._batch_loss)
         self._batches = None
         self.read_frozen()
@@ -183,7 +188,7 @@ class LossSurface:
 
     def _batch_loss(self, point, frozen, x, y):
         predicted, _ = self.model.stateless_call(
-            point, frozen, x, training=False
+            point, frozen, x, **self._inference
         )
         return keras.ops.mean(self.loss_function(y, predicted))
 

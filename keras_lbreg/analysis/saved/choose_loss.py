@@ -70,11 +70,10 @@ def outputs_of(model, samples, path):
     try:
         outputs = model.predict(samples.x[:LOOKED_AT], verbose=0)
     except Exception as error:
-        first_line = (str(error) or type(error).__name__).strip().splitlines()
         raise ValueError(
             f"The model {path} does not take the samples of "
             f"{samples.description['title']}, of shape {received}: "
-            f"{first_line[0]}"
+            f"{first_sentence(error)}"
         ) from error
     classes = samples.classes
     if getattr(outputs, "ndim", 0) != 2 or outputs.shape[1] < classes:
@@ -112,3 +111,9 @@ def compiled_from_logits(compiled, path):
         "classifier's. Expected sparse_categorical_crossentropy or "
         f"categorical_crossentropy. Received: loss={compiled!r}"
     )
+
+
+def first_sentence(error):
+    """The first line of an error's message, or its first sentence."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].partition(". ")[0].rstrip(".")

@@ -75,7 +75,8 @@ def run_job(job, book, on_progress):
         record["result"] = job.measure(on_progress)
     except (ValueError, RuntimeError) as error:
         names = " and ".join(str(model.path) for model in job.models)
-        raise type(error)(f"{names}: {error}") from error
+        kind = ValueError if isinstance(error, ValueError) else RuntimeError
+        raise kind(f"{names}: {error}") from error
     record["seconds"] = time.perf_counter() - start
     record["environment"] = environment()
     book.add(record)

@@ -4,11 +4,13 @@ import dataclasses
 import hashlib
 import math
 import pathlib
+import re
 import warnings
+import zipfile
 
 import keras
 
-from keras_lbreg.analysis.saved.choose_loss import choose_loss
+from keras_lbreg.analysis.saved.choose_loss import choose_loss, first_sentence
 from keras_lbreg.layers.dreg_twin import DRegTwin
 from keras_lbreg.layers.ghost_batch_normalization import (
     GhostBatchNormalization,
@@ -118,24 +120,31 @@ def load(path):
             return keras.saving.load_model(path)
     except Exception as error:
         # Keras raises whatever comes up inside of a damaged file.
-        first_line = (str(error) or type(error).__name__).strip().splitlines()
         raise ValueError(
-            f"Cannot load {path}: {first_line[0].rstrip('.')}. Expected a "
-            ".keras file of layers of Keras and of keras_lbreg. Analyse a "
+            f"Cannot load {path}: {why(path, error)}. Expected a .keras "
+            "file of layers of Keras and of keras_lbreg. Analyse a "
             "model with classes of your own from Python, with the functions "
             "of keras_lbreg.analysis."
         ) from error
 
 
+def why(path, error):
+    """The heart of an error of `load_model`, which can be pages long."""
+    if not zipfile.is_zipfile(path):
+        return "it is no archive, or a part of one"
+    unknown = re.search(r"Could not locate (\w+ '[^']+')", str(error))
+    if unknown:
+        return f"it needs the {unknown[1]}, which is not known here"
+    return first_sentence(error)
+
+
 def short_names(paths):
     """The files' stems, with as many folders before them as it takes."""
+    files = [path.resolve().with_suffix("") for path in paths]
     depth = 1
-    longest = max(len(path.resolve().parts) for path in paths)
     while True:
-        names = [
-            pathlib.PurePath(*path.resolve().with_suffix("").parts[-depth:])
-            for path in paths
-        ]
-        if len(set(names)) == len(names) or depth > longest:
+        names = [pathlib.PurePath(*file.parts[-depth:]) for file in files]
+        # One file may be given twice.
+        if len(set(names)) == len(set(files)):
             return [name.as_posix() for name in names]
         depth += 1

@@ -1,18 +1,39 @@
 """Results of one diagnostic, kept in one JSON file."""
 
 import pathlib
+from types import NoneType
 
-from keras_lbreg.experiments.json_file import read_record, write_json
+from keras_lbreg.experiments.json_file import (
+    read_json,
+    read_record,
+    write_json,
+)
 from keras_lbreg.experiments.shape import NUMBER
 
 SCHEMA = 1
 
-# What tells one result from another. Names of files are not among it.
+MAYBE = (*NUMBER, NoneType)
+FIT = {"loss": NUMBER, "accuracy": NUMBER}
+CURVES = {"train": [MAYBE], "val": [MAYBE]}
+
+# What is read of a result.
+RESULTS = {
+    "sharpness": {**FIT, "sharpness": NUMBER, "largest_loss": NUMBER},
+    "hessian": {**FIT, "eigenvalue": NUMBER},
+    "noise-scale": {
+        **FIT,
+        "noise_scale": MAYBE,
+        "low": MAYBE,
+        "high": MAYBE,
+        "big_batch": int,
+        "pairs": int,
+    },
+    "interpolate": {"positions": [NUMBER], "loss": CURVES, "accuracy": CURVES},
+}
 RECORD = {
     "models": [{"name": str, "file": str, "sha256": str}],
     "data": {"title": str, "checksum": int},
     "settings": dict,
-    "result": dict,
     "seconds": NUMBER,
     "environment": dict,
 }
@@ -48,7 +69,7 @@ class RecordBook:
         if self.file.exists() and not fresh:
             content = read_record(
                 self.file,
-                {"analysis": str, "records": [RECORD]},
+                {"analysis": str, "records": list},
                 SCHEMA,
                 "lbreg analyze",
             )
@@ -59,7 +80,8 @@ class RecordBook:
                     "another folder with `--out`, or start again with "
                     "`--fresh`."
                 )
-            self.records = content["records"]
+            shape = {**RECORD, "result": RESULTS[analysis]}
+            self.records = read_json(self.file, {"records": [shape]})["records"]
 
     def find(self, record):
         """The record of the same models, data and settings, or `None`."""
@@ -84,6 +106,7 @@ class RecordBook:
 
 
 def identity(record):
+    """What tells one result from another; names of files do not."""
     return (
         [model["sha256"] for model in record["models"]],
         record["data"]["checksum"],

@@ -27,7 +27,7 @@ def sharpness_words(records):
     space = records[0]["settings"]["subspace"]
     if space:
         lines.append(f"Sought in {space} random directions, not in all.")
-    return [*lines, SCALES]
+    return [*lines, *unequal_fit(records), SCALES]
 
 
 def hessian_words(records):
@@ -45,7 +45,12 @@ def hessian_words(records):
         else:
             line += " The loss curves downwards everywhere: no minimum."
         lines.append(line)
-    return [*lines, *compared(records, "eigenvalue", "sharp"), SCALES]
+    return [
+        *lines,
+        *compared(records, "eigenvalue", "sharp"),
+        *unequal_fit(records),
+        SCALES,
+    ]
 
 
 def noise_scale_words(records):
@@ -135,18 +140,22 @@ def compared(records, key, adjective):
     ratio = max(values) / min(values)
     if ratio < 1.05:
         return [f"They are about equally {adjective}."]
-    lines = [
-        f"{name(high)} is {ratio:.2g} times as {adjective} as {name(low)}."
-    ]
+    return [f"{name(high)} is {ratio:.2g} times as {adjective} as {name(low)}."]
+
+
+def unequal_fit(records):
+    """A warning where one model has fitted the samples far less."""
+    low = min(records, key=lambda record: record["result"]["loss"])
+    high = max(records, key=lambda record: record["result"]["loss"])
     losses = [record["result"]["loss"] for record in (low, high)]
-    if losses[1] > max(2 * losses[0], 0.01):
-        lines.append(
-            f"But its loss is {losses[1]:.3g}, that of {name(low)} "
-            f"{losses[0]:.3g}: the less a model has fitted these samples, the "
-            "more slope and curvature crossentropy has left. Compare at equal "
-            "loss to learn about the shape of the minima."
-        )
-    return lines
+    if losses[1] < max(2 * losses[0], 0.01):
+        return []
+    return [
+        f"But the loss of {name(high)} is {losses[1]:.3g}, that of {name(low)} "
+        f"{losses[0]:.3g}: the less a model has fitted the samples, the more "
+        "slope and curvature crossentropy has left. Compare at equal loss to "
+        "learn about the shape of the minima."
+    ]
 
 
 def by_setting(records, key):
