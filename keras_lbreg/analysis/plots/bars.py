@@ -1,12 +1,19 @@
 """A bar for each model: sharpness and the largest eigenvalue."""
 
 from keras_lbreg.analysis.saved.words import by_setting, name
-from keras_lbreg.experiments.plot_layout import PANEL_WIDTH, new_figure
+from keras_lbreg.experiments.plot_layout import (
+    PANEL_WIDTH,
+    log_axis,
+    new_figure,
+)
 from keras_lbreg.experiments.plot_style import PALETTE, plot_style
+
+# Between the longest bar and the shortest, or the latter cannot be seen.
+WIDEST = 30
 
 
 def plot_sharpness(records):
-    """Draw a panel for each ε with a bar for each model.
+    """Draw a panel for each ε with a bar, or a point, for each model.
 
     Args:
         records: Records of `lbreg analyze sharpness`.
@@ -56,14 +63,43 @@ def draw(panels):
 
 def draw_panel(axis, title, xlabel, records, key, label):
     values = [record["result"][key] for record in records]
-    positions = range(len(values))
-    colors = [PALETTE[i % len(PALETTE)] for i in positions]
-    bars = axis.barh(positions, values, height=0.6, color=colors)
-    axis.bar_label(bars, [label(value) for value in values], padding=4)
-    axis.set_yticks(list(positions), [name(record) for record in records])
-    axis.tick_params(axis="y", length=0)
+    labels = [label(value) for value in values]
+    colors = [PALETTE[i % len(PALETTE)] for i in range(len(values))]
     axis.grid(False)
-    axis.margins(x=0.35 if max(map(len, map(label, values))) > 8 else 0.2)
-    axis.set_xlim(left=min(0, *values, 0))
+    if min(values) > 0 and max(values) > WIDEST * min(values):
+        # A bar on a logarithmic axis has no true length.
+        draw_points(axis, values, labels, colors)
+        xlabel += " (logarithmic)"
+    else:
+        draw_bars(axis, values, labels, colors)
+    axis.set_yticks(range(len(values)), [name(record) for record in records])
+    axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
     axis.set(title=title, xlabel=xlabel)
+
+
+def draw_bars(axis, values, labels, colors):
+    bars = axis.barh(range(len(values)), values, height=0.6, color=colors)
+    axis.bar_label(bars, labels, padding=4)
+    axis.margins(x=0.35 if max(map(len, labels)) > 8 else 0.2)
+    axis.set_xlim(left=min(0, *values, 0))
+
+
+def draw_points(axis, values, labels, colors):
+    for row, (value, text, color) in enumerate(
+        zip(values, labels, colors, strict=True)
+    ):
+        axis.plot(value, row, "o", color=color, markersize=11)
+        axis.annotate(
+            text,
+            (value, row),
+            (10, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    # Room for the labels.
+    ratio = max(values) / min(values)
+    axis.set_xlim(min(values) / ratio**0.1, max(values) * ratio**0.3)
+    axis.set_ylim(-0.5, len(values) - 0.5)
+    log_axis(axis)
+    axis.grid(True, axis="x")

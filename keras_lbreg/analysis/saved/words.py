@@ -140,7 +140,8 @@ def compared(records, key, adjective):
     ratio = max(values) / min(values)
     if ratio < 1.05:
         return [f"They are about equally {adjective}."]
-    return [f"{name(high)} is {ratio:.2g} times as {adjective} as {name(low)}."]
+    times = f"{ratio:.2g}" if ratio < 100 else f"{ratio:,.0f}"
+    return [f"{name(high)} is {times} times as {adjective} as {name(low)}."]
 
 
 def unequal_fit(records):

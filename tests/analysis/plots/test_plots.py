@@ -38,6 +38,16 @@ def test_a_panel_for_each_epsilon_and_a_bar_for_each_model():
     assert to_png(figure).startswith(b"\x89PNG")
 
 
+def test_points_where_bars_would_vanish():
+    values = [0.002, 5.0, 80.0]
+    (axis,) = plot_sharpness(
+        [record("m", {"sharpness": v}, epsilon=1e-3) for v in values]
+    ).axes
+    assert axis.get_xscale() == "log"
+    assert [line.get_xdata()[0] for line in axis.lines] == values
+    assert texts(axis) == ["0.002", "5", "80"]
+
+
 def test_eigenvalues_with_their_learning_rate():
     (axis,) = plot_eigenvalues(
         [record("a", {"eigenvalue": 4.0}), record("b", {"eigenvalue": -1.0})]
@@ -49,8 +59,8 @@ def test_eigenvalues_with_their_learning_rate():
 
 
 def noise(name, noise_scale, low, high):
-    keys = ("noise_scale", "low", "high", "big_batch")
-    return record(name, dict(zip(keys, (noise_scale, low, high, 64))))
+    result = {"noise_scale": noise_scale, "low": low, "high": high}
+    return record(name, {**result, "big_batch": 64})
 
 
 def test_intervals_of_noise_scales():
