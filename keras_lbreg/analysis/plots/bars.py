@@ -40,9 +40,9 @@ def plot_eigenvalues(records):
     """
 
     def label(value):
-        return f"{value:.3g}" + (
-            f"   (2/λ = {2 / value:.2g})" if value > 0 else ""
-        )
+        rate = 2 / value if value > 0 else 0
+        written = f"{rate:,.0f}" if rate >= 100 else f"{rate:.2g}"
+        return f"{value:.3g}" + (f"   (2/λ = {written})" if rate else "")
 
     xlabel = "largest eigenvalue λ of the Hessian"
     return draw([("", xlabel, records, "eigenvalue", label)])
@@ -99,7 +99,8 @@ def draw_points(axis, values, labels, colors):
         )
     # Room for the labels.
     ratio = max(values) / min(values)
-    axis.set_xlim(min(values) / ratio**0.1, max(values) * ratio**0.3)
+    room = 0.55 if max(map(len, labels)) > 8 else 0.3
+    axis.set_xlim(min(values) / ratio**0.1, max(values) * ratio**room)
     axis.set_ylim(-0.5, len(values) - 0.5)
     log_axis(axis)
     axis.grid(True, axis="x")
