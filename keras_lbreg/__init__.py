@@ -62,6 +62,7 @@ if not is_command_line():
         GradientMix,
         GradientNoise,
         ReducedGradient,
+        SquaredGradients,
     )
     from keras_lbreg.schedules import Regime, WarmUp, scale_learning_rate
 
@@ -84,6 +85,7 @@ __all__ = [
     "MultiWorkerMirroredStrategy",
     "ReducedGradient",
     "Regime",
+    "SquaredGradients",
     "WarmUp",
     "WeightDistance",
     "__version__",

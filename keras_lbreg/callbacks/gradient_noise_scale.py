@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_lbreg.callbacks.noise_scale_average import NoiseScaleAverage
+from keras_lbreg.callbacks.squared_gradients_of import squared_gradients_of
 from keras_lbreg.checks import check_positive_int
 from keras_lbreg.models.loss_surface import LossSurface
 from keras_lbreg.models.noise_scale import (
@@ -16,9 +17,7 @@ from keras_lbreg.models.noise_scale import (
 class GradientNoiseScale(keras.callbacks.Callback):
     """Measures the gradient noise scale of the weights as they change.
 
-    At the end of an epoch, or every so many updates, a few big batches are
-    drawn from the data it is given, and each is cut into small ones. From the
-    squared lengths of the gradients of both sizes come, without bias,
+    The squared lengths of the gradients of two batch sizes give, without bias,
 
     ```
     |G|^2 = (B_b |G_b|^2 - B_s |G_s|^2) / (B_b - B_s)
@@ -39,20 +38,27 @@ class GradientNoiseScale(keras.callbacks.Callback):
     often tenfold and more, and the average is late by about `1 / (1 - d)`
     measurements.
 
-    `fit` and its compiled step stay as they are, on one device and under any
-    strategy: the gradients are extra ones, on one device, of `pairs *
-    big_batch` samples for each measurement. At the defaults and once in an
-    epoch of 50,000 samples that adds 8 % to the work. Nothing is taken from
-    the gradients that the replicas of a strategy compute anyway: no callback
-    can see them. Under several workers each measures the same.
+    The lengths come from one of two places:
 
-    The model runs in inference mode, as in
-    `keras_lbreg.analysis.gradient_noise_scale`: the gradient of a batch is
-    then the mean of its samples' gradients, which the formulas need and batch
-    normalization in training mode does not give. Its moving statistics have
-    to have settled: do not believe the first few hundred updates. Sample
-    weights, regularizers and `add_loss` are left out, as is what augmentation
-    adds; gradients are not clipped.
+    - **From `data`**, on every backend, one device and any strategy. At the end
+      of an epoch, or every so many updates, a few big batches are drawn from it
+      and cut into small ones. `fit` and its compiled step stay as they are; the
+      gradients are extra ones, on one device, of `pairs * big_batch` samples
+      each time: 8 % more work at the defaults and once in an epoch of 50,000
+      samples. Under several workers each measures the same. The model runs in
+      inference mode, as in `keras_lbreg.analysis.gradient_noise_scale`: the
+      gradient of a batch is then the mean of its samples' gradients, which the
+      formulas need and batch normalization in training mode does not give. Its
+      moving statistics have to have settled: do not believe the first few
+      hundred updates. Sample weights, regularizers and `add_loss` are left out,
+      as is what augmentation adds; gradients are not clipped.
+    - **From the replicas of a `tf.distribute` strategy**, without `data`: each
+      replica's gradient is that of a small batch, and their mean that of the
+      big one. The optimizer has to be wrapped in
+      `keras_lbreg.SquaredGradients`, which costs next to nothing, looks at
+      every update, and sees the gradients as they are in training. A last batch
+      with fewer samples than the others counts as if it had as many. Tested
+      under `MirroredStrategy` on virtual devices.
 
     The epoch's logs get the smoothed values as `gradient_noise_scale`,
     `gradient_noise` (S) and `gradient_signal` (|G|^2), so that `History`, and
@@ -64,10 +70,13 @@ class GradientNoiseScale(keras.callbacks.Callback):
     the number of the update alone: a run that goes on measures the same.
 
     Args:
-        data: Pair `(x, y)` of arrays, of training data as `fit` gets them.
-        small_batch: B_s. Defaults to `32`.
+        data: Pair `(x, y)` of arrays, of training data as `fit` gets them, or
+            `None` (the default) to measure the replicas' gradients.
+        small_batch: B_s, without `data` the number of samples that each
+            replica gets. Defaults to `32`.
         big_batch: B_b, a multiple of B_s. Defaults to `1024`, or to the
-            largest multiple that the data allows.
+            largest multiple that the data allows. Without `data` it is not
+            used: the big batch is that of all replicas.
         pairs: Number of big batches for each measurement. Defaults to `4`.
         frequency: `"epoch"`, measure at the end of every epoch, or a number
             of updates. Defaults to `"epoch"`.
@@ -82,8 +91,10 @@ class GradientNoiseScale(keras.callbacks.Callback):
             |G|^2 is not above 0.
 
     Raises:
-        ValueError: An argument is out of its range. At the first measurement:
-            the model is compiled with several losses.
+        ValueError: An argument is out of its range. When `fit` begins without
+            `data`: there is one replica, the optimizer is not wrapped in
+            `SquaredGradients`, or is in `GradientMix`. At the first
+            measurement: the model is compiled with several losses.
 
     Example:
 
@@ -99,7 +110,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
 
     def __init__(
         self,
-        data,
+        data=None,
         small_batch=32,
         big_batch=1024,
         pairs=4,
@@ -108,9 +119,12 @@ class GradientNoiseScale(keras.callbacks.Callback):
         seed=0,
     ):
         super().__init__()
-        self.x, self.y = check_pair(data)
+        self.x, self.y = (None, None) if data is None else check_pair(data)
+        check_positive_int("small_batch", small_batch)
+        if data is not None:
+            big_batch = check_batches(small_batch, big_batch, len(self.x))
         self.small_batch = small_batch
-        self.big_batch = check_batches(small_batch, big_batch, len(self.x))
+        self.big_batch = big_batch
         check_positive_int("pairs", pairs)
         if frequency != "epoch":
             check_frequency(frequency)
@@ -122,6 +136,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
             self.small_batch, self.big_batch, decay
         )
         self._surface = None
+        self._replicas = None
         self._epoch_start = 0
         self._next_update = 0
 
@@ -144,6 +159,13 @@ class GradientNoiseScale(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         # Made anew: this `fit` may train other variables or another loss.
         self._surface = None
+        if self.x is None:
+            self._replicas = squared_gradients_of(self.model)
+            # What an earlier `fit` without this callback has left.
+            self._replicas.take_squares()
+            count = self.model.distribute_strategy.num_replicas_in_sync
+            self.big_batch = count * self.small_batch
+            self._average.big_batch = self.big_batch
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch_start = _iterations(self.model)
@@ -199,6 +221,15 @@ class GradientNoiseScale(keras.callbacks.Callback):
     def _measure(self):
         model = self.model
         update = _iterations(model)
+        squares = (
+            self._replicas.take_squares()
+            if self.x is None
+            else self._draw(model, update)
+        )
+        if squares is not None:
+            self._average.add(update, squares)
+
+    def _draw(self, model, update):
         if self._surface is None:
             self._surface = LossSurface(
                 model, self.x, self.y, batch_size=self.small_batch
@@ -216,7 +247,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
             )
             for _ in range(self.pairs)
         ]
-        self._average.add(update, np.mean(squares, axis=0))
+        return np.mean(squares, axis=0)
 
 
 def check_pair(data):

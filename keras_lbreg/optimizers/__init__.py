@@ -4,5 +4,12 @@ from keras_lbreg.optimizers.gradient_mix import GradientMix
 from keras_lbreg.optimizers.gradient_noise import GradientNoise
 from keras_lbreg.optimizers.lars import LARS
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
+from keras_lbreg.optimizers.squared_gradients import SquaredGradients
 
-__all__ = ["LARS", "GradientMix", "GradientNoise", "ReducedGradient"]
+__all__ = [
+    "LARS",
+    "GradientMix",
+    "GradientNoise",
+    "ReducedGradient",
+    "SquaredGradients",
+]

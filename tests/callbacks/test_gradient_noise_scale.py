@@ -187,6 +187,60 @@ def test_replicas_measure_what_one_device_does():
     np.testing.assert_allclose(found[1], found[0], rtol=1e-4)
 
 
+def on_two_replicas(wrap):
+    from tests.checks.replicas import mirrored_strategy
+
+    with mirrored_strategy(2).scope():
+        model = linear_model(np.zeros(SIZE))
+        model.compile(wrap(keras.optimizers.SGD(0.0)), "mse")
+    return model
+
+
+@pytest.mark.tensorflow
+def test_the_gradients_of_the_replicas():
+    noise = keras_lbreg.GradientNoiseScale(small_batch=8, decay=0.95)
+    model = on_two_replicas(keras_lbreg.SquaredGradients)
+    history = fit(model, [noise], epochs=12, batch_size=16, shuffle=True)
+    s, signal = noise_and_signal(np.zeros(SIZE))
+    # Samples of an epoch are drawn without replacement: |G|^2 is that of the
+    # distribution, as above.
+    assert history["gradient_noise"][-1] == pytest.approx(s, rel=0.15)
+    assert history["gradient_signal"][-1] == pytest.approx(signal, rel=0.15)
+    assert noise.big_batch == 16
+    assert noise.updates == [16 * epoch for epoch in range(1, 13)]
+
+
+@pytest.mark.tensorflow
+def test_the_gradients_of_the_replicas_every_so_many_updates():
+    noise = keras_lbreg.GradientNoiseScale(small_batch=16, frequency=3)
+    fit(on_two_replicas(keras_lbreg.SquaredGradients), [noise], epochs=2)
+    assert noise.updates == [3, 6, 9, 12, 15]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("wrap", "message"),
+    [
+        (lambda sgd: sgd, r"needs the optimizer's help.*SquaredGradients"),
+        (
+            lambda sgd: keras_lbreg.SquaredGradients(
+                keras_lbreg.GradientMix(sgd)
+            ),
+            "no means",
+        ),
+    ],
+    ids=["plain", "mixed"],
+)
+def test_replicas_that_cannot_be_measured(wrap, message):
+    with pytest.raises(ValueError, match=message):
+        fit(on_two_replicas(wrap), [keras_lbreg.GradientNoiseScale()])
+
+
+def test_one_replica_has_nothing_to_compare_with():
+    with pytest.raises(ValueError, match=r"`data`.*one replica"):
+        fit(model_at(np.zeros(SIZE)), [keras_lbreg.GradientNoiseScale()])
+
+
 def test_the_penalty_of_a_regularizer_is_no_part_of_it():
     values = []
     for regularizer in (None, "l2"):
