@@ -122,11 +122,15 @@ def interpolation_words(records):
         for beyond, end in ((-0.5, 0), (1.5, 1))
     ]
     if np.all(np.isfinite(rises)):
-        flatter = first if rises[0] < rises[1] else second
+        flatter = f"flatter on the side of {first}"
+        if np.isclose(*rises, rtol=0.1):
+            flatter = "about as flat on both sides"
+        elif rises[0] > rises[1]:
+            flatter = f"flatter on the side of {second}"
         lines.append(
             f"Half the distance beyond {first} it changes by {rises[0]:+.3g}, "
             f"beyond {second} by {rises[1]:+.3g}: on this line the valley is "
-            f"flatter on the side of {flatter}."
+            f"{flatter}."
         )
     return [*lines, SCALES]
 

@@ -105,6 +105,11 @@ def test_no_barrier():
     assert "flatter on the side of large" in text
 
 
+def test_as_flat_on_both_sides():
+    text = line([3, 1, 0.1, 0.1, 0.1, 1, 3])
+    assert "about as flat on both sides" in text
+
+
 def test_a_loss_that_is_not_finite_beyond():
     text = line([None, None, 0.2, 0.15, 0.1, 1, 3])
     assert "the valley is flatter" not in text
