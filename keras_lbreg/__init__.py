@@ -23,9 +23,16 @@ if not is_command_line():
         techniques,
         tuning,
     )
+    from keras_lbreg.analysis import (
+        gradient_noise_scale,
+        hessian_top_eigenvalue,
+        interpolate,
+        sharpness,
+    )
     from keras_lbreg.callbacks import (
         AverageReplicas,
         DRegPathSelection,
+        GradientNoiseScale,
         LearningRateLogger,
         MultiWorkerBackup,
         WeightDistance,
@@ -56,6 +63,7 @@ if not is_command_line():
         GradientMix,
         GradientNoise,
         ReducedGradient,
+        SquaredGradients,
     )
     from keras_lbreg.schedules import Regime, WarmUp, scale_learning_rate
 
@@ -73,11 +81,13 @@ __all__ = [
     "GradientMix",
     "GradientMixCrossDeviceOps",
     "GradientNoise",
+    "GradientNoiseScale",
     "LearningRateLogger",
     "MultiWorkerBackup",
     "MultiWorkerMirroredStrategy",
     "ReducedGradient",
     "Regime",
+    "SquaredGradients",
     "WarmUp",
     "WeightDistance",
     "__version__",
@@ -89,12 +99,16 @@ __all__ = [
     "data",
     "distribute",
     "experiments",
+    "gradient_noise_scale",
+    "hessian_top_eigenvalue",
+    "interpolate",
     "layers",
     "mix_sample_weights",
     "models",
     "optimizers",
     "scale_learning_rate",
     "schedules",
+    "sharpness",
     "strip_dreg",
     "strip_ghost_batch_norm",
     "techniques",

@@ -4,8 +4,15 @@ import dataclasses
 
 import numpy as np
 
-from keras_lbreg.analysis.loss_surface import LossSurface
 from keras_lbreg.checks import check_positive_int
+from keras_lbreg.models.loss_surface import LossSurface
+from keras_lbreg.models.noise_scale import (
+    advice,
+    check_batches,
+    draw_squares,
+    noise_and_signal,
+    noise_scale_of,
+)
 
 # Batches drawn again and again for the confidence interval.
 RESAMPLES = 1000
@@ -43,20 +50,7 @@ class NoiseScale:
 
     def advice(self):
         """What the number means for the choice of a batch size, in words."""
-        if not np.isfinite(self.noise_scale):
-            return (
-                "The gradient is lost in its noise even at batch "
-                f"{self.big_batch}: B_simple is larger than what "
-                f"{self.pairs} batches of this size can show. Larger batches "
-                "still pay here."
-            )
-        return (
-            f"B_simple is about {self.noise_scale:,.0f} here "
-            f"({self.low:,.0f} to {self.high:,.0f}). Well below it, twice the "
-            "batch nearly halves the number of updates; at it, the number of "
-            "updates is twice the least possible; far beyond it, larger "
-            "batches buy little."
-        )
+        return advice(self.noise_scale, self.big_batch, self.low, self.high)
 
 
 def gradient_noise_scale(
@@ -82,7 +76,8 @@ def gradient_noise_scale(
     both sizes see the same samples; |G_s|^2 and |G_b|^2 are averaged over all
     of them before the two formulas, which makes S and |G|^2 unbiased for
     samples drawn independently. The interval comes from drawing the big
-    batches again with replacement.
+    batches again with replacement. Memory is that of one gradient and a sum
+    of gradients, however many there are.
 
     The number holds for the weights it is measured at: it grows during
     training, as the signal gets smaller.
@@ -115,28 +110,15 @@ def gradient_noise_scale(
     - [McCandlish et al., 2018](https://arxiv.org/abs/1812.06162), Appendix A.1
     """
     check_positive_int("pairs", pairs)
-    check_positive_int("small_batch", small_batch)
-    check_positive_int("big_batch", big_batch)
-    big_batch = min(big_batch, len(x) // small_batch * small_batch)
-    if big_batch % small_batch or big_batch < 2 * small_batch:
-        raise ValueError(
-            "Invalid value for argument `big_batch`. Expected a multiple of "
-            f"the small batch, {small_batch}, at least twice it and not more "
-            f"than the {len(x)} samples. Received: big_batch={big_batch}"
-        )
+    big_batch = check_batches(small_batch, big_batch, len(x))
     surface = LossSurface(model, x, y, loss, batch_size=small_batch)
     theta = surface.point()
     generator = np.random.default_rng(seed)
     squares = np.empty((pairs, 2))
     for pair in range(pairs):
-        drawn = generator.permutation(len(x))[:big_batch]
-        gradients = [
-            surface.gradient_of(theta, part)
-            for part in np.split(drawn, big_batch // small_batch)
-        ]
-        squares[pair, 0] = np.mean([g @ g for g in gradients])
-        mean = np.mean(gradients, axis=0)
-        squares[pair, 1] = mean @ mean
+        squares[pair] = draw_squares(
+            surface, theta, generator, small_batch, big_batch
+        )
         if on_progress is not None:
             on_progress(pair + 1)
     if not np.all(np.isfinite(squares)):
@@ -148,13 +130,15 @@ def gradient_noise_scale(
         squares.mean(axis=0), small_batch, big_batch
     )
     again = generator.integers(pairs, size=(RESAMPLES, pairs))
-    resampled = [
-        ratio(*noise_and_signal(squares[index].mean(0), small_batch, big_batch))
-        for index in again
-    ]
+    resampled = []
+    for index in again:
+        mean = squares[index].mean(axis=0)
+        resampled.append(
+            noise_scale_of(*noise_and_signal(mean, small_batch, big_batch))
+        )
     low, high = np.quantile(resampled, [0.05, 0.95], method="lower")
     return NoiseScale(
-        ratio(noise, signal),
+        noise_scale_of(noise, signal),
         float(low),
         float(high),
         float(noise),
@@ -163,15 +147,3 @@ def gradient_noise_scale(
         big_batch,
         pairs,
     )
-
-
-def noise_and_signal(squares, small_batch, big_batch):
-    """S and |G|^2 from the mean squared lengths for both batch sizes."""
-    small, big = squares
-    signal = (big_batch * big - small_batch * small) / (big_batch - small_batch)
-    noise = (small - big) / (1 / small_batch - 1 / big_batch)
-    return noise, signal
-
-
-def ratio(noise, signal):
-    return float(noise / signal) if signal > 0 else float("inf")

@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from keras_lbreg.analysis.loss_surface import LossSurface
+from keras_lbreg.checks import check_positive_int, check_positive_number
+from keras_lbreg.models.loss_surface import LossSurface
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +70,8 @@ def hessian_top_eigenvalue(
         A `TopEigenvalue`.
 
     Raises:
-        ValueError: The loss or its curvature is not finite.
+        ValueError: An argument is out of its range, or the loss or its
+            curvature is not finite.
         RuntimeError: The iteration has not converged.
 
     Example:
@@ -86,6 +88,8 @@ def hessian_top_eigenvalue(
     # Not above: SciPy takes longer to import than all the rest.
     import scipy.sparse.linalg
 
+    check_positive_number("tolerance", tolerance)
+    check_positive_int("max_iterations", max_iterations)
     surface = LossSurface(model, x, y, loss, batch_size)
     theta = surface.point()
     count = 0

@@ -5,8 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_lbreg.analysis.loss_surface import check_data, resolve_loss
-from keras_lbreg.models.layer_search import find_layers
+from keras_lbreg.models.layer_search import find_layers, is_graph_model
+from keras_lbreg.models.loss_surface import check_data, resolve_loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +61,10 @@ def interpolate(
             `{"train": ..., "val": ...}`, or one such pair.
         positions: Values of a. Defaults to 25 of them in [-1, 2].
         statistics: `"interpolate"` (the default) moves the statistics of batch
-            normalization along with the weights; `"estimate"` measures them
-            anew at each position on `statistics_data`, as they are those of a
-            network that exists at the two ends alone.
+            normalization along with the weights: they are those of a network
+            at the two ends alone, and where a variance has become negative,
+            somewhere beyond the ends, the loss is NaN. `"estimate"` measures
+            them anew at each position on `statistics_data`.
         statistics_data: Array of training inputs, for `"estimate"`.
         loss: A `keras.losses.Loss` or its name. Defaults to the first model's.
         batch_size: Samples at a time. Defaults to `1000`.
@@ -89,6 +90,12 @@ def interpolate(
     for x, y in data.values():
         check_data(x, y, batch_size)
     check_same_weights(first, second)
+    if not is_graph_model(first):
+        raise ValueError(
+            "Invalid value for argument `first`. Expected a Functional or "
+            "Sequential model, of which a copy can be made. Received: "
+            f"first={first!r} (of type {type(first)})"
+        )
     if statistics not in ("interpolate", "estimate"):
         raise ValueError(
             "Invalid value for argument `statistics`. Expected 'interpolate' "

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from keras_lbreg.analysis.loss_surface import LossSurface
 from keras_lbreg.checks import check_positive_int, check_positive_number
+from keras_lbreg.models.loss_surface import LossSurface
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +89,7 @@ def sharpness(
     - [Keskar et al., 2017](https://arxiv.org/abs/1609.04836), Metric 2.1
     """
     # Not above: SciPy takes longer to import than all the rest.
+    import scipy.linalg
     import scipy.optimize
 
     check_positive_number("epsilon", epsilon)
@@ -111,16 +112,21 @@ def sharpness(
             return gradient
     else:
         check_subspace(subspace, surface.size)
-        generator = np.random.default_rng(seed)
-        basis = generator.standard_normal((surface.size, subspace))
-        inside = np.linalg.lstsq(basis, theta, rcond=None)[0]
-        bound = epsilon * (np.abs(inside) + 1)
+        basis = random_basis(surface.size, subspace, seed)
 
         def move(z):
-            return basis @ z
+            return basis @ z.astype("float32")
 
         def pull(gradient):
-            return basis.T @ gradient
+            return (basis.T @ gradient.astype("float32")).astype("float64")
+
+        # A⁺ = (Aᵀ A)⁻¹ Aᵀ; the columns of A are nearly orthogonal.
+        inside = scipy.linalg.solve(
+            (basis.T @ basis).astype("float64"),
+            pull(theta),
+            assume_a="pos",
+        )
+        bound = epsilon * (np.abs(inside) + 1)
 
     largest = here
     count = 0
@@ -151,6 +157,17 @@ def sharpness(
         subspace,
         count,
     )
+
+
+def random_basis(size, subspace, seed):
+    """A, `size x subspace` of independent standard normal numbers."""
+    generator = np.random.default_rng(seed)
+    basis = np.empty((size, subspace), "float32")
+    # In pieces: at millions of parameters, A in float64 may not fit.
+    for first in range(0, size, 4096):
+        piece = basis[first : first + 4096]
+        piece[...] = generator.standard_normal(piece.shape)
+    return basis
 
 
 def check_subspace(subspace, size):

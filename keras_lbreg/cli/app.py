@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from keras_lbreg._version import __version__
+from keras_lbreg.cli.analyze import app as analyze
+from keras_lbreg.cli.analyze_interpolate import interpolate
 from keras_lbreg.cli.compare import compare
 from keras_lbreg.cli.data import app as data
 from keras_lbreg.cli.launch import launch
@@ -62,5 +64,7 @@ app.command(
     # What follows the command to run belongs to it, `--` or not.
     context_settings={"allow_interspersed_args": False},
 )(launch)
+analyze.command("interpolate")(interpolate)
+app.add_typer(analyze, name="analyze")
 app.add_typer(data, name="data")
 app.command("report")(report)

@@ -5,6 +5,7 @@ from keras_lbreg.optimizers.gradient_mix import GradientMix
 from keras_lbreg.optimizers.gradient_noise import GradientNoise
 from keras_lbreg.optimizers.lars import LARS
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
+from keras_lbreg.optimizers.squared_gradients import SquaredGradients
 
 __all__ = [
     "LARS",
@@ -12,4 +13,5 @@ __all__ = [
     "GradientMix",
     "GradientNoise",
     "ReducedGradient",
+    "SquaredGradients",
 ]

@@ -20,6 +20,7 @@ class ReducedGradient(OptimizerWrapper):
     g_k  local gradient of replica k
     g_k <- transform_local_gradients(g_k)     GradientMix: times K w_k
     g   <- sum_k g_k                          the one all-reduce
+    observe_gradients(g_k, g)                 SquaredGradients
     skip the update if g is not finite        only under LossScaleOptimizer
     g   <- mean over micro-batches            gradient_accumulation_steps
     g   <- clip(g)                            clipnorm, clipvalue, ...
@@ -93,6 +94,16 @@ class ReducedGradient(OptimizerWrapper):
             List of gradients.
         """
         return gradients
+
+    def observe_gradients(self, local_gradients, reduced_gradients, variables):
+        """Looks at the gradients before and after they are summed.
+
+        Args:
+            local_gradients: List of this replica's gradients, as they go into
+                the sum: tensors or `tf.IndexedSlices`.
+            reduced_gradients: List of the sums, before clipping.
+            variables: List of their variables.
+        """
 
     def transform_reduced_gradients(self, gradients, indices, step):
         """Changes the gradients of the whole batch, just before the update.
@@ -184,8 +195,11 @@ def _reduce(wrappers, optimizer, gradients, variables):
         gradients = wrapper.transform_local_gradients(
             gradients, optimizer.iterations
         )
+    local_gradients = gradients
     if replicas.replica_count() > 1:
         gradients = keras_hooks.all_reduce_sum(optimizer, gradients, variables)
+    for wrapper in wrappers:
+        wrapper.observe_gradients(local_gradients, gradients, variables)
     accumulates_or_clips = (
         optimizer.gradient_accumulation_steps
         or optimizer.clipnorm

@@ -93,6 +93,23 @@ def call_for_all_replicas(function):
     )
 
 
+def sum_over_replicas(tensor):
+    """The sum of all replicas' tensors, on each of them.
+
+    Args:
+        tensor: The calling replica's tensor.
+
+    Returns:
+        A tensor.
+    """
+    context = _replica_context()
+    if context is None:
+        return tensor
+    import tensorflow as tf
+
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+
 def without_autograph(method):
     """Keeps AutoGraph from rewriting a method, as it does in a `tf.function`.
 

@@ -53,3 +53,10 @@ def test_weights_that_are_not_finite():
     # have to be damaged too.
     with pytest.raises(ValueError, match="curvature of the loss is not finite"):
         hessian_top_eigenvalue(model, x * np.nan, y)
+
+
+@pytest.mark.parametrize("argument", ["tolerance", "max_iterations"])
+def test_mistakes(argument):
+    x, y = regression()
+    with pytest.raises(ValueError, match=argument):
+        hessian_top_eigenvalue(linear_model(np.ones(6)), x, y, **{argument: 0})

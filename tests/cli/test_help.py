@@ -25,6 +25,14 @@ PAGES = {
         "lbreg launch --workers 2 -- train digits",
     ],
     ("launch",): ["TF_CONFIG", "--workers 2 -- train digits", "--restarts"],
+    ("analyze",): ["sharpness", "hessian", "noise-scale", "interpolate"],
+    ("analyze", "sharpness"): [
+        "lbreg analyze sharpness small.keras large.keras --data mnist",
+        "sharpness.png",
+    ],
+    ("analyze", "hessian"): ["2/λ", "hessian.json"],
+    ("analyze", "noise-scale"): ["--pairs 50", "noise-scale.json"],
+    ("analyze", "interpolate"): ["FIRST.keras", "--statistics"],
     ("data",): ["list", "prepare", "export"],
     ("data", "list"): ["--data-dir"],
     ("data", "prepare"): ["lbreg data prepare mnist"],
@@ -43,7 +51,14 @@ def test_every_page_has_an_example_and_says_what_comes_out(command):
 
 def test_no_arguments_show_the_commands():
     result = CliRunner().invoke(app, [])
-    for command in ("compare", "train", "launch", "data", "report"):
+    for command in (
+        "compare",
+        "train",
+        "launch",
+        "analyze",
+        "data",
+        "report",
+    ):
         assert command in result.output
 
 

@@ -1,7 +1,12 @@
 """The loss of a model as a function of all its parameters."""
 
+import inspect
+
 import keras
 import numpy as np
+
+# Data up to this size is handed to the backend once and stays there.
+MOST_KEPT_BYTES = 2**30
 
 
 class LossSurface:
@@ -51,15 +56,23 @@ class LossSurface:
                 f"with trainable variables. Received: model={model!r}"
             )
         self.model = model
-        self.x = x
-        self.y = y
+        self.x = np.asarray(x)
+        self.y = np.asarray(y)
         self.loss_function = resolve_loss(model, loss)
         self.batch_size = batch_size
         self.on_progress = on_progress or (lambda samples: None)
         self.shapes = [tuple(v.shape) for v in model.trainable_variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
-        self._frozen = [np.asarray(v) for v in model.non_trainable_variables]
+        # A model of the user's own may not take `training`.
+        takes = inspect.signature(model.call).parameters
+        self._inference = {"training": False} if "training" in takes else {}
         self._derivatives = make_derivatives(self._batch_loss)
+        self._batches = None
+        self.read_frozen()
+
+    def read_frozen(self):
+        """Read anew what the model has beside its trainable variables."""
+        self._frozen = [to_array(v) for v in self.model.non_trainable_variables]
 
     @property
     def size(self):
@@ -69,23 +82,20 @@ class LossSurface:
     def point(self, model=None):
         """The parameters of the model, or of another of the same shape."""
         variables = (model or self.model).trainable_variables
-        return self.flat([np.asarray(v) for v in variables])
-
-    def flat(self, arrays):
         return np.concatenate(
-            [np.asarray(a, "float64").reshape(-1) for a in arrays]
+            [to_array(v).astype("float64").reshape(-1) for v in variables]
         )
 
     def unflat(self, vector):
         parts = np.split(np.asarray(vector), np.cumsum(self.sizes)[:-1])
         return [
-            part.reshape(shape).astype("float32")
+            to_tensor(part.reshape(shape).astype("float32"))
             for part, shape in zip(parts, self.shapes, strict=True)
         ]
 
     def loss(self, theta):
         """f(θ), a float."""
-        return float(self._mean("loss", theta))
+        return float(self._mean("loss", theta)[0])
 
     def loss_and_gradient(self, theta):
         """The pair of f(θ) and its gradient."""
@@ -105,37 +115,105 @@ class LossSurface:
         """
         return self._mean("loss_and_gradient", theta, index=index)[1:]
 
+    def squared_gradients(self, theta, parts):
+        """Squared lengths of the gradients of parts, and of all together.
+
+        ```
+        (1/n) Σ_i |g_i|²,    |(1/n) Σ_i g_i|²
+        ```
+
+        for g_i the gradient of the mean loss of part i. Beside the sum of the
+        gradients, none of them is kept.
+
+        Args:
+            theta: The point.
+            parts: A list of arrays of equal length, the numbers of samples.
+
+        Returns:
+            The pair of both, floats.
+        """
+        point = self.unflat(theta)
+        total = [np.zeros(shape, "float32") for shape in self.shapes]
+        small = 0.0
+        for part in parts:
+            squared, *total = self._derivatives.squared_gradient(
+                point, total, self._frozen, self.x[part], self.y[part]
+            )
+            small += float(squared) / len(parts)
+        big = float(self._derivatives.squared_length(total)) / len(parts) ** 2
+        return small, big
+
     def _mean(self, kind, theta, *vectors, index=None):
         function = getattr(self._derivatives, kind)
         point = self.unflat(theta)
         vectors = [self.unflat(vector) for vector in vectors]
-        index = np.arange(len(self.x)) if index is None else index
-        total = 0.0
-        for first in range(0, len(index), self.batch_size):
-            part = index[first : first + self.batch_size]
-            result = function(point, *vectors, self.x[part], self.y[part])
-            arrays = [np.asarray(array) for array in result]
-            # Means of batches that may differ in size.
-            total = total + self.flat(arrays) * (len(part) / len(index))
-            self.on_progress(len(part))
-        return total if len(total) > 1 else total[0]
+        total = None
+        samples = len(self.x if index is None else index)
+        for x, y in self._parts(index):
+            result = function(point, *vectors, self._frozen, x, y)
+            if total is None:
+                sizes = [int(np.prod(array.shape)) for array in result]
+                ends = np.cumsum([0, *sizes])
+                total = np.zeros(ends[-1])
+            for array, first, last in zip(
+                result, ends[:-1], ends[1:], strict=True
+            ):
+                # Means of batches that may differ in size.
+                total[first:last] += np.asarray(array).reshape(-1) * (
+                    len(x) / samples
+                )
+            self.on_progress(len(x))
+        return total
 
-    def _batch_loss(self, point, x, y):
+    def _parts(self, index):
+        """The batches, of the samples that `index` names or of all."""
+        if index is not None:
+            for first in range(0, len(index), self.batch_size):
+                part = index[first : first + self.batch_size]
+                yield self.x[part], self.y[part]
+            return
+        if self._batches is not None:
+            yield from self._batches
+            return
+        batches = []
+        keep = self.x.nbytes + self.y.nbytes <= MOST_KEPT_BYTES
+        for first in range(0, len(self.x), self.batch_size):
+            part = slice(first, first + self.batch_size)
+            batch = to_tensor(self.x[part]), to_tensor(self.y[part])
+            if keep:
+                batches.append(batch)
+            yield batch
+        if keep:
+            self._batches = batches
+
+    def _batch_loss(self, point, frozen, x, y):
         predicted, _ = self.model.stateless_call(
-            point, self._frozen, x, training=False
+            point, frozen, x, **self._inference
         )
         return keras.ops.mean(self.loss_function(y, predicted))
 
 
+def to_array(variable):
+    array = keras.ops.convert_to_numpy(variable)
+    # JAX's bfloat16 is no type of NumPy's own.
+    return array.astype("float32") if array.dtype.kind == "V" else array
+
+
+def to_tensor(array):
+    return keras.ops.convert_to_tensor(array)
+
+
 def make_derivatives(function):
     if keras.backend.backend() == "tensorflow":
-        from keras_lbreg.analysis.tensorflow_derivatives import (
+        from keras_lbreg.models.derivatives.tensorflow_derivatives import (
             TensorFlowDerivatives,
         )
 
         return TensorFlowDerivatives(function)
     if keras.backend.backend() == "jax":
-        from keras_lbreg.analysis.jax_derivatives import JaxDerivatives
+        from keras_lbreg.models.derivatives.jax_derivatives import (
+            JaxDerivatives,
+        )
 
         return JaxDerivatives(function)
     raise RuntimeError(

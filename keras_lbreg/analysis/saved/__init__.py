@@ -1,0 +1,1 @@
+"""Diagnostics of saved models on named datasets, kept in a folder."""

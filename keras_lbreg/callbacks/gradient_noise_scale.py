@@ -1,0 +1,280 @@
+"""How large a batch is useful, watched while training goes on."""
+
+import keras
+import numpy as np
+
+from keras_lbreg.callbacks.noise_scale_average import NoiseScaleAverage
+from keras_lbreg.callbacks.squared_gradients_of import squared_gradients_of
+from keras_lbreg.checks import check_positive_int
+from keras_lbreg.models.loss_surface import LossSurface
+from keras_lbreg.models.noise_scale import (
+    advice,
+    check_batches,
+    draw_squares,
+)
+
+
+class GradientNoiseScale(keras.callbacks.Callback):
+    """Measures the gradient noise scale of the weights as they change.
+
+    The squared lengths of the gradients of two batch sizes give, without bias,
+
+    ```
+    |G|^2 = (B_b |G_b|^2 - B_s |G_s|^2) / (B_b - B_s)
+    S     = (|G_s|^2 - |G_b|^2) / (1/B_s - 1/B_b)
+    ```
+
+    Single values scatter widely, so that each of the two is smoothed for
+    itself before they are divided:
+
+    ```
+    m_n      = d m_(n-1) + (1 - d) value_n
+    smoothed = m_n / (1 - d^n)
+    B_simple = smoothed S / smoothed |G|^2
+    ```
+
+    Far below B_simple, twice the batch nearly halves the number of updates;
+    far above, larger batches buy little. It grows while a model is trained,
+    often tenfold and more, and the average is late by about `1 / (1 - d)`
+    measurements.
+
+    The lengths come from one of two places:
+
+    - **From `data`**, on every backend, one device and any strategy. At the end
+      of an epoch, or every so many updates, a few big batches are drawn from it
+      and cut into small ones. `fit` and its compiled step stay as they are; the
+      gradients are extra ones, on one device, of `pairs * big_batch` samples
+      each time: 8 % more work at the defaults and once in an epoch of 50,000
+      samples. Under several workers each measures the same. The model runs in
+      inference mode, as in `keras_lbreg.analysis.gradient_noise_scale`: the
+      gradient of a batch is then the mean of its samples' gradients, which the
+      formulas need and batch normalization in training mode does not give. Its
+      moving statistics have to have settled: do not believe the first few
+      hundred updates. Sample weights, regularizers and `add_loss` are left out,
+      as is what augmentation adds; gradients are not clipped.
+    - **From the replicas of a `tf.distribute` strategy**, without `data`: each
+      replica's gradient is that of a small batch, and their mean that of the
+      big one. The optimizer has to be wrapped in
+      `keras_lbreg.SquaredGradients`, which costs next to nothing, looks at
+      every update, and sees the gradients as they are in training. A last batch
+      with fewer samples than the others counts as if it had as many. Tested
+      under `MirroredStrategy` on virtual devices.
+
+    The epoch's logs get the smoothed values as `gradient_noise_scale`,
+    `gradient_noise` (S) and `gradient_signal` (|G|^2), so that `History`, and
+    a `CSVLogger` or `TensorBoard` that stands *after* this callback, record
+    them. All measurements are in the attributes.
+
+    To continue in another process, save `get_state()` beside the model and
+    hand it to `set_state` before `fit`. What is drawn depends on `seed` and
+    the number of the update alone: a run that goes on measures the same.
+
+    Args:
+        data: Pair `(x, y)` of arrays, of training data as `fit` gets them, or
+            `None` (the default) to measure the replicas' gradients.
+        small_batch: B_s, without `data` the number of samples that each
+            replica gets. Defaults to `32`.
+        big_batch: B_b, a multiple of B_s. Defaults to `1024`, or to the
+            largest multiple that the data allows. Without `data` it is not
+            used: the big batch is that of all replicas.
+        pairs: Number of big batches for each measurement. Defaults to `4`.
+        frequency: `"epoch"`, measure at the end of every epoch, or a number
+            of updates. Defaults to `"epoch"`.
+        decay: d, at least 0 and below 1; 0 does not smooth. Defaults to `0.8`.
+        seed: Integer, the seed of the drawing. Defaults to `0`.
+
+    Attributes:
+        updates: List of the update numbers of the measurements, increasing.
+        noises: List of the S measured, not smoothed.
+        signals: List of the |G|^2 measured, not smoothed.
+        noise_scales: List of the smoothed B_simple, `inf` where the smoothed
+            |G|^2 is not above 0.
+
+    Raises:
+        ValueError: An argument is out of its range. When `fit` begins without
+            `data`: there is one replica, the optimizer is not wrapped in
+            `SquaredGradients`, or is in `GradientMix`. At the first
+            measurement: the model is compiled with several losses.
+
+    Example:
+
+    >>> noise = keras_lbreg.GradientNoiseScale((x_train, y_train))
+    >>> history = model.fit(x_train, y_train, epochs=10, callbacks=[noise])
+    >>> history.history["gradient_noise_scale"]
+    >>> print(noise.advice())
+
+    Reference:
+
+    - [McCandlish et al., 2018](https://arxiv.org/abs/1812.06162), Appendix A.1
+    """
+
+    def __init__(
+        self,
+        data=None,
+        small_batch=32,
+        big_batch=1024,
+        pairs=4,
+        frequency="epoch",
+        decay=0.8,
+        seed=0,
+    ):
+        super().__init__()
+        self.x, self.y = (None, None) if data is None else check_pair(data)
+        check_positive_int("small_batch", small_batch)
+        if data is not None:
+            big_batch = check_batches(small_batch, big_batch, len(self.x))
+        self.small_batch = small_batch
+        self.big_batch = big_batch
+        check_positive_int("pairs", pairs)
+        if frequency != "epoch":
+            check_frequency(frequency)
+        self.pairs = pairs
+        self.frequency = frequency
+        self.decay = decay
+        self.seed = seed
+        self._average = NoiseScaleAverage(
+            self.small_batch, self.big_batch, decay
+        )
+        self._surface = None
+        self._replicas = None
+        self._epoch_start = 0
+        self._next_update = 0
+
+    @property
+    def updates(self):
+        return self._average.updates
+
+    @property
+    def noises(self):
+        return self._average.noises
+
+    @property
+    def signals(self):
+        return self._average.signals
+
+    @property
+    def noise_scales(self):
+        return self._average.noise_scales
+
+    def on_train_begin(self, logs=None):
+        # Made anew: this `fit` may train other variables or another loss.
+        self._surface = None
+        if self.x is None:
+            self._replicas = squared_gradients_of(self.model)
+            # What an earlier `fit` without this callback has left.
+            self._replicas.take_squares()
+            count = self.model.distribute_strategy.num_replicas_in_sync
+            self.big_batch = count * self.small_batch
+            self._average.big_batch = self.big_batch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch_start = _iterations(self.model)
+        self._plan_next(self._epoch_start)
+
+    def on_train_batch_end(self, batch, logs=None):
+        # The number of batches stands in for that of updates: a look at the
+        # model after every batch would wait for the device.
+        update = self._epoch_start + batch + 1
+        if self.frequency != "epoch" and update >= self._next_update:
+            self._measure()
+            self._plan_next(update)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.frequency == "epoch" or not self.updates:
+            self._measure()
+        if logs is None:
+            return
+        noise, signal, noise_scale = self._average.smoothed()
+        logs["gradient_noise"] = noise
+        logs["gradient_signal"] = signal
+        logs["gradient_noise_scale"] = noise_scale
+
+    def on_train_end(self, logs=None):
+        # It holds compiled functions and a copy of the data.
+        self._surface = None
+
+    def advice(self):
+        """What the last smoothed value means, in words.
+
+        Returns:
+            A few sentences.
+        """
+        if not self.updates:
+            raise ValueError(
+                "`GradientNoiseScale` has measured nothing yet. Expected a "
+                "call of `fit` before."
+            )
+        return advice(self.noise_scales[-1], self.big_batch)
+
+    def get_state(self):
+        """Everything needed to continue, as a dictionary of numpy arrays."""
+        return self._average.get_state()
+
+    def set_state(self, state):
+        """Continues from `get_state()`, or an `np.load` of it."""
+        self._average.set_state(state)
+
+    def _plan_next(self, update):
+        if self.frequency != "epoch":
+            self._next_update = (update // self.frequency + 1) * self.frequency
+
+    def _measure(self):
+        model = self.model
+        update = _iterations(model)
+        squares = (
+            self._replicas.take_squares()
+            if self.x is None
+            else self._draw(model, update)
+        )
+        if squares is not None:
+            self._average.add(update, squares)
+
+    def _draw(self, model, update):
+        if self._surface is None:
+            self._surface = LossSurface(
+                model, self.x, self.y, batch_size=self.small_batch
+            )
+        self._surface.read_frozen()
+        theta = self._surface.point()
+        generator = np.random.default_rng([self.seed, update])
+        squares = [
+            draw_squares(
+                self._surface,
+                theta,
+                generator,
+                self.small_batch,
+                self.big_batch,
+            )
+            for _ in range(self.pairs)
+        ]
+        return np.mean(squares, axis=0)
+
+
+def check_pair(data):
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ValueError(
+            "Invalid value for argument `data`. Expected a pair `(x, y)` of "
+            f"arrays. Received: data of type {type(data)}"
+        )
+    x, y = data
+    if not hasattr(x, "shape") or not hasattr(y, "shape") or len(x) != len(y):
+        raise ValueError(
+            "Invalid value for argument `data`. Expected a pair `(x, y)` of "
+            "arrays with a target for each sample. Received: "
+            f"x of type {type(x)}, y of type {type(y)}"
+        )
+    return x, y
+
+
+def check_frequency(frequency):
+    try:
+        check_positive_int("frequency", frequency)
+    except ValueError as error:
+        raise ValueError(
+            "Invalid value for argument `frequency`. Expected 'epoch' or a "
+            f"number of updates above 0. Received: frequency={frequency!r}"
+        ) from error
+
+
+def _iterations(model):
+    return int(keras.ops.convert_to_numpy(model.optimizer.iterations))

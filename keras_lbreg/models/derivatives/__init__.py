@@ -1,0 +1,1 @@
+"""Derivatives of a loss, compiled by the backend."""
