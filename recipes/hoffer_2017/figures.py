@@ -101,6 +101,8 @@ def error_by_iteration(study):
     results = study.results("f1")
     if results is None:
         return None
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     with plot_style():
         figure = new_figure(1.5 * PANEL_WIDTH, HEIGHT)
         axis = figure.subplots()
@@ -131,7 +133,9 @@ def error_by_iteration(study):
         )
         axis.set_xscale("log")
         axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axis.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.xaxis.set_major_formatter(lambda x, _: f"{x:,.10g}")
         axis.legend()
     return figure
