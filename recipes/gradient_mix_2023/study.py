@@ -7,7 +7,22 @@ from recipes.gradient_mix_2023.configuration import (
     MIX_COMPARISONS,
     RATE_COMPARISONS,
 )
-from recipes.study.study import Study
+from recipes.study.study import Measurement, Study
+
+
+def covariance(settings, on_progress):
+    from recipes.gradient_mix_2023.covariance import measure_covariance
+
+    return measure_covariance(settings, on_progress)
+
+
+def effective_batch(settings, on_progress):
+    from recipes.gradient_mix_2023.effective_batch import (
+        measure_effective_batch,
+    )
+
+    return measure_effective_batch(settings, on_progress)
+
 
 STUDY = Study(
     name="gradient_mix_2023",
@@ -17,5 +32,13 @@ STUDY = Study(
         *RATE_COMPARISONS,
         *MIX_COMPARISONS,
         *IMAGENET_COMPARISONS,
+    ),
+    measurements=(
+        Measurement(
+            "covariance", "Noise of the mixed gradient, digits", covariance
+        ),
+        Measurement(
+            "effective_batch", "Effective batch, digits", effective_batch
+        ),
     ),
 )
