@@ -7,6 +7,8 @@ from recipes.gradient_mix_2023.configuration import (
     MIX_COMPARISONS,
     RATE_COMPARISONS,
 )
+from recipes.gradient_mix_2023.figures import FIGURES
+from recipes.gradient_mix_2023.tables import TABLES
 from recipes.study.study import Measurement, Study
 
 
@@ -41,4 +43,6 @@ STUDY = Study(
             "effective_batch", "Effective batch, digits", effective_batch
         ),
     ),
+    tables=TABLES,
+    figures=FIGURES,
 )
