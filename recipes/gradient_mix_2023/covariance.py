@@ -33,11 +33,17 @@ def predicted_factor(groups, concentration):
 
 
 def draw(seed, groups, concentration, draws):
-    """Mixing weights of many steps, an array `(draws, groups)`."""
+    """Mixing weights of many steps, an array `(draws, groups)`.
+
+    Each K and c has a seed of its own: with the same bits, the errors of all
+    would be one error many times.
+    """
+    cell = (seed, GROUPS.index(groups), CONCENTRATIONS.index(concentration))
+    own = int(np.random.SeedSequence(cell).generate_state(1)[0] >> 1)
     return np.stack(
         [
             mixing_weights(
-                seed, step, groups, concentration=concentration, xp=np
+                own, step, groups, concentration=concentration, xp=np
             )
             for step in range(draws)
         ]
