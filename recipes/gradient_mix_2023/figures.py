@@ -143,6 +143,7 @@ def covariance(study):
         for axis in (left, right):
             logarithmic(axis, CONCENTRATIONS)
             axis.set_xlabel("concentration c")
+        say_scale(figure)
     return figure
 
 
@@ -187,7 +188,17 @@ def effective_batch(study):
             ylabel="B_eff / B   (lines: formula)",
         )
         axis.legend()
+        say_scale(figure)
     return figure
+
+
+def say_scale(figure):
+    figure.suptitle(
+        "Digits network (small), groups of a batch of 512",
+        x=0.01,
+        ha="left",
+        fontsize=11,
+    )
 
 
 FIGURES = {
