@@ -37,8 +37,8 @@ def plot_effects(study, name):
         axis.set_yticks(range(len(found)), [factor_title(e) for e in found])
         axis.invert_yaxis()
         axis.set_xlabel(
-            "effect on held-out accuracy, points, with 95 % intervals "
-            "(grey: may be chance)"
+            "effect on held-out accuracy, points\n"
+            "(95 % intervals; grey: may be chance)"
         )
         figure.suptitle(study.get(name).title, x=0.01, ha="left", fontsize=11)
     return figure

@@ -10,7 +10,7 @@ from keras_lbreg.experiments.formatting import (
 )
 from keras_lbreg.experiments.statistics import arm_statistics
 from recipes.study.cells import accuracy, difference, provenance, table
-from recipes.together.choice import candidates, chosen, effects
+from recipes.together.choice import REFERENCES, candidates, chosen, effects
 from recipes.together.combination import RATES, SWITCHES
 
 RULE = "lr"
@@ -32,7 +32,7 @@ def unless_missing(make):
 def factor_title(effect):
     """A factor's level as tables and figures call it."""
     if effect.factor == "rate":
-        return f"{RATES[effect.level][0]} (for the sqrt rule)"
+        return f"{RATES[effect.level][0]} (against the sqrt rule)"
     return SWITCHES[effect.factor][0]
 
 
@@ -61,7 +61,7 @@ def screen_table(results):
             one.title,
             f"{place} of {len(ranked)}",
             format_stat(values[one], 2, 100),
-            "yes" if one in picked else "",
+            judged(one, picked),
         )
         for place, one in enumerate(ranked[:SHOWN], 1)
     ]
@@ -74,6 +74,13 @@ def screen_table(results):
     rows.append(("sqrt rule alone", "reference", rule, "in any case"))
     header = ("combination", "rank", "held-out accuracy, %", "confirmed")
     return table(header, rows)
+
+
+def judged(combination, picked):
+    """Whether a combination is confirmed, in words."""
+    if combination.name in REFERENCES:
+        return "in any case"
+    return "yes" if combination in picked else ""
 
 
 @unless_missing
