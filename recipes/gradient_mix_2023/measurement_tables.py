@@ -31,26 +31,6 @@ def by_group(values, text):
     return table(["", *(f"c = {c:g}" for c in CONCENTRATIONS)], rows)
 
 
-def covariance(study):
-    """Relative errors of the formula of the covariance, trace and first."""
-    file = study.measured("covariance")
-    if file is None:
-        return f"{MISSING}\n"
-    cells = file["measured"]["cells"]
-    trace = joined(cells, "trace_error", "trace_standard_error")
-    first = joined(cells, "first_error", "first_standard_error")
-
-    def text(k, c, value):
-        return f"{percent(value)}; {percent(first[k, c])}"
-
-    return by_group(trace, text)
-
-
-def percent(value_and_error):
-    value, error = value_and_error
-    return f"{100 * value:+.1f} ± {100 * error:.1f} %"
-
-
 def effective_batch(study):
     """Measured `B_eff / B` beside the formula."""
     file = study.measured("effective_batch")

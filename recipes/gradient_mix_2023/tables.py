@@ -20,7 +20,6 @@ from recipes.gradient_mix_2023.configuration import (
 )
 from recipes.gradient_mix_2023.measurement_tables import (
     agreement,
-    covariance,
     effective_batch,
 )
 from recipes.study.cells import accuracy, difference, paired, provenance, table
@@ -179,7 +178,6 @@ TABLES = {
     "rates": rates,
     "mixing": mixing,
     "verdicts": verdicts,
-    "covariance": covariance,
     "effective_batch": effective_batch,
     "agreement": agreement,
     "origins": origins,
