@@ -2,9 +2,9 @@
 
 import collections
 import math
+import statistics
 
 from keras_lbreg.experiments.formatting import MISSING
-from recipes.gradient_mix_2023.configuration import CONCENTRATIONS, GROUPS
 from recipes.study.cells import table
 
 
@@ -22,51 +22,31 @@ def joined(cells, value, error):
     }
 
 
-def by_group(values, text):
-    """A table with a row for each K and a column for each c."""
-    rows = [
-        [f"K = {k}", *(text(k, c, values[k, c]) for c in CONCENTRATIONS)]
-        for k in GROUPS
-    ]
-    return table(["", *(f"c = {c:g}" for c in CONCENTRATIONS)], rows)
-
-
-def effective_batch(study):
-    """Measured `B_eff / B` beside the formula."""
-    file = study.measured("effective_batch")
-    if file is None:
-        return f"{MISSING}\n"
-    cells = file["measured"]["cells"]
-    formula = {(x["groups"], x["concentration"]): x["formula"] for x in cells}
-
-    def text(k, c, value):
-        return f"{value[0]:.3f} ± {value[1]:.3f} ({formula[k, c]:.3f})"
-
-    return by_group(joined(cells, "share", "standard_error"), text)
-
-
-def beyond_two_errors(cells, value, error, expected=None):
-    """How many of the K and c lie more than 1.96 standard errors off.
+def deviations(cells, value, error, expected=None):
+    """Relative deviations from the formula by K and c.
 
     Args:
         cells: The cells of a measurement.
         value: Name of the measured value.
         error: Name of its standard error.
-        expected: Name of what is expected, or None for zero.
+        expected: Name of what is expected, or None where the value is a
+            relative deviation already.
 
     Returns:
-        The pair of how many there are, and of how many.
+        Pairs of a deviation and its standard error, by K and c.
     """
-    right = joined(cells, expected, error) if expected else {}
-    off = [
-        abs(mean - right.get(key, (0.0,))[0]) > 1.96 * std
-        for key, (mean, std) in joined(cells, value, error).items()
-    ]
-    return sum(off), len(off)
+    measured = joined(cells, value, error)
+    if expected is None:
+        return measured
+    right = joined(cells, expected, error)
+    return {
+        key: (mean / right[key][0] - 1, std / right[key][0])
+        for key, (mean, std) in measured.items()
+    }
 
 
 def agreement(study):
-    """How often formulas and measurements disagree by more than chance."""
+    """How far and how often measurements lie off their formulas."""
     rows = []
     for name, title, value, error, expected in (
         (
@@ -94,9 +74,24 @@ def agreement(study):
         file = study.measured(name)
         if file is None:
             continue
-        off, all_cells = beyond_two_errors(
-            file["measured"]["cells"], value, error, expected
+        found = deviations(file["measured"]["cells"], value, error, expected)
+        off = sum(abs(mean) > 1.96 * std for mean, std in found.values())
+        worst = max(found.values(), key=lambda pair: abs(pair[0]))
+        typical = statistics.median(std for _, std in found.values())
+        rows.append(
+            [
+                title,
+                f"{100 * worst[0]:+.1f} ± {100 * worst[1]:.1f} %",
+                f"{100 * typical:.1f} %",
+                f"{off} of {len(found)}",
+                f"{0.05 * len(found):.1f}",
+            ]
         )
-        rows.append([title, f"{off} of {all_cells}", f"{0.05 * all_cells:.1f}"])
-    header = ["", "beyond 1.96 standard errors", "expected by chance"]
-    return table(header, rows or [[MISSING] * 3])
+    header = [
+        "digits (small)",
+        "largest deviation",
+        "median standard error",
+        "beyond 1.96 of them",
+        "expected by chance",
+    ]
+    return table(header, rows or [[MISSING] * len(header)])

@@ -20,7 +20,6 @@ from recipes.gradient_mix_2023.configuration import (
 )
 from recipes.gradient_mix_2023.measurement_tables import (
     agreement,
-    effective_batch,
 )
 from recipes.study.cells import accuracy, difference, paired, provenance, table
 from recipes.study.verdicts import p_value, survivors_of_many, verdict
@@ -178,7 +177,6 @@ TABLES = {
     "rates": rates,
     "mixing": mixing,
     "verdicts": verdicts,
-    "effective_batch": effective_batch,
     "agreement": agreement,
     "origins": origins,
 }
