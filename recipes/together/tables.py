@@ -14,6 +14,8 @@ from recipes.together.choice import REFERENCES, candidates, chosen, effects
 from recipes.together.combination import RATES, SWITCHES
 
 RULE = "lr"
+# What costs nothing.
+FREE = (RULE, "linear")
 SHOWN = 6
 
 
@@ -83,6 +85,10 @@ def judged(combination, picked):
     return "yes" if combination in picked else ""
 
 
+def less(results, arm, other):
+    return "" if arm == other else difference(results, arm, other)
+
+
 @unless_missing
 def confirm_table(results):
     """The chosen beside the references, on fresh seeds."""
@@ -95,8 +101,12 @@ def confirm_table(results):
                 row.title,
                 accuracy(results, row.arm),
                 closed,
-                difference(results, row.arm, BASELINE),
-                "" if row.arm == RULE else difference(results, row.arm, RULE),
+                *(
+                    ""
+                    if row.arm == free
+                    else difference(results, row.arm, free)
+                    for free in FREE
+                ),
                 format_count(row.updates.mean),
             )
         )
@@ -104,8 +114,8 @@ def confirm_table(results):
         "arm",
         "accuracy, %",
         "gap closed, %",
-        "less large batch",
         "less sqrt rule",
+        "less linear rule",
         "updates",
     )
     return table(header, rows)

@@ -24,7 +24,7 @@ from recipes.gradient_mix_2023.configuration import (
     number_name,
 )
 from recipes.gradient_mix_2023.local_gradients import coarser
-from recipes.gradient_mix_2023.measurement_tables import joined
+from recipes.gradient_mix_2023.measurement_tables import deviations, joined
 from recipes.gradient_mix_2023.study import STUDY
 from recipes.study.verdicts import p_value, survivors_of_many, verdict
 
@@ -238,6 +238,11 @@ def test_errors_of_seeds_are_joined():
         for x, e in ((1.0, 3.0), (2.0, 4.0))
     ]
     assert joined(cells, "x", "e") == {(2, 1.0): (1.5, 2.5)}
+    assert deviations(cells, "x", "e") == {(2, 1.0): (1.5, 2.5)}
+    for cell in cells:
+        cell["formula"] = 2.0
+    relative = deviations(cells, "x", "e", "formula")
+    assert relative == {(2, 1.0): (-0.25, 1.25)}
 
 
 def test_p_values_are_scipys():

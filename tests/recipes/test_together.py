@@ -1,5 +1,6 @@
 """The recipe of combinations: its design, its choice, one epoch of one."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -134,6 +135,29 @@ def test_what_is_confirmed_was_not_seen_when_it_was_chosen(pair):
 def test_f1_is_shortened_with_the_drops_at_the_same_fractions():
     assert F1.epochs == 10
     assert [round(10 * share) for share, _ in F1.milestones] == [2, 4, 6]
+
+
+def test_f1_trains_an_epoch_of_what_the_screen_tries(tmp_path):
+    random = np.random.default_rng(0)
+    file = tmp_path / "made_up.npz"
+    np.savez(
+        file,
+        x_train=random.integers(256, size=(640, 28, 28, 1), dtype="uint8"),
+        y_train=np.arange(640) % 10,
+        x_val=random.integers(256, size=(50, 28, 28, 1), dtype="uint8"),
+        y_val=np.arange(50) % 10,
+    )
+    screen, _ = F1_PAIR
+    name = Combination("linear", ("warmup", "gbn", "noise", "dreg", "mix")).name
+    experiment = screen.experiment(
+        tmp_path / "out", epochs=1, arms=(name,), dataset=str(file)
+    )
+    experiment = dataclasses.replace(
+        experiment, batch_size=512, small_batch_size=16
+    )
+    [run] = compare(experiment).runs
+    assert run.status == "finished", run.reason
+    assert run.epochs[-1].updates == 1
 
 
 def made_up(seed, noise):
