@@ -1,0 +1,1 @@
+"""GradientMix, submitted to ICLR 2023, with Dirichlet weights of ours."""

@@ -1,0 +1,1 @@
+"""Which combination closes most of the gap at equal epochs?"""
