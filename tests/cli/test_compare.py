@@ -70,7 +70,7 @@ def test_a_failed_run_is_reported(tmp_path, monkeypatch):
     def fails(*args, **kwargs):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr("keras_lbreg.experiments.build.build_model", fails)
+    monkeypatch.setattr("keras_lbreg.experiments.programs.build_model", fails)
     words = ["compare", "digits", *ARGUMENTS, "--seeds", "1"]
     result = CliRunner().invoke(app, [*words, "--out", str(tmp_path)])
     assert result.exit_code == 1, result.output
@@ -85,7 +85,7 @@ def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, command):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(
-        "keras_lbreg.experiments.build.build_model", interrupted
+        "keras_lbreg.experiments.programs.build_model", interrupted
     )
     out = "--out" if command == "compare" else "--run-dir"
     result = CliRunner().invoke(app, [command, "digits", out, str(tmp_path)])
