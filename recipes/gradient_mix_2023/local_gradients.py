@@ -57,7 +57,7 @@ def local_gradients(model, dataset, groups):
     Returns:
         Array `(groups, parameters)`.
     """
-    from keras_lbreg.analysis.loss_surface import LossSurface
+    from keras_lbreg.analysis import LossSurface
 
     surface = LossSurface(model, dataset.x_train, dataset.y_train)
     theta = surface.point()
