@@ -1,0 +1,200 @@
+"""The figures of the README."""
+
+import numpy as np
+
+from keras_lbreg.experiments.curves import mean_curves
+from keras_lbreg.experiments.plot_layout import (
+    legend,
+    log_axis,
+    new_figure,
+    zoom,
+)
+from keras_lbreg.experiments.plot_style import INK, PALETTE, plot_style
+from keras_lbreg.experiments.statistics import Stat, finals
+from recipes.jaiswal_taura.configuration import DECAYS, SWEEP
+from recipes.jaiswal_taura.records import has_results, name_of
+
+PANEL, HEIGHT = 4.2, 4.4
+LOOKS = {
+    "small_batch": ("batch 32", INK, "-"),
+    "lr": ("no noise", PALETTE[0], "-"),
+    "lr_noise": ("noise", PALETTE[1], "-"),
+    "lr_ra": ("no noise, as many updates", PALETTE[2], "-"),
+}
+
+
+def plot_curves(study, family):
+    """Figure 4: validation accuracy by epoch, without and with noise."""
+    arms = ("small_batch", "lr", "lr_noise")
+    return plot_accuracy(study, family, arms, "epoch", "epoch")
+
+
+def plot_updates(study, family):
+    """Figure 5: training for as many updates as the small batch."""
+    arms = ("small_batch", "lr", "lr_ra")
+    return plot_accuracy(study, family, arms, "updates", "updates")
+
+
+def plot_accuracy(study, family, arms, field, label):
+    """One row for each reading of the decay, one column for each batch."""
+    if not has_results(study, family):
+        return None
+    with plot_style():
+        figure = new_figure(PANEL * len(family.batches), HEIGHT * len(DECAYS))
+        grid = figure.subplots(
+            len(DECAYS), len(family.batches), sharey="row", squeeze=False
+        )
+        for row, reading in zip(grid, DECAYS, strict=True):
+            seen = []
+            for axis, batch in zip(row, family.batches, strict=True):
+                curves = curves_of(study, family, batch, reading, arms)
+                for curve in curves:
+                    draw(axis, curve, getattr(curve, field))
+                seen += curves
+                axis.set(
+                    title=f"Batch {batch}, decay {DECAYS[reading]:g}",
+                    xlabel=label,
+                )
+                if curves:
+                    if field == "updates":
+                        log_axis(axis)
+                    legend(axis)
+            row[0].set_ylabel("validation accuracy, %")
+            if seen:
+                row[0].set_ylim(*zoom(seen))
+        figure.suptitle(setting(study, family), x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def curves_of(study, family, batch, reading, arms):
+    """The mean curves of these arms; the small batch's from its own place."""
+    curves = []
+    for arm in arms:
+        stands = 32 if arm == "small_batch" else batch
+        results = study.results(name_of(family, stands, reading))
+        if results is not None:
+            curves += [c for c in mean_curves(results) if c.name == arm]
+    return curves
+
+
+def draw(axis, curve, x):
+    title, color, dashes = LOOKS[curve.name]
+    axis.plot(
+        x,
+        curve.accuracy,
+        color=color,
+        linestyle=dashes,
+        label=f"{curve.accuracy[-1]:.1f}  {title}",
+    )
+    axis.fill_between(
+        x,
+        curve.accuracy - curve.spread,
+        curve.accuracy + curve.spread,
+        color=color,
+        alpha=0.12,
+        linewidth=0,
+    )
+
+
+def setting(study, family):
+    """What a picture without its page needs to be understood."""
+    for reading in DECAYS:
+        results = study.results(name_of(family, 32, reading))
+        if results is not None:
+            config = results.manifest["config"]
+            seeds = len(results.manifest["seeds"])
+            return (
+                f"{family.title}: {config['epochs']} epochs, linear rule, "
+                f"{seeds} seed{'s' if seeds > 1 else ''}"
+            )
+    return family.title
+
+
+def plot_interpolation(study, family):
+    """Figure 6: loss and accuracy along the lines between minima."""
+    content = study.measured(f"interpolation_{family.name}")
+    if content is None:
+        return None
+    measured = content["measured"]
+    positions = measured["positions"]
+    batches = sorted({line["batch"] for line in measured["lines"]})
+    with plot_style():
+        figure = new_figure(2.2 * PANEL, HEIGHT)
+        axes = figure.subplots(1, 2)
+        for index, batch in enumerate(batches):
+            lines = [x for x in measured["lines"] if x["batch"] == batch]
+            for part, dashes in (("train", "-"), ("val", "--")):
+                losses = [line["loss"][part] for line in lines]
+                shares = [line["accuracy"][part] for line in lines]
+                look = {
+                    "color": PALETTE[index],
+                    "linestyle": dashes,
+                    "label": f"32 to {batch}, {part}",
+                }
+                axes[0].plot(positions, np.mean(losses, axis=0), **look)
+                axes[1].plot(positions, 100 * np.mean(shares, axis=0), **look)
+        axes[0].set(ylabel="loss", yscale="log", title="Loss")
+        axes[1].set(ylabel="accuracy, %", title="Accuracy")
+        for axis in axes:
+            axis.set_xlabel("a: 0 is the batch-32 minimum, 1 the large batch's")
+            for end in (0, 1):
+                axis.axvline(end, color=INK, linewidth=0.8, zorder=0)
+        axes[0].legend()
+        seeds = len(measured["seeds"])
+        figure.suptitle(
+            f"{measured['title']}: mean of {seeds} "
+            f"pair{'s' if seeds > 1 else ''} of runs",
+            x=0.01,
+            ha="left",
+            fontsize=11,
+        )
+    return figure
+
+
+def plot_alpha(study, family):
+    """Figure 7: accuracy against alpha, beside the level without noise."""
+    results = study.results(family.sweep().name)
+    if results is None:
+        return None
+    config = results.manifest["config"]
+    with plot_style():
+        figure = new_figure(1.7 * PANEL, HEIGHT)
+        axis = figure.subplots()
+        for arm, text, color in (
+            ("small_batch", "batch 32, no noise", INK),
+            ("lr", f"batch {family.swept}, no noise", PALETTE[0]),
+        ):
+            stat = Stat.of(finals(results, arm).values())
+            mean, std = 100 * stat.mean, 100 * stat.std
+            axis.axhline(mean, color=color, label=f"{mean:.1f}  {text}")
+            axis.axhspan(
+                mean - std, mean + std, color=color, alpha=0.12, linewidth=0
+            )
+        stats = {
+            alpha: Stat.of(finals(results, arm.name).values())
+            for alpha, arm in SWEEP.items()
+        }
+        stats = {alpha: stat for alpha, stat in stats.items() if stat.n}
+        axis.errorbar(
+            list(stats),
+            [100 * stat.mean for stat in stats.values()],
+            [100 * stat.std for stat in stats.values()],
+            color=PALETTE[1],
+            marker="o",
+            capsize=3,
+            label=f"batch {family.swept}, noise",
+        )
+        axis.set(
+            xscale="log",
+            xlabel="alpha, the variance of the first noise",
+            ylabel="validation accuracy, %",
+        )
+        axis.legend()
+        figure.suptitle(
+            f"{family.title}: {config['epochs']} epochs, mean and standard "
+            f"deviation of {len(results.manifest['seeds'])} seeds",
+            x=0.01,
+            ha="left",
+            fontsize=11,
+        )
+    return figure
