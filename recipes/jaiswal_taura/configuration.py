@@ -91,6 +91,7 @@ class Family:
         stored: Height and width of the stored images, None for all there is.
         crop: Height and width of what the network sees of them, or None.
         epochs: Length of the run.
+        rate: The first learning rate of batch 32.
         batches: The large batches.
         swept: The batch of the sweep over alpha.
         seeds: Seeds.
@@ -111,6 +112,7 @@ class Family:
     stored: tuple | None = None
     crop: tuple | None = None
     epochs: int = EPOCHS
+    rate: float = BASE_RATE
     batches: tuple = (64, 128)
     swept: int = 128
     seeds: int = 2
@@ -126,7 +128,7 @@ class Family:
             network=self.network,
             small_batch_size=BASE_BATCH,
             batch_size=128,
-            learning_rate=BASE_RATE,
+            learning_rate=self.rate,
             epochs=self.epochs,
             milestones=milestones(DECAYS[reading]),
             image_size=self.stored,
@@ -218,6 +220,9 @@ DIGITS = Family(
     white=16.0,
     channels=1,
     epochs=28,
+    # With the paper's, 0.01, batch 32 has not learned the training images by
+    # the end, and the larger batches are no worse than it.
+    rate=0.03,
     batches=(64, 128, 512),
     swept=512,
     seeds=5,
