@@ -12,6 +12,7 @@ from recipes.jaiswal_taura.configuration import (
     PX64,
     PX104,
 )
+from recipes.jaiswal_taura.regime import BASE_BATCH
 from recipes.jaiswal_taura.trained import trained, training_data
 from recipes.study.comparison import Comparison
 
@@ -85,11 +86,11 @@ class Point:
     epochs: int
 
 
-def points_of(family, epochs):
-    """The family's large batches without noise, after some epochs each."""
+def points_of(family, epochs, batches=(128,)):
+    """Large batches without noise, after some epochs each."""
     return [
-        Point(family.comparison(batch, "x01"), batch, 32, epoch)
-        for batch in family.batches
+        Point(family.comparison(batch, "x01"), batch, BASE_BATCH, epoch)
+        for batch in batches
         for epoch in epochs
     ]
 
@@ -104,7 +105,7 @@ def mnist_points():
 
 # By name of the measurement: what to measure, and the default of seeds.
 POINTS = {
-    "digits": (lambda: points_of(DIGITS, (1, 10, 28)), 3),
+    "digits": (lambda: points_of(DIGITS, (1, 10, 28), DIGITS.batches), 3),
     "mnist": (mnist_points, 1),
     "px64": (lambda: points_of(PX64, (1, 10, 28)), 1),
     "px104": (lambda: points_of(PX104, (1,)), 1),
