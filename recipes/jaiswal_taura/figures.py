@@ -12,7 +12,7 @@ from keras_lbreg.experiments.plot_layout import (
 from keras_lbreg.experiments.plot_style import INK, PALETTE, plot_style
 from keras_lbreg.experiments.statistics import Stat, finals
 from recipes.jaiswal_taura.configuration import DECAYS, SWEEP
-from recipes.jaiswal_taura.records import has_results, name_of
+from recipes.jaiswal_taura.records import name_of, run_so_far
 
 PANEL, HEIGHT = 4.2, 4.4
 LOOKS = {
@@ -36,17 +36,23 @@ def plot_updates(study, family):
 
 
 def plot_accuracy(study, family, arms, field, label):
-    """One row for each reading of the decay, one column for each batch."""
-    if not has_results(study, family):
+    """One row for each reading of the decay, one column for each batch.
+
+    Those alone of which there are results.
+    """
+    readings, batches = run_so_far(study, family)
+    if not readings:
         return None
     with plot_style():
-        figure = new_figure(PANEL * len(family.batches), HEIGHT * len(DECAYS))
+        # One narrow panel would have no room for its legend.
+        width = PANEL * max(len(batches), 1.4)
+        figure = new_figure(width, HEIGHT * len(readings))
         grid = figure.subplots(
-            len(DECAYS), len(family.batches), sharey="row", squeeze=False
+            len(readings), len(batches), sharey="row", squeeze=False
         )
-        for row, reading in zip(grid, DECAYS, strict=True):
+        for row, reading in zip(grid, readings, strict=True):
             seen = []
-            for axis, batch in zip(row, family.batches, strict=True):
+            for axis, batch in zip(row, batches, strict=True):
                 curves = curves_of(study, family, batch, reading, arms)
                 for curve in curves:
                     draw(axis, curve, getattr(curve, field))
@@ -157,39 +163,26 @@ def plot_alpha(study, family):
     if results is None:
         return None
     config = results.manifest["config"]
-    with plot_style():
-        figure = new_figure(1.7 * PANEL, HEIGHT)
-        axis = figure.subplots()
+    levels = [
+        (Stat.of(finals(results, arm).values()), text, color)
         for arm, text, color in (
             ("small_batch", "batch 32, no noise", INK),
             ("lr", f"batch {family.swept}, no noise", PALETTE[0]),
-        ):
-            stat = Stat.of(finals(results, arm).values())
-            mean, std = 100 * stat.mean, 100 * stat.std
-            axis.axhline(mean, color=color, label=f"{mean:.1f}  {text}")
-            axis.axhspan(
-                mean - std, mean + std, color=color, alpha=0.12, linewidth=0
-            )
-        stats = {
-            alpha: Stat.of(finals(results, arm.name).values())
-            for alpha, arm in SWEEP.items()
-        }
-        stats = {alpha: stat for alpha, stat in stats.items() if stat.n}
-        axis.errorbar(
-            list(stats),
-            [100 * stat.mean for stat in stats.values()],
-            [100 * stat.std for stat in stats.values()],
-            color=PALETTE[1],
-            marker="o",
-            capsize=3,
-            label=f"batch {family.swept}, noise",
         )
-        axis.set(
-            xscale="log",
-            xlabel="alpha, the variance of the first noise",
-            ylabel="validation accuracy, %",
-        )
-        axis.legend()
+    ]
+    stats = {
+        alpha: Stat.of(finals(results, arm.name).values())
+        for alpha, arm in SWEEP.items()
+    }
+    stats = {alpha: stat for alpha, stat in stats.items() if stat.n}
+    with plot_style():
+        figure = new_figure(2.6 * PANEL, HEIGHT)
+        axes = figure.subplots(1, 2)
+        for axis in axes:
+            draw_alpha(axis, levels, stats, f"batch {family.swept}, noise")
+        axes[0].set(ylabel="validation accuracy, %", title="All of it")
+        axes[1].set(ylim=near(levels), title="Near the level without noise")
+        axes[0].legend(loc="lower left")
         figure.suptitle(
             f"{family.title}: {config['epochs']} epochs, mean and standard "
             f"deviation of {len(results.manifest['seeds'])} seeds",
@@ -198,3 +191,31 @@ def plot_alpha(study, family):
             fontsize=11,
         )
     return figure
+
+
+def draw_alpha(axis, levels, stats, label):
+    """Levels as lines with bands, and the accuracy by alpha with bars."""
+    for stat, text, color in levels:
+        mean, std = 100 * stat.mean, 100 * stat.std
+        axis.axhline(mean, color=color, label=f"{mean:.1f}  {text}")
+        axis.axhspan(
+            mean - std, mean + std, color=color, alpha=0.12, linewidth=0
+        )
+    axis.errorbar(
+        list(stats),
+        [100 * stat.mean for stat in stats.values()],
+        [100 * stat.std for stat in stats.values()],
+        color=PALETTE[1],
+        marker="o",
+        capsize=3,
+        label=label,
+    )
+    axis.set(xscale="log", xlabel="alpha, the variance of the first noise")
+
+
+def near(levels):
+    """Limits in which the levels fill the upper half."""
+    means = [100 * stat.mean for stat, _, _ in levels]
+    spread = max([100 * s.std for s, _, _ in levels if s.std >= 0], default=1.0)
+    top, bottom = max(means) + spread, min(means) - 2 * spread
+    return bottom - (top - bottom), top

@@ -42,10 +42,15 @@ def verdict(difference):
     return "worse" if exceeds_chance(opposite) else "no more than chance"
 
 
-def has_results(study, family):
-    """Whether any of the family's comparisons on batches was run."""
-    return any(
-        study.results(name_of(family, batch, reading))
+def run_so_far(study, family):
+    """The readings and the batches of which the family has results."""
+    found = [
+        (reading, batch)
         for reading in DECAYS
         for batch in family.batches
+        if study.results(name_of(family, batch, reading))
+    ]
+    return (
+        [r for r in DECAYS if r in [reading for reading, _ in found]],
+        [b for b in family.batches if b in [batch for _, batch in found]],
     )

@@ -126,7 +126,7 @@ def alpha_table(study):
         ]
         columns.append(alpha_column(study, family))
     labels = ["batch 32, no noise", "no noise"]
-    labels += [f"{alpha:g}" for alpha in SWEEP]
+    labels += [arm.title.removeprefix("alpha ") for arm in SWEEP.values()]
     return markdown(
         head,
         [
