@@ -12,9 +12,13 @@ from recipes.jaiswal_taura.configuration import (
     PX64,
     PX104,
 )
+from recipes.jaiswal_taura.minibatch_noise import minibatch_noise
 from recipes.jaiswal_taura.regime import BASE_BATCH
 from recipes.jaiswal_taura.trained import trained, training_data
 from recipes.study.comparison import Comparison
+
+# Training images at most: enough for four batches of the largest.
+SAMPLES = 16384
 
 
 def added_noise(parameters, updates, alpha=ALPHA, gamma=GAMMA):
@@ -38,35 +42,30 @@ def added_noise(parameters, updates, alpha=ALPHA, gamma=GAMMA):
     return parameters * alpha / (1 + updates) ** gamma
 
 
-def matching_alpha(noise, small, large, parameters, updates, gamma=GAMMA):
+def matching_alpha(small, large, parameters, updates, gamma=GAMMA):
     """The alpha that makes the large batch's gradient as noisy as the small's.
 
-    A gradient of batch `B` has noise of the expected squared length `S / B`.
-    The large batch lacks `S (1 / B_S - 1 / B_L)`, and
-
     ```
-    alpha = S (1 / B_S - 1 / B_L) (1 + t)^gamma / n
+    alpha = (noise_S - noise_L) (1 + t)^gamma / n
     ```
 
-    adds it at update t. It is as much noise as the small batch's in length
-    alone: that one lies in the few directions in which samples disagree, the
-    added one in all n alike.
+    It is as much noise as the small batch's in length alone: that one lies in
+    the directions in which samples disagree, the added one in all n alike.
 
     Args:
-        noise: S, the trace of the covariance of one sample's gradient.
-        small: B_S.
-        large: B_L.
+        small: noise_S, the expected squared length of the noise that the
+            gradient of the small batch has.
+        large: noise_L, the large batch's.
         parameters: n.
         updates: t.
         gamma: Decay of the variance.
 
     Example:
 
-    >>> matching_alpha(64.0, 32, 64, parameters=1_000_000, updates=0)
+    >>> matching_alpha(2.0, 1.0, parameters=1_000_000, updates=0)
     1e-06
     """
-    missing = noise * (1 / small - 1 / large)
-    return missing * (1 + updates) ** gamma / parameters
+    return (small - large) * (1 + updates) ** gamma / parameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,8 +115,7 @@ POINTS = {
 def measure_noise_size(name, settings, on_progress):
     """Both noises, and the alpha that would match the small batch's.
 
-    S comes from `gradient_noise_scale`, in inference mode, on unaugmented
-    training images.
+    On unaugmented training images, at weights of runs without added noise.
 
     Args:
         name: A key of `POINTS`.
@@ -131,7 +129,7 @@ def measure_noise_size(name, settings, on_progress):
 
     >>> measure_noise_size("digits", {"seeds": 1, "data_dir": None}, print)
 
-    Reference: McCandlish et al. 2018, https://arxiv.org/abs/1812.06162
+    Reference: `minibatch_noise`, `added_noise` and `matching_alpha`.
     """
     make_points, default_seeds = POINTS[name]
     points = make_points()
@@ -139,7 +137,7 @@ def measure_noise_size(name, settings, on_progress):
     data_dir = settings["data_dir"]
     total = len(points) * len(seeds)
     rows = []
-    (x, y), _ = training_data(points[0].comparison, data_dir)
+    (x, y), _ = training_data(points[0].comparison, data_dir, SAMPLES)
     for point in points:
         for seed in seeds:
             model, updates = trained(
@@ -158,11 +156,12 @@ def measure_noise_size(name, settings, on_progress):
 
 def measure_point(point, seed, model, updates, x, y):
     """One row of the measurement, plain data."""
+    small, _ = minibatch_noise(model, x, y, point.small, seed=seed)
+    own, signal = minibatch_noise(model, x, y, point.batch, seed=seed)
     scale = gradient_noise_scale(
-        model, x, y, small_batch=32, big_batch=256, pairs=8, seed=seed
+        model, x, y, small_batch=32, big_batch=256, pairs=4, seed=seed
     )
     parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
-    sizes = (point.small, point.batch, parameters, updates)
     return {
         "batch": point.batch,
         "small_batch": point.small,
@@ -170,9 +169,10 @@ def measure_point(point, seed, model, updates, x, y):
         "seed": seed,
         "updates": updates,
         "parameters": parameters,
-        "noise": scale.noise,
-        "signal": scale.signal,
-        "own_noise": scale.noise / point.batch,
+        "signal": signal,
+        "own_noise": own,
+        "small_noise": small,
+        "inference_noise": scale.noise / point.batch,
         "added_noise": added_noise(parameters, updates),
-        "matching_alpha": matching_alpha(scale.noise, *sizes),
+        "matching_alpha": matching_alpha(small, own, parameters, updates),
     }

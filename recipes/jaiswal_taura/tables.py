@@ -165,11 +165,12 @@ def noise_size_table(study):
         "parameters",
         "batch",
         "epoch (update)",
-        "gradient, squared",
-        "own noise S/B",
-        "added, alpha 1e-5",
+        "squared gradient",
+        "its noise",
+        "noise of the small batch",
+        "added noise, alpha 1e-5",
         "added / own",
-        "alpha to match the small batch",
+        "matching alpha",
     ]
     rows = []
     for name in FAMILIES | {"mnist": None}:
@@ -198,9 +199,10 @@ def noise_size_rows(measured):
             f"{epoch} ({rows[0]['updates']:,})",
             f"{mean('signal'):.2g}",
             f"{own:.2g}",
+            f"{mean('small_noise'):.2g} (batch {rows[0]['small_batch']})",
             f"{added:.2g}",
             f"{added / own:.2g}",
-            f"{mean('matching_alpha'):.1g} (batch {rows[0]['small_batch']})",
+            f"{mean('matching_alpha'):.1g}",
         ]
 
 

@@ -23,6 +23,7 @@ from recipes.jaiswal_taura.configuration import (
     SWEEP,
 )
 from recipes.jaiswal_taura.interpolation import measure_interpolation
+from recipes.jaiswal_taura.minibatch_noise import minibatch_noise
 from recipes.jaiswal_taura.noise_size import (
     POINTS,
     Point,
@@ -190,14 +191,51 @@ def test_a_step_of_every_arm_at_104_pixels(tmp_path):
 
 
 def test_sizes_of_noise():
-    # Half of the variance is missing at twice the batch.
-    alpha = matching_alpha(8.0, 32, 64, parameters=1000, updates=99)
-    missing = 8.0 / 32 - 8.0 / 64
-    assert added_noise(1000, 99, alpha) == pytest.approx(missing)
+    # What is added at the matching alpha is what is missing.
+    alpha = matching_alpha(0.25, 0.1, parameters=1000, updates=99)
+    assert added_noise(1000, 99, alpha) == pytest.approx(0.25 - 0.1)
     draws = np.random.default_rng(0).normal(0, 1e-5**0.5, (200, 1000))
     assert added_noise(1000, 0) == pytest.approx(
         np.mean(np.sum(draws**2, axis=1)), rel=0.02
     )
+
+
+def test_noise_of_a_linear_model_is_that_of_sampling_theory():
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(400, 3)).astype("float32")
+    y = generator.normal(size=(400, 1)).astype("float32")
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(1, use_bias=False)]
+    )
+    model.compile(loss="mse")
+    w = np.asarray(model.trainable_variables[0], "float64")
+    gradients = 2 * (x @ w - y) * x
+    # Without replacement: S / B (N - B) / (N - 1).
+    expected = gradients.var(axis=0).sum() / 40 * 360 / 399
+    noise, signal = minibatch_noise(model, x, y, 40, batches=3000)
+    assert noise == pytest.approx(expected, rel=0.05)
+    assert signal == pytest.approx(
+        np.sum(gradients.mean(axis=0) ** 2), rel=0.05
+    )
+    with pytest.raises(ValueError, match="Expected at most the number"):
+        minibatch_noise(model, x, y, 401)
+
+
+def test_noise_is_that_of_training_with_batch_statistics():
+    # All samples of a batch normalize to zero where a batch is one sample
+    # twice: no gradient, and no noise, but for the moving statistics.
+    model = keras.Sequential(
+        [
+            keras.Input((2,)),
+            keras.layers.BatchNormalization(center=False),
+            keras.layers.Dense(1, use_bias=False),
+        ]
+    )
+    model.compile(loss="mse")
+    x = np.ones((8, 2), "float32")
+    y = np.arange(8, dtype="float32")[:, None]
+    noise, signal = minibatch_noise(model, x, y, 2, batches=4)
+    assert (noise, signal) == (0.0, 0.0)
 
 
 @pytest.mark.tensorflow
@@ -222,7 +260,7 @@ def test_measurements_at_tiny_scale(tmp_path, monkeypatch):
     assert row["updates"] == 8
     assert row["parameters"] == 144 + 32 + 4608 + 64 + 330
     assert row["added_noise"] == pytest.approx(5178e-5 / 9**0.55)
-    assert row["own_noise"] == pytest.approx(row["noise"] / 128)
+    assert row["small_noise"] > row["own_noise"] > 0
 
     monkeypatch.setattr(
         type(STUDY), "measured", lambda *_: {"measured": line}, raising=True
