@@ -2,7 +2,6 @@
 
 from keras_lbreg.experiments.formatting import (
     MISSING,
-    format_duration,
     format_stat,
 )
 from keras_lbreg.experiments.statistics import Stat, finals
@@ -253,17 +252,13 @@ def runs_table(study):
                 comparison.name,
                 f"{len(done)} of {total}",
                 str(manifest["config"]["epochs"]),
-                format_duration(sum(run.wall_time for run in done)),
                 *made_with(manifest),
             ]
         )
     for measurement in study.measurements:
         content = study.measured(measurement.name)
         if content is not None:
-            seconds = format_duration(content["seconds"])
-            rows.append(
-                [measurement.name, *[MISSING] * 2, seconds, *made_with(content)]
-            )
+            rows.append([measurement.name, *[MISSING] * 2, *made_with(content)])
     return markdown(head, rows)
 
 
