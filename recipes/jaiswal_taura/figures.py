@@ -7,14 +7,13 @@ from keras_lbreg.experiments.plot_layout import (
     legend,
     log_axis,
     new_figure,
-    zoom,
 )
 from keras_lbreg.experiments.plot_style import INK, PALETTE, plot_style
 from keras_lbreg.experiments.statistics import Stat, finals
 from recipes.jaiswal_taura.configuration import DECAYS, SWEEP
 from recipes.jaiswal_taura.records import name_of, run_so_far
 
-PANEL, HEIGHT = 4.2, 4.4
+PANEL, HEIGHT = 4.2, 5.2
 LOOKS = {
     "small_batch": ("batch 32", INK, "-"),
     "lr": ("no noise", PALETTE[0], "-"),
@@ -67,7 +66,7 @@ def plot_accuracy(study, family, arms, field, label):
                     legend(axis)
             row[0].set_ylabel("validation accuracy, %")
             if seen:
-                row[0].set_ylim(*zoom(seen))
+                row[0].set_ylim(*end_of(seen))
         figure.suptitle(setting(study, family), x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -81,6 +80,12 @@ def curves_of(study, family, batch, reading, arms):
         if results is not None:
             curves += [c for c in mean_curves(results) if c.name == arm]
     return curves
+
+
+def end_of(curves):
+    """Limits in which the curves' last part can be told apart."""
+    finals = [curve.accuracy[-1] for curve in curves]
+    return min(finals) - 6, min(max(finals) + 1.5, 100)
 
 
 def draw(axis, curve, x):
@@ -125,7 +130,7 @@ def plot_interpolation(study, family):
     positions = measured["positions"]
     batches = sorted({line["batch"] for line in measured["lines"]})
     with plot_style():
-        figure = new_figure(2.2 * PANEL, HEIGHT)
+        figure = new_figure(2.6 * PANEL, HEIGHT)
         axes = figure.subplots(1, 2)
         for index, batch in enumerate(batches):
             lines = [x for x in measured["lines"] if x["batch"] == batch]
@@ -142,10 +147,12 @@ def plot_interpolation(study, family):
         axes[0].set(ylabel="loss", yscale="log", title="Loss")
         axes[1].set(ylabel="accuracy, %", title="Accuracy")
         for axis in axes:
-            axis.set_xlabel("a: 0 is the batch-32 minimum, 1 the large batch's")
+            axis.set_xlabel("a (0: batch 32, 1: the large batch)")
             for end in (0, 1):
                 axis.axvline(end, color=INK, linewidth=0.8, zorder=0)
-        axes[0].legend()
+        axes[0].legend(
+            loc="upper left", bbox_to_anchor=(0, -0.13), ncols=len(batches)
+        )
         seeds = len(measured["seeds"])
         figure.suptitle(
             f"{measured['title']}: mean of {seeds} "
