@@ -3,7 +3,7 @@
 import functools
 import pathlib
 
-from recipes.jaiswal_taura import figures, tables
+from recipes.jaiswal_taura import figures, provenance, tables
 from recipes.jaiswal_taura.configuration import DIGITS, FAMILIES, PX64
 from recipes.jaiswal_taura.interpolation import measure_interpolation
 from recipes.jaiswal_taura.noise_size import POINTS, measure_noise_size
@@ -55,7 +55,7 @@ STUDY = Study(
         "alpha": tables.alpha_table,
         "interpolation": tables.interpolation_table,
         "noise_size": tables.noise_size_table,
-        "runs": tables.runs_table,
+        "runs": provenance.runs_table,
     },
     figures={
         f"{kind}_{name}.png": functools.partial(draw, family=family)

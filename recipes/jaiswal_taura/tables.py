@@ -12,18 +12,13 @@ from recipes.jaiswal_taura.configuration import (
     PX104,
     SWEEP,
 )
+from recipes.jaiswal_taura.markdown import markdown
 from recipes.jaiswal_taura.records import (
     accuracies,
     gain,
     name_of,
     verdict,
 )
-
-
-def markdown(head, rows):
-    """A Markdown table, the first column to the left."""
-    rule = [":--", *["--:"] * (len(head) - 1)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in (head, rule, *rows))
 
 
 def percent(stat, signed=False):
@@ -72,7 +67,10 @@ def table_2(study):
 
 
 def small_table(study, family):
-    """Accuracies of a smaller version, and what the noise does to them."""
+    """Accuracies of a smaller version, and what the noise does to them.
+
+    There are no rows for what was not run.
+    """
     head = [
         "batch",
         "decay",
@@ -86,12 +84,15 @@ def small_table(study, family):
     for reading in DECAYS:
         decay = f"{DECAYS[reading]:g}"
         small = cell(study, family, 32, reading, "small_batch")
-        rows.append(["32", decay, small, *[MISSING] * 4])
+        if small != MISSING:
+            rows.append(["32", decay, small, *[MISSING] * 4])
         for batch in family.batches:
             arms = ("lr", "lr_noise", "lr_ra")
             none, noise, longer = (
                 cell(study, family, batch, reading, arm) for arm in arms
             )
+            if none == noise == longer == MISSING:
+                continue
             difference = gain(
                 accuracies(study, family, batch, reading, "lr_noise"),
                 accuracies(study, family, batch, reading, "lr"),
@@ -181,10 +182,12 @@ def noise_size_table(study):
 
 
 def noise_size_rows(measured):
-    """Means over seeds, one row for each batch and epoch."""
+    """Means over seeds, at each batch's first and last epoch measured."""
+    epochs = [row["epoch"] for row in measured["rows"]]
     groups = {}
     for row in measured["rows"]:
-        groups.setdefault((row["batch"], row["epoch"]), []).append(row)
+        if row["epoch"] in (min(epochs), max(epochs)):
+            groups.setdefault((row["batch"], row["epoch"]), []).append(row)
     for (batch, epoch), rows in groups.items():
 
         def mean(key, rows=rows):
@@ -226,48 +229,3 @@ def interpolation_table(study):
                 row.append(format_stat(loss, 3))
             rows.append(row)
     return markdown(head, rows)
-
-
-def runs_table(study):
-    """Where, when and with what the results were made."""
-    head = [
-        "name",
-        "runs",
-        "epochs",
-        "training",
-        "device",
-        "versions",
-        "commit",
-    ]
-    rows = []
-    for comparison in study.comparisons:
-        results = study.results(comparison.name)
-        if results is None:
-            continue
-        manifest = results.manifest
-        done = [run for run in results.runs if run.status == "finished"]
-        total = len(results.arms) * len(manifest["seeds"])
-        rows.append(
-            [
-                comparison.name,
-                f"{len(done)} of {total}",
-                str(manifest["config"]["epochs"]),
-                *made_with(manifest),
-            ]
-        )
-    for measurement in study.measurements:
-        content = study.measured(measurement.name)
-        if content is not None:
-            rows.append([measurement.name, *[MISSING] * 2, *made_with(content)])
-    return markdown(head, rows)
-
-
-def made_with(content):
-    """Device, versions and commit of a manifest or a measurement."""
-    versions = content["versions"]
-    backend = content["backend"]
-    return (
-        f"{content['device']}, {content['cpu_count']} cores",
-        f"Keras {versions['keras']}, {backend} {versions[backend]}",
-        (content["git_commit"] or MISSING)[:7],
-    )
