@@ -1,0 +1,81 @@
+"""The noise of minibatch gradients, as training sees it."""
+
+import keras
+import numpy as np
+
+from keras_lbreg.analysis.loss_surface import make_derivatives, resolve_loss
+
+
+def minibatch_noise(model, x, y, batch, batches=24, seed=0, loss=None):
+    """The expected squared distance of a batch's gradient from the mean one.
+
+    ```
+    noise  = E|g_B - E g_B|^2 = (sum |g_i|^2 - |sum g_i|^2 / m) / (m - 1)
+    signal = |E g_B|^2        = |sum g_i / m|^2 - noise / m
+    ```
+
+    over m batches, those of one pass being drawn without replacement, as in
+    training. The model is in training mode: batch normalization takes the
+    statistics of the batch and passes gradients through them.
+    `keras_lbreg.analysis.gradient_noise_scale` keeps the moving statistics,
+    which lag behind where the learning rate is large, and leaves out what the
+    statistics add to the noise.
+
+    Args:
+        model: A compiled `keras.Model`.
+        x: Training inputs.
+        y: Targets.
+        batch: B.
+        batches: m, at least 2.
+        seed: Seed of the drawing.
+        loss: A `keras.losses.Loss` or its name. Defaults to the model's.
+
+    Returns:
+        The pair `(noise, signal)`; the second may come out negative where it
+        is small beside the first.
+
+    Raises:
+        ValueError: There are fewer samples than the batch has.
+
+    Example:
+
+    >>> noise, signal = minibatch_noise(model, x_train, y_train, batch=32)
+
+    Reference: McCandlish et al. 2018, https://arxiv.org/abs/1812.06162
+    """
+    if batch > len(x):
+        raise ValueError(
+            "Invalid value for argument `batch`. Expected at most the number "
+            f"of samples, {len(x)}. Received: batch={batch}"
+        )
+    function = resolve_loss(model, loss)
+    frozen = [np.asarray(v) for v in model.non_trainable_variables]
+    point = [np.asarray(v) for v in model.trainable_variables]
+
+    def batch_loss(point, x, y):
+        predicted, _ = model.stateless_call(point, frozen, x, training=True)
+        return keras.ops.mean(function(y, predicted))
+
+    derivatives = make_derivatives(batch_loss)
+    total, squares = 0.0, 0.0
+    for part in draw(len(x), batch, batches, seed):
+        _, *gradient = derivatives.loss_and_gradient(point, x[part], y[part])
+        flat = np.concatenate(
+            [np.asarray(g, "float64").ravel() for g in gradient]
+        )
+        total = total + flat
+        squares += flat @ flat
+    noise = (squares - total @ total / batches) / (batches - 1)
+    signal = total @ total / batches**2 - noise / batches
+    return float(noise), float(signal)
+
+
+def draw(samples, batch, batches, seed):
+    """Numbers of the samples of each batch, pass after pass."""
+    generator = np.random.default_rng(seed)
+    passes = samples // batch
+    for number in range(batches):
+        if number % passes == 0:
+            order = generator.permutation(samples)
+        first = number % passes * batch
+        yield order[first : first + batch]
