@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_lbreg.analysis.loss_surface import make_derivatives, resolve_loss
+from keras_lbreg.models.loss_surface import make_derivatives, resolve_loss
 
 
 def minibatch_noise(model, x, y, batch, batches=24, seed=0, loss=None):
