@@ -52,14 +52,16 @@ def minibatch_noise(model, x, y, batch, batches=24, seed=0, loss=None):
     frozen = [np.asarray(v) for v in model.non_trainable_variables]
     point = [np.asarray(v) for v in model.trainable_variables]
 
-    def batch_loss(point, x, y):
+    def batch_loss(point, frozen, x, y):
         predicted, _ = model.stateless_call(point, frozen, x, training=True)
         return keras.ops.mean(function(y, predicted))
 
     derivatives = make_derivatives(batch_loss)
     total, squares = 0.0, 0.0
     for part in draw(len(x), batch, batches, seed):
-        _, *gradient = derivatives.loss_and_gradient(point, x[part], y[part])
+        _, *gradient = derivatives.loss_and_gradient(
+            point, frozen, x[part], y[part]
+        )
         flat = np.concatenate(
             [np.asarray(g, "float64").ravel() for g in gradient]
         )
