@@ -3,9 +3,12 @@
 import pathlib
 
 from recipes.study.study import Measurement, Study
+from recipes.yuan_2020 import tables
 from recipes.yuan_2020.configuration import BATCHES, OTHERS
+from recipes.yuan_2020.figures import ACCURACY_FIGURES
 from recipes.yuan_2020.small import SMALL
 from recipes.yuan_2020.stability import measure
+from recipes.yuan_2020.stability_page import stability_figure, stability_table
 
 STUDY = Study(
     name="yuan_2020",
@@ -20,4 +23,19 @@ STUDY = Study(
             part="none",
         ),
     ),
+    tables={
+        "paper_batches": tables.paper_batches,
+        "paper_others": tables.paper_others,
+        "digits_finals": tables.digits_finals,
+        "digits_gaps": tables.digits_gaps,
+        "digits_gaps_to_control": tables.digits_gaps_to_control,
+        "digits_epochs": tables.digits_epochs,
+        "digits_positions": tables.digits_positions,
+        "digits_weights": tables.digits_weights,
+        "digits_momenta": tables.digits_momenta,
+        "mnist": tables.mnist,
+        "stability": stability_table,
+        "provenance": tables.provenance,
+    },
+    figures={**ACCURACY_FIGURES, "stability.png": stability_figure},
 )
