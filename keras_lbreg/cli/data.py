@@ -1,5 +1,6 @@
 """`lbreg data`: list, prepare and export datasets."""
 
+import pathlib
 from typing import Annotated
 
 import rich.box
@@ -31,7 +32,7 @@ def list_datasets(
     debug: options.Debug = False,
 ):
     """
-    List the datasets that are ready to use, and those with a recipe.
+    List the datasets that are ready to use, and how to get the others.
 
     **Examples**
 
@@ -44,22 +45,19 @@ def list_datasets(
 
     start_keras()
 
-    from keras_lbreg.data.sources.tensorflow_datasets import (
-        data_folder,
-        prepared_names,
-    )
+    from keras_lbreg.data import prepare_dataset
+    from keras_lbreg.data.sources.prepared import data_folder, source_name
     from keras_lbreg.experiments.recipes import RECIPES
 
-    prepared = prepared_names(data_dir)
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
     for column in ("name", "ready", "recipe"):
         table.add_column(column)
-    for name in dict.fromkeys([*RECIPES, *prepared]):
-        ready = name == "digits" or name in prepared
+    for info in prepare_dataset.list_datasets(data_dir):
+        prepare_it = f"no: lbreg data prepare {source_name(info.name)}"
         table.add_row(
-            name,
-            "yes" if ready else f"no: lbreg data prepare {name}",
-            "its own" if name in RECIPES else "small network",
+            info.name,
+            "yes" if info.prepared else prepare_it,
+            "its own" if info.name in RECIPES else "small network",
         )
     console = make_console()
     console.print(f"Prepared datasets in {data_folder(data_dir)}", markup=False)
@@ -79,7 +77,9 @@ def prepare(
     Download a dataset and prepare it for all later runs.
 
     The only command that uses the network. It needs TensorFlow and
-    tensorflow-datasets, and room for the data twice.
+    tensorflow-datasets, and room for the data twice. The files of
+    `imagenet2012` have to be fetched by hand first: the command says where to
+    put them.
 
     **Examples**
 
@@ -112,6 +112,16 @@ def export(
     file: Annotated[
         str, typer.Argument(metavar="FILE.npz", help="File to write.")
     ],
+    image_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="H,W",
+            help=(
+                "Height and width, or one number for both, to squash the "
+                "images to where they differ in size. Default: the recipe's."
+            ),
+        ),
+    ] = None,
     data_dir: options.DataDir = None,
     debug: options.Debug = False,
 ):
@@ -127,23 +137,40 @@ def export(
 
     ```shell
     lbreg data export cifar10 cifar10.npz
+    lbreg data export caltech101_3to1 caltech.npz --image-size 48
     lbreg compare cifar10.npz --backend jax
     ```
     """
     from keras_lbreg.cli.backend import start_keras
+    from keras_lbreg.cli.image_size import parse_image_size
 
     start_keras()
 
     from keras_lbreg.data import load_dataset
-    from keras_lbreg.data.sources.npz import save_npz
+    from keras_lbreg.data.sources.npz import check_npz_path, save_npz
     from keras_lbreg.experiments.recipes import recipe_for
 
-    dataset = load_dataset(name, data_dir, recipe_for(name).image_size)
+    size = parse_image_size(image_size)
+    # Before the dataset is read, which may take minutes.
+    check_npz_path(file)
+    dataset = load_dataset(
+        name, data_dir, size or recipe_for(name).image_size, in_memory=True
+    )
+    if size is not None and dataset.input_shape[:2] != size:
+        raise ValueError(
+            f"Invalid value for argument `--image-size`. The images of {name} "
+            "all have one size and are left as they are. Expected no "
+            f"--image-size. Received: --image-size {image_size} for inputs of "
+            f"shape {dataset.input_shape}"
+        )
     save_npz(dataset, file)
+    mebibytes = pathlib.Path(file).stat().st_size / 2**20
     make_console().print(
-        f"Wrote {file}: {len(dataset.x_train):,} training and "
+        f"Wrote {file} ({mebibytes:,.1f} MiB): "
+        f"{len(dataset.x_train):,} training and "
         f"{len(dataset.x_val):,} validation samples of "
-        f"{dataset.classes} classes.",
+        f"{dataset.classes} classes, of shape "
+        f"{'x'.join(map(str, dataset.input_shape))}.",
         markup=False,
         soft_wrap=True,
     )

@@ -15,8 +15,9 @@ Dataset = Annotated[
     typer.Argument(
         metavar="NAME",
         help=(
-            "Dataset: digits, mnist, cifar10, caltech101, another image "
-            "classification dataset of TensorFlow Datasets, or an .npz file. "
+            "Dataset: digits, mnist, cifar10, cifar100, caltech101, "
+            "caltech101_3to1, imagenet2012, another image classification "
+            "dataset of TensorFlow Datasets, or an .npz file. "
             "A file of `lbreg data export` is trained with its dataset's "
             "recipe, any other with the general one, whatever it is called."
         ),

@@ -1,10 +1,11 @@
-"""An image classification dataset in memory."""
+"""An image classification dataset."""
 
 import dataclasses
 
 import numpy as np
 
 from keras_lbreg.data.augmentation import Augmentation
+from keras_lbreg.data.channel_moments import channel_moments
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -13,7 +14,8 @@ class Dataset:
 
     Args:
         name: Short name, such as `"cifar10"`.
-        x_train: Training inputs, the sample axis first; `uint8` or floats.
+        x_train: Training inputs, the sample axis first; `uint8` or floats. Of
+            a dataset too large for memory a `numpy.memmap` or `Rows`.
         y_train: Integer labels from 0, one for each training sample.
         x_val: Validation inputs, of the training inputs' dtype and of
             `input_shape`.
@@ -152,15 +154,4 @@ class Dataset:
         if self.pixel_moments is not None:
             mean, variance = self.pixel_moments
             return list(mean), list(variance)
-        channels = self.x_train.shape[-1]
-        total, squares, count = 0.0, 0.0, 0
-        # In pieces: a float64 copy of a whole image dataset may not fit.
-        for start in range(0, len(self.x_train), 4096):
-            piece = self.x_train[start : start + 4096].astype("float64")
-            piece = piece.reshape(-1, channels)
-            total = total + piece.sum(axis=0)
-            squares = squares + (piece**2).sum(axis=0)
-            count += len(piece)
-        mean = total / count
-        variance = np.maximum(squares / count - mean**2, 1e-12)
-        return mean.tolist(), variance.tolist()
+        return channel_moments(self.x_train)

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_lbreg.data.rows import choose_rows
+
 
 def hold_out(dataset, fraction, seed=0):
     """Set a part of the training data apart, to validate on.
@@ -57,8 +59,9 @@ def hold_out(dataset, fraction, seed=0):
     )
     return dataclasses.replace(
         dataset,
-        x_train=dataset.x_train[~chosen],
+        x_train=choose_rows(dataset.x_train, ~chosen),
         y_train=dataset.y_train[~chosen],
+        # In memory also where the dataset is not: it is what is validated on.
         x_val=dataset.x_train[chosen],
         y_val=dataset.y_train[chosen],
         notes=f"{dataset.notes} {notes}".strip(),

@@ -2,17 +2,19 @@
 
 import dataclasses
 
+from keras_lbreg.data.sources.prepared import find_prepared, prepared_names
 from keras_lbreg.data.sources.tensorflow_datasets import (
-    find_prepared,
     prepare_tensorflow_dataset,
-    prepared_names,
 )
 
 KNOWN = {
     "digits": "handwritten digits, 8x8, comes with scikit-learn",
     "mnist": "handwritten digits, 28x28",
     "cifar10": "photographs in 10 classes, 32x32",
+    "cifar100": "photographs in 100 classes, 32x32",
     "caltech101": "photographs in 102 classes, of varying size",
+    "caltech101_3to1": "the same images, three of four of each class train",
+    "imagenet2012": "1.28 million photographs in 1,000 classes",
 }
 
 
@@ -75,7 +77,7 @@ def prepare_dataset(name, data_dir=None):
     """Make sure that a dataset can be loaded; downloads it if it must.
 
     Args:
-        name: Name in TensorFlow Datasets, or `"digits"`.
+        name: Name in TensorFlow Datasets, `"caltech101_3to1"` or `"digits"`.
         data_dir: Folder of the prepared datasets.
 
     Returns:

@@ -21,10 +21,10 @@ class Experiment:
     What is left at `None` comes from the dataset's recipe.
 
     Args:
-        dataset: `"digits"`, `"mnist"`, `"cifar10"`, `"caltech101"`, the name
-            of another image classification dataset of TensorFlow Datasets, or
-            the path of an `.npz` file with `x_train`, `y_train`, `x_val` and
-            `y_val`.
+        dataset: `"digits"`, `"mnist"`, `"cifar10"`, `"caltech101"`,
+            `"caltech101_3to1"`, the name of another image classification
+            dataset of TensorFlow Datasets, or the path of an `.npz` file with
+            `x_train`, `y_train`, `x_val` and `y_val`.
         arms: Names of the arms, see `arm_names()`, and of `extra_arms`.
             Defaults to all of them.
         seeds: Number of seeds; the runs use seeds

@@ -118,6 +118,9 @@ RECIPES = {
     ),
 }
 
+# The same images in another split.
+RECIPES["caltech101_3to1"] = RECIPES["caltech101"]
+
 OTHERS = Recipe(
     network=small_network,
     small_batch_size=32,

@@ -115,6 +115,7 @@ def run_plan(workspace, plan, seed, on_event, model_path=None):
     try:
         model, reason = train(workspace, plan, seed, start, on_event)
     except Exception as error:
+        workspace.programs.forget(plan)
         if workspace.placement.is_chief:
             record_crash(workspace, plan, seed, error, time.monotonic() - clock)
         if workspace.placement.workers > 1:

@@ -21,10 +21,7 @@ from keras_lbreg.experiments.results import (
 )
 from keras_lbreg.experiments.stopwatch import Stopwatch
 from keras_lbreg.experiments.tensorboard_log import TensorBoardLog
-from keras_lbreg.models.training_state import (
-    set_training_state,
-    training_state,
-)
+from keras_lbreg.models.training_state import set_training_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,10 +145,9 @@ def fit(workspace, plan, seed, start, on_event):
     """The part of `train` inside of the strategy's scope."""
     name = plan.arm.name
     dataset = workspace.dataset
-    model = build.build_model(plan, dataset, seed)
-    first_state = training_state(model)
-    build.compile_ahead(model, plan, dataset, seed)
-    set_training_state(model, start.state or first_state)
+    model = workspace.programs.prepare(plan, dataset, seed)
+    if start.state:
+        set_training_state(model, start.state)
 
     stopwatch = Stopwatch(start.records[-1].wall_time if start.records else 0.0)
     distance = WeightDistance()

@@ -4,10 +4,8 @@ import contextlib
 import datetime
 import pathlib
 import shutil
-import zlib
 
-import numpy as np
-
+from keras_lbreg.data.dataset_checksum import dataset_checksum
 from keras_lbreg.experiments.arms import in_report_order
 from keras_lbreg.experiments.choose_strategy import choose_strategy
 from keras_lbreg.experiments.configuration_file import (
@@ -22,6 +20,7 @@ from keras_lbreg.experiments.load_data import load_data
 from keras_lbreg.experiments.lock import ANOTHER_FOLDER, lock
 from keras_lbreg.experiments.manifest import SCHEMA, read_manifest
 from keras_lbreg.experiments.plan import make_plan
+from keras_lbreg.experiments.programs import Programs
 from keras_lbreg.experiments.results import (
     configuration_path,
     run_dir,
@@ -67,6 +66,7 @@ class Workspace(contextlib.AbstractContextManager):
             make_plan(experiment, arm, self.dataset, self.placement)
             for arm in arms
         ]
+        self.programs = Programs()
         self._held = contextlib.ExitStack()
         new = self._new_manifest(list(seeds))
         self.manifest = self.placement.on_chief(lambda: self._open(new, fresh))
@@ -210,14 +210,6 @@ def delete_results(path):
 
 
 def describe_dataset(dataset):
-    checksum = 0
-    for array in (
-        dataset.x_train,
-        dataset.y_train,
-        dataset.x_val,
-        dataset.y_val,
-    ):
-        checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
     return {
         "name": dataset.name,
         "title": dataset.title,
@@ -226,5 +218,5 @@ def describe_dataset(dataset):
         "input_shape": list(dataset.input_shape),
         "train_samples": len(dataset.x_train),
         "val_samples": len(dataset.x_val),
-        "checksum": checksum,
+        "checksum": dataset_checksum(dataset),
     }

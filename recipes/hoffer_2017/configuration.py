@@ -218,7 +218,7 @@ ROWS = (
         "F1, MNIST, batch 2048",
         "mnist",
         F1,
-        ("large_batch", "lr"),
+        ("large_batch", "lr", "lr_gbn"),
         part=TABLE,
         batch_size=2048,
     ),

@@ -8,7 +8,7 @@ from keras_lbreg.data import load_dataset
 from keras_lbreg.data.dataset import Dataset
 from keras_lbreg.data.prepare_dataset import list_datasets, prepare_dataset
 from keras_lbreg.data.sources.npz import save_npz
-from keras_lbreg.data.sources.tensorflow_datasets import (
+from keras_lbreg.data.sources.prepared import (
     find_prepared,
     prepared_names,
 )
@@ -193,3 +193,17 @@ def test_prepared_dataset_without_tensorflow(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorflow_datasets", None)
     with pytest.raises(ImportError, match="lbreg data export things"):
         load_dataset("things", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "size", [0, 64, (64,), (0, 64), (64, -1), (64.0, 64), "64", (True, 8)]
+)
+def test_image_sizes_that_are_none(size):
+    with pytest.raises(ValueError, match="`image_size`") as caught:
+        load_dataset("digits", image_size=size)
+    assert f"image_size={size!r}" in str(caught.value)
+
+
+def test_split_of_a_dataset_that_is_not_prepared(tmp_path):
+    with pytest.raises(ValueError, match="lbreg data prepare caltech101`"):
+        load_dataset("caltech101_3to1", data_dir=tmp_path)

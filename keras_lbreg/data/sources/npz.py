@@ -86,24 +86,33 @@ def save_npz(dataset, path):
 
     Reference: `numpy.savez`.
     """
+    path = check_npz_path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(partial, "wb") as file:
+            np.savez_compressed(
+                file,
+                **{name: getattr(dataset, name) for name in ARRAYS},
+                name=dataset.name,
+                classes=dataset.classes,
+                title=dataset.title,
+                notes=dataset.notes,
+            )
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_npz_path(path):
+    """The path, whose name has to end in `.npz`."""
     path = pathlib.Path(path)
     if path.suffix != ".npz":
         raise ValueError(
             "Invalid value for argument `path`. Expected a file name that "
             f"ends in .npz. Received: path={str(path)!r}"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(partial, "wb") as file:
-        np.savez_compressed(
-            file,
-            **{name: getattr(dataset, name) for name in ARRAYS},
-            name=dataset.name,
-            classes=dataset.classes,
-            title=dataset.title,
-            notes=dataset.notes,
-        )
-    os.replace(partial, path)
+    return path
 
 
 def read_arrays(path):

@@ -1,84 +1,65 @@
 """Image classification datasets prepared by TensorFlow Datasets."""
 
-import os
 import pathlib
-import re
 
 import numpy as np
 
 from keras_lbreg.data.dataset import Dataset
-
-# What has to be said beside a number measured on them.
-TITLES = {
-    "mnist": "MNIST",
-    "cifar10": "CIFAR-10",
-    "caltech101": "Caltech-101",
-}
+from keras_lbreg.data.rows import choose_rows
+from keras_lbreg.data.sources.image_cache import (
+    cache_folder,
+    open_cache,
+    size_of,
+    write_cache,
+)
+from keras_lbreg.data.sources.image_titles import image_title
+from keras_lbreg.data.sources.prepared import (
+    SPLIT_ANEW,
+    data_folder,
+    find_prepared,
+    not_prepared,
+    source_name,
+)
+from keras_lbreg.data.sources.read_parts import make_parts, read_part
+from keras_lbreg.data.three_to_one import three_to_one
 
 VALIDATION_SPLITS = ("validation", "test", "val")
 
-
-def data_folder(data_dir=None):
-    """The folder of prepared datasets.
-
-    Args:
-        data_dir: The folder, or `None` for the environment variable
-            `LBREG_DATA_DIR`, or else TensorFlow Datasets' own default.
-    """
-    folder = data_dir or os.environ.get("LBREG_DATA_DIR")
-    folder = folder or os.environ.get("TFDS_DATA_DIR")
-    return pathlib.Path(folder or "~/tensorflow_datasets").expanduser()
+# Bytes of images; what takes more is left on disk.
+MEMORY_LIMIT = 8 * 2**30
 
 
-def find_prepared(name, data_dir=None):
-    """Folder of the newest prepared version of `name`, or `None`."""
-    folder = data_folder(data_dir) / name
-    infos = [
-        *folder.glob("*/dataset_info.json"),
-        *folder.glob("*/*/dataset_info.json"),
-    ]
-    versions = [
-        info.parent
-        for info in infos
-        if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name)
-    ]
-    return max(
-        versions,
-        key=lambda p: tuple(map(int, p.name.split("."))),
-        default=None,
-    )
-
-
-def prepared_names(data_dir=None):
-    """Names of all datasets prepared in the folder, sorted."""
-    folder = data_folder(data_dir)
-    if not folder.is_dir():
-        return []
-    return sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if entry.is_dir() and find_prepared(entry.name, data_dir)
-    )
-
-
-def load_tensorflow_dataset(name, data_dir=None, image_size=None):
-    """Read a prepared dataset into memory; the network is never touched.
+def load_tensorflow_dataset(
+    name,
+    data_dir=None,
+    image_size=None,
+    memory_limit=MEMORY_LIMIT,
+    in_memory=False,
+):
+    """Read a prepared dataset; the network is never touched.
 
     The training split is `train`, the validation split the first one there
-    is of `validation`, `test`, `val`.
+    is of `validation`, `test`, `val`. `caltech101_3to1` splits the images of
+    both anew, see `three_to_one`.
+
+    Images that take more than `memory_limit` are written to files once, in
+    the size asked for, and left there: `x_train` and `x_val` then read what
+    is indexed (`numpy.memmap`). These files need no TensorFlow any more.
 
     Args:
-        name: Name in TensorFlow Datasets.
+        name: Name in TensorFlow Datasets, or `"caltech101_3to1"`.
         data_dir: Folder of the prepared datasets.
         image_size: Height and width to resize the images to where they
             differ in size; images of one size are left as they are.
+        memory_limit: Bytes that images may take in memory.
+        in_memory: Whether larger ones are refused, not left on disk.
 
     Returns:
-        A `Dataset` of `uint8` images.
+        A `Dataset`, of `uint8` images where they were resized.
 
     Raises:
-        ValueError: The dataset is not prepared there, or is no image
-            classification dataset.
+        ValueError: The dataset is not prepared there, is damaged, is no image
+            classification dataset, or fits nowhere.
 
     Example:
 
@@ -89,47 +70,53 @@ def load_tensorflow_dataset(name, data_dir=None, image_size=None):
     version = find_prepared(name, data_dir)
     if version is None:
         raise ValueError(not_prepared(name, data_dir))
+    # Images of one size are kept as they are, whatever the size asked for.
+    for size in () if in_memory else (image_size, None):
+        if there := open_cache(cache_folder(name, version, size)):
+            return make_dataset(name, size, *there)
     tfds = import_tfds(name)
-    builder = tfds.builder_from_directory(version)
+    builder = open_builder(tfds, version)
     check_features(name, builder.info, image_size)
     if None not in builder.info.features["image"].shape:
         image_size = None
-    splits = [s for s in VALIDATION_SPLITS if s in builder.info.splits]
-    if "train" not in builder.info.splits or not splits:
+    validation = validation_split(name, builder.info)
+    about = {
+        "classes": builder.info.features["label"].num_classes,
+        "jpeg": stored_with_loss(tfds, builder),
+        "full_name": builder.info.full_name,
+        "validation": validation,
+    }
+    parts = make_parts(name, builder, image_size, validation)
+    needed = sum(map(size_of, parts.values()))
+    if needed <= memory_limit:
+        arrays = {key: read_part(part) for key, part in parts.items()}
+        return make_dataset(name, image_size, arrays, about)
+    if in_memory:
         raise ValueError(
-            f"Invalid dataset {name!r}. Expected a `train` split and one of "
-            f"{list(VALIDATION_SPLITS)}. Received: "
-            f"{sorted(builder.info.splits)}"
+            f"The dataset {name!r} is too large for memory. Expected at most "
+            f"{memory_limit / 1e9:,.1f} GB of images; choose a smaller image "
+            "size, or give the name of the dataset and not a file: it is then "
+            f"left on disk. Received: {needed / 1e9:,.1f} GB"
         )
-    arrays = [
-        *read_split(tfds, builder, "train", image_size),
-        *read_split(tfds, builder, splits[0], image_size),
-    ]
-    title = TITLES.get(name, name)
-    if stored_with_loss(tfds, builder):
-        title += " (JPEG)"
-    size = "" if image_size is None else f" resized to {image_size}"
-    return Dataset(
-        name,
-        *arrays,
-        classes=builder.info.features["label"].num_classes,
-        title=title,
-        notes=(
-            f"{builder.info.full_name} of TensorFlow Datasets{size}, "
-            f"validated on its {splits[0]} split."
-        ),
-    )
+    folder = cache_folder(name, version, image_size)
+    write_cache(folder, parts, about)
+    return make_dataset(name, image_size, *open_cache(folder))
 
 
 def prepare_tensorflow_dataset(name, data_dir=None):
     """Download and prepare a dataset; the only function that may download.
 
     Args:
-        name: Name in TensorFlow Datasets.
+        name: Name in TensorFlow Datasets, or `"caltech101_3to1"`.
         data_dir: Folder to prepare it in.
 
     Returns:
         The folder of the prepared version.
+
+    Raises:
+        ValueError: There is no such dataset, or its files have to be fetched
+            by hand, as those of ImageNet, with TensorFlow Datasets' own
+            instructions.
 
     Example:
 
@@ -138,49 +125,82 @@ def prepare_tensorflow_dataset(name, data_dir=None):
     Reference: https://www.tensorflow.org/datasets
     """
     tfds = import_tfds(name)
-    builder = tfds.builder(name, data_dir=data_folder(data_dir))
-    builder.download_and_prepare()
+    name = source_name(name)
+    try:
+        builder = tfds.builder(name, data_dir=data_folder(data_dir))
+    except tfds.core.DatasetNotFoundError as error:
+        raise ValueError(
+            "Invalid value for argument `name`. Expected the name of a dataset "
+            "in the catalog of TensorFlow Datasets "
+            f"(https://www.tensorflow.org/datasets). Received: name={name!r}"
+        ) from error
+    try:
+        builder.download_and_prepare()
+    except AssertionError as error:
+        # How TensorFlow Datasets asks for files that cannot be downloaded.
+        raise ValueError(f"Cannot prepare {name!r}. {error}") from error
     return pathlib.Path(str(builder.data_path))
 
 
-def read_split(tfds, builder, split, image_size):
-    import tensorflow as tf
-
-    def prepare(image, label):
-        if image_size is not None:
-            image = tf.image.resize(image, image_size, antialias=True)
-            image = tf.cast(tf.round(tf.clip_by_value(image, 0, 255)), "uint8")
-        return image, label
-
-    dataset = builder.as_dataset(
-        split=split,
-        as_supervised=True,
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(try_autocache=False),
-    )
-    count = builder.info.splits[split].num_examples
-    images = labels = None
-    position = 0
-    batches = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-    # Filled in place: a list of batches would need the memory twice.
-    for image, label in tfds.as_numpy(batches.batch(1024)):
-        if images is None:
-            images = np.empty((count, *image.shape[1:]), image.dtype)
-            labels = np.empty(count, "int32")
-        images[position : position + len(image)] = image
-        labels[position : position + len(image)] = label
-        position += len(image)
-    if position != count or count == 0:
-        raise ValueError(
-            f"Invalid dataset {builder.name!r}. Expected {count or 'some'} "
-            f"samples in split {split!r}. Received: {position}"
+def make_dataset(name, image_size, arrays, about):
+    """The `Dataset` of arrays by part, and of what is known about them."""
+    validation, source = about["validation"], source_name(name)
+    if name in SPLIT_ANEW:
+        x, y, sides = arrays["all"]
+        trains = three_to_one(y)
+        x_train, y_train = choose_rows(x, trains), y[trains]
+        # Validation data is looked at as a whole: in memory, also off disk.
+        x_val, y_val = x[~trains], y[~trains]
+        split = (
+            f"its train and {validation} splits together split 3:1 anew in "
+            f"each class, into {len(y_train):,} training and {len(y_val):,} "
+            "validation images"
         )
-    return images, labels
+    else:
+        x_train, y_train, sides = arrays["train"]
+        x_val, y_val, others = arrays["val"]
+        sides = np.concatenate([sides, others])
+        split = f"validated on its {validation} split"
+    size = "" if image_size is None else f" resized to {image_size}"
+    return Dataset(
+        name,
+        x_train,
+        y_train,
+        x_val,
+        y_val,
+        classes=about["classes"],
+        title=image_title(source, image_size, sides, about["jpeg"]),
+        notes=(f"{about['full_name']} of TensorFlow Datasets{size}, {split}."),
+    )
+
+
+def open_builder(tfds, version):
+    try:
+        return tfds.builder_from_directory(version)
+    except Exception as error:
+        # Whatever a damaged file makes its readers raise.
+        raise ValueError(
+            f"Cannot read the prepared dataset in {version}: {error}. Expected "
+            "the files that `lbreg data prepare` writes: delete the folder and "
+            "prepare it again."
+        ) from error
+
+
+def validation_split(name, info):
+    splits = [split for split in VALIDATION_SPLITS if split in info.splits]
+    if "train" not in info.splits or not splits:
+        raise ValueError(
+            f"Invalid dataset {name!r}. Expected a `train` split and one of "
+            f"{list(VALIDATION_SPLITS)}. Received: {sorted(info.splits)}"
+        )
+    return splits[0]
 
 
 def stored_with_loss(tfds, builder):
     """Whether images that should be lossless were stored as JPEG."""
-    if builder.info.features["image"].encoding_format == "jpeg":
+    image = builder.info.features["image"]
+    # Images of many sizes are photographs, kept in the files they came in.
+    if image.encoding_format == "jpeg" or None in image.shape:
         return False
     first = builder.as_dataset(
         split="train",
@@ -220,13 +240,3 @@ def import_tfds(name):
             f"{name}.npz`) and give the file instead of the name."
         ) from error
     return tfds
-
-
-def not_prepared(name, data_dir):
-    folder = data_folder(data_dir)
-    prepared = prepared_names(data_dir)
-    return (
-        f"The dataset {name!r} is not prepared in {folder}. Prepare it with "
-        f"`lbreg data prepare {name}` (add `--data-dir` for another folder). "
-        f"Prepared there: {prepared or 'nothing'}"
-    )

@@ -1,0 +1,252 @@
+"""How close the runner comes to the matrix products of F1.
+
+    python benchmarks/f1_training.py --data-dir ~/tensorflow_datasets
+    python benchmarks/f1_training.py --backend jax --batch-size 128
+
+F1 of Hoffer et al. is bounded by its matrix products. Three things take turns
+on the same cores: those products alone, compiled (forward, weights' gradients,
+inputs' gradients but the first layer's); `fit` of the runner's model on one
+batch that is there already; and the runner itself, with the recipe's batches,
+crops and flips. The shares say what normalization, activations, loss, clip and
+optimizer cost, and what the data costs.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import pathlib
+import statistics
+import time
+
+import numpy as np
+
+WIDTHS = (784, 512, 512, 512, 512, 512, 10)
+
+
+def main():
+    arguments = parse_arguments()
+    os.environ["KERAS_BACKEND"] = arguments.backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from keras_lbreg.experiments.environment import environment
+
+    parts = {
+        "matrix products": matrix_products(arguments),
+        "the model's step": model_step(arguments),
+        "the runner": runner(arguments),
+    }
+    times = {name: [] for name in parts}
+    for _ in range(arguments.turns):
+        for name, run in parts.items():
+            start = time.perf_counter()
+            run()
+            seconds = time.perf_counter() - start
+            times[name].append(seconds / arguments.steps)
+    report = {
+        "environment": environment(),
+        "batch_size": arguments.batch_size,
+        "arm": arguments.arm,
+        "flops": flops(arguments.batch_size),
+        "seconds_a_step": {
+            name: statistics.median(values) for name, values in times.items()
+        },
+    }
+    show(report)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--backend", choices=["tensorflow", "jax"], default="tensorflow"
+    )
+    parser.add_argument("--arm", default="lr_gbn")
+    parser.add_argument("--batch-size", type=int, default=4096)
+    parser.add_argument("--steps", type=int, default=14)
+    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--data-dir", help="prepared datasets, for real MNIST")
+    parser.add_argument("--json", type=pathlib.Path, help="file to write")
+    return parser.parse_args()
+
+
+def flops(batch):
+    """Floating-point operations of the products of one step."""
+    pairs = list(itertools.pairwise(WIDTHS))
+    forward = sum(2 * batch * a * b for a, b in pairs)
+    return 3 * forward - 2 * batch * pairs[0][0] * pairs[0][1]
+
+
+def matrix_products(arguments):
+    """A function that makes all products of some steps, and nothing else."""
+    generator = np.random.default_rng(0)
+    shapes = list(itertools.pairwise(WIDTHS))
+    inputs = [
+        generator.standard_normal((arguments.batch_size, a), "float32")
+        for a, _ in shapes
+    ]
+    kernels = [generator.standard_normal(s, "float32") for s in shapes]
+    outputs = [
+        generator.standard_normal((arguments.batch_size, b), "float32")
+        for _, b in shapes
+    ]
+
+    def products(inputs, kernels, outputs, matmul):
+        results = []
+        for i, (x, w, dy) in enumerate(
+            zip(inputs, kernels, outputs, strict=True)
+        ):
+            results += [matmul(x, w, False, False), matmul(x, dy, True, False)]
+            if i:
+                results.append(matmul(dy, w, False, True))
+        return results
+
+    if arguments.backend == "jax":
+        import jax
+
+        def matmul(a, b, left, right):
+            return (a.T if left else a) @ (b.T if right else b)
+
+        compiled = jax.jit(lambda *arrays: products(*arrays, matmul))
+        arrays = jax.device_put((inputs, kernels, outputs))
+
+        def run():
+            for _ in range(arguments.steps):
+                result = compiled(*arrays)
+            jax.block_until_ready(result)
+
+    else:
+        import tensorflow as tf
+
+        @tf.function
+        def compiled(*arrays):
+            return products(*arrays, tf.linalg.matmul)
+
+        arrays = tf.nest.map_structure(tf.constant, (inputs, kernels, outputs))
+
+        def run():
+            for _ in range(arguments.steps):
+                result = compiled(*arrays)
+            result[-1].numpy()
+
+    run()
+    return run
+
+
+def prepare(arguments):
+    """Plan and data of the recipe F1; made-up images without a folder."""
+    import dataclasses
+
+    from keras_lbreg.data import Dataset
+    from keras_lbreg.data.augmentation import Augmentation
+    from keras_lbreg.experiments import Experiment
+    from keras_lbreg.experiments.load_data import load_data
+    from keras_lbreg.experiments.networks.fully_connected import (
+        fully_connected,
+    )
+    from keras_lbreg.experiments.plan import make_plan
+    from keras_lbreg.experiments.recipe import Recipe
+
+    recipe = Recipe(
+        name="benchmark",
+        network=lambda dataset: fully_connected(dataset, (512,) * 5),
+        small_batch_size=64,
+        batch_size=arguments.batch_size,
+        learning_rate=0.1,
+        epochs=1,
+        clip=5.0,
+        optimizer="coupled_sgd",
+        weight_decay=1e-4,
+        reset_momentum=True,
+        augmentation=Augmentation(pad=2, flip=True),
+    )
+    experiment = Experiment(
+        "mnist", recipe=recipe, data_dir=arguments.data_dir, seeds=1
+    )
+    if arguments.data_dir:
+        dataset = load_data(experiment)
+    else:
+        generator = np.random.default_rng(0)
+        x = generator.integers(0, 255, (60_000, 28, 28, 1), "uint8")
+        y = np.arange(60_000) % 10
+        dataset = recipe.prepare(
+            Dataset("mnist", x, y, x[:1000], y[:1000], classes=10)
+        )
+    plan = make_plan(experiment, arguments.arm, dataset)
+    return dataclasses.replace(plan, steps_per_epoch=arguments.steps), dataset
+
+
+def model_step(arguments):
+    """A function that fits some steps on one batch in memory."""
+    from keras_lbreg.experiments import build
+
+    plan, dataset = prepare(arguments)
+    model = build.build_model(plan, dataset, seed=0)
+    x = dataset.x_val[:1]
+    x = np.repeat(x, plan.batch_size, axis=0)
+    y = np.zeros(plan.batch_size, "int32")
+    if arguments.backend == "tensorflow":
+        import tensorflow as tf
+
+        data = tf.data.Dataset.from_tensors((x, y)).repeat()
+    else:
+        import jax
+
+        x, y = jax.device_put((x, y))
+
+        def forever():
+            while True:
+                yield x, y
+
+        data = forever()
+    return fit(model, data, arguments.steps)
+
+
+def runner(arguments):
+    """A function that trains some steps as `lbreg` does."""
+    from keras_lbreg.experiments import build
+
+    plan, dataset = prepare(arguments)
+    model = build.build_model(plan, dataset, seed=0)
+    return fit(model, build.build_data(plan, dataset, 0), arguments.steps)
+
+
+def fit(model, data, steps):
+    def run():
+        model.fit(
+            data, steps_per_epoch=steps, epochs=1, verbose=0, shuffle=False
+        )
+
+    run()
+    return run
+
+
+def show(report):
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(report["environment"])
+    gflop = report["flops"] / 1e9
+    table = Table(
+        title=f"F1, {report['arm']}, batch {report['batch_size']:,}: "
+        f"{gflop:.1f} GFLOP a step"
+    )
+    for title in ("", "ms a step", "GFLOP/s", "share of the products"):
+        table.add_column(title, justify="right")
+    fastest = report["seconds_a_step"]["matrix products"]
+    for name, seconds in report["seconds_a_step"].items():
+        table.add_row(
+            name,
+            f"{1e3 * seconds:.1f}",
+            f"{gflop / seconds:.0f}",
+            f"{100 * fastest / seconds:.0f} %",
+        )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""Datasets that TensorFlow Datasets has prepared, with made-up images."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+
+from keras_lbreg.data import load_dataset
+from keras_lbreg.data.dataset_checksum import dataset_checksum
+from keras_lbreg.data.sources.npz import save_npz
+from tests.data.tiny_tensorflow_dataset import write_dataset
+
+pytestmark = pytest.mark.tensorflow
+
+SIZES = [(40, 60), (55, 40), (40, 40)]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A data folder, and what is in its datasets by name and split."""
+    folder = tmp_path_factory.mktemp("tfds")
+    return folder, {
+        "cifar100": write_dataset(
+            folder, "cifar100", {"train": 230, "test": 110}, 100, (32, 32, 3)
+        ),
+        "imagenet2012": write_dataset(
+            folder,
+            "imagenet2012",
+            {"train": 90, "validation": 30, "test": 20},
+            1000,
+            (None, None, 3),
+            "jpeg",
+            SIZES,
+        ),
+        "caltech101": write_dataset(
+            folder,
+            "caltech101",
+            {"train": 30, "test": 47},
+            5,
+            (None, None, 3),
+            "png",
+            [*SIZES, (33, 70)],
+        ),
+    }
+
+
+def pillow_resize(image, size):
+    """Pillow's bilinear, antialiased `Image.resize`."""
+    image_class = pytest.importorskip("PIL.Image")
+    height, width = size
+    return np.asarray(
+        image_class.fromarray(image).resize(
+            (width, height), image_class.Resampling.BILINEAR
+        )
+    )
+
+
+def test_cifar100(prepared):
+    folder, samples = prepared
+    dataset = load_dataset("cifar100", folder, image_size=(64, 64))
+    for part, split in (("train", "train"), ("val", "test")):
+        images, labels = zip(*samples["cifar100"][split], strict=True)
+        # All of one size: not resized, and in the order they are stored in.
+        np.testing.assert_array_equal(getattr(dataset, f"x_{part}"), images)
+        np.testing.assert_array_equal(getattr(dataset, f"y_{part}"), labels)
+    assert (dataset.classes, dataset.title) == (100, "CIFAR-100")
+    assert dataset.x_train.dtype == "uint8"
+
+
+@pytest.mark.parametrize("size", [(24, 24), (40, 40), (64, 48)])
+def test_images_are_squashed_as_pillow_does_it(prepared, size):
+    folder, samples = prepared
+    dataset = load_dataset("caltech101", folder, image_size=size)
+    images, labels = zip(*samples["caltech101"]["train"], strict=True)
+    expected = np.stack([pillow_resize(image, size) for image in images])
+    np.testing.assert_array_equal(dataset.y_train, labels)
+    # Pillow rounds after each of the two axes.
+    difference = np.abs(dataset.x_train.astype(int) - expected)
+    assert difference.max() <= 1
+    assert difference.mean() < 0.2
+
+
+def test_caltech_split_anew(prepared):
+    folder, samples = prepared
+    first, second = (
+        load_dataset("caltech101_3to1", folder, image_size=(40, 40))
+        for _ in range(2)
+    )
+    pooled = itertools.chain.from_iterable(samples["caltech101"].values())
+    labels = [label for _, label in pooled]
+    counts = -(-3 * np.bincount(labels) // 4)
+    np.testing.assert_array_equal(np.bincount(first.y_train), counts)
+    assert len(first.y_train) + len(first.y_val) == len(labels) == 77
+    # Every image is another one: none is lost, none is in both parts.
+    together = np.concatenate([first.x_train, first.x_val]).reshape(77, -1)
+    assert len(np.unique(together, axis=0)) == 77
+    np.testing.assert_array_equal(first.x_train, second.x_train)
+    np.testing.assert_array_equal(first.y_val, second.y_val)
+    assert first.name == "caltech101_3to1"
+    assert first.title == "Caltech-101 at 40 px"
+    assert f"{counts.sum()} training and" in first.notes
+
+
+@pytest.mark.parametrize("name", ["imagenet2012", "caltech101_3to1"])
+def test_large_datasets_stay_on_disk(prepared, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("LBREG_CACHE_DIR", str(tmp_path))
+    folder, _ = prepared
+    in_memory = load_dataset(name, folder, (32, 32))
+    assert list(tmp_path.iterdir()) == []
+    written = load_dataset(name, folder, (32, 32), memory_limit=10_000)
+    again = load_dataset(name, folder, (32, 32))
+    for dataset in (written, again):
+        assert not isinstance(dataset.x_train, np.ndarray) or isinstance(
+            dataset.x_train, np.memmap
+        )
+        numbers = np.array([5, 0, 5, 20])
+        np.testing.assert_array_equal(
+            dataset.x_train[numbers], in_memory.x_train[numbers]
+        )
+        np.testing.assert_array_equal(dataset.x_val, in_memory.x_val)
+        np.testing.assert_array_equal(dataset.y_train, in_memory.y_train)
+        np.testing.assert_array_equal(dataset.y_val, in_memory.y_val)
+        for field in ("name", "title", "notes", "classes"):
+            assert getattr(dataset, field) == getattr(in_memory, field)
+        assert dataset_checksum(dataset) == dataset_checksum(in_memory)
+        assert dataset.moments() == in_memory.moments()
+
+
+def test_imagenet(prepared):
+    folder, samples = prepared
+    dataset = load_dataset("imagenet2012", folder, image_size=(32, 32))
+    assert dataset.x_train.shape == (90, 32, 32, 3)
+    assert dataset.classes == 1000
+    # The test split has no labels: the validation split is the right one.
+    labels = [label for _, label in samples["imagenet2012"]["validation"]]
+    np.testing.assert_array_equal(dataset.y_val, labels)
+    title = "ImageNet (ILSVRC 2012) at 40 px, resized to 32x32"
+    assert dataset.title == title
+
+
+def test_large_dataset_that_has_to_be_in_memory(prepared):
+    with pytest.raises(ValueError, match="too large for memory"):
+        load_dataset(
+            "imagenet2012",
+            prepared[0],
+            (32, 32),
+            memory_limit=10_000,
+            in_memory=True,
+        )
+
+
+def digest(dataset):
+    arrays = (dataset.x_train, dataset.y_train, dataset.x_val, dataset.y_val)
+    return [zlib.crc32(np.ascontiguousarray(a[:])) for a in arrays]
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+class NoTensorFlow:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "tensorflow_datasets"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NoTensorFlow())
+"""
+LOAD = """
+import json, sys, zlib
+import numpy as np
+from keras_lbreg.data import load_dataset
+folder, *names = sys.argv[1:]
+for name in names:
+    d = load_dataset(name, folder, (32, 32))
+    arrays = (d.x_train, d.y_train, d.x_val, d.y_val)
+    crcs = [zlib.crc32(np.ascontiguousarray(a[:])) for a in arrays]
+    print("loaded", json.dumps([d.name, d.title, d.classes, crcs]))
+"""
+
+
+def describe(dataset):
+    return [dataset.name, dataset.title, dataset.classes, digest(dataset)]
+
+
+def load_in_process(code, folder, names, *prefix, backend):
+    result = subprocess.run(
+        [*prefix, sys.executable, "-c", code, str(folder), *names],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": backend},
+    )
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    return [json.loads(x[7:]) for x in lines if x.startswith("loaded ")]
+
+
+def test_files_without_tensorflow(prepared, tmp_path, monkeypatch):
+    """An .npz file, and a dataset on disk that was written before."""
+    monkeypatch.setenv("LBREG_CACHE_DIR", str(tmp_path))
+    folder, _ = prepared
+    dataset = load_dataset("caltech101_3to1", folder, (32, 32))
+    save_npz(dataset, tmp_path / "a.npz")
+    load_dataset("caltech101_3to1", folder, (32, 32), memory_limit=0)
+    names = [str(tmp_path / "a.npz"), "caltech101_3to1"]
+    loaded = load_in_process(
+        WITHOUT_TENSORFLOW + LOAD, folder, names, backend="jax"
+    )
+    assert loaded == [describe(dataset)] * 2
+
+
+def test_network_is_not_touched(prepared):
+    alone = ["unshare", "--map-root-user", "--net"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*alone, "true"], capture_output=True).returncode
+    ):
+        pytest.skip("no network namespaces here")
+    folder, _ = prepared
+    names = ["cifar100", "imagenet2012", "caltech101_3to1"]
+    loaded = load_in_process(LOAD, folder, names, *alone, backend="tensorflow")
+    expected = [load_dataset(name, folder, (32, 32)) for name in names]
+    assert loaded == [describe(dataset) for dataset in expected]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "content"),
+    [
+        ("*-train.tfrecord-00000*", b"cut off"),
+        ("dataset_info.json", b"{"),
+        ("features.json", b"{]"),
+    ],
+)
+def test_damaged_prepared_dataset(prepared, tmp_path, pattern, content):
+    shutil.copytree(prepared[0] / "cifar100", tmp_path / "cifar100")
+    [file] = (tmp_path / "cifar100").glob(f"*/{pattern}")
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="prepare it again"):
+        load_dataset("cifar100", tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["train", "validation"])
+def test_missing_split(tmp_path, missing):
+    splits = {"train": 4, "validation": 4, "other": 4}
+    del splits[missing]
+    write_dataset(tmp_path, "halves", splits, 2, (4, 4, 3))
+    with pytest.raises(ValueError, match="Expected a `train` split"):
+        load_dataset("halves", tmp_path)
