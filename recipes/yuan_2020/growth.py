@@ -108,3 +108,31 @@ def steps_until(level, first, weight, learning_rate, momentum=0.0):
         first, bound, weight, learning_rate, momentum
     )
     return int(np.argmax(distances > level))
+
+
+def lagging_variance(factor, momentum=0.9):
+    """Moving variance behind a growing kernel, as a share of the true one.
+
+    When a step multiplies the kernel by z, the variance v of its outputs grows
+    by z². Batch normalization averages M <- a M + (1 − a) v before the step,
+    and is asked after it, when the variance is z² v already:
+
+    ```
+    M / (z² v) = (1 − a) / (z² − a)
+    ```
+
+    Args:
+        factor: z.
+        momentum: a of the batch normalization.
+
+    Returns:
+        A float; 1 where nothing grows.
+
+    Example:
+
+    >>> round(lagging_variance(1.273), 3)
+    0.139
+
+    Reference: `keras.layers.BatchNormalization`.
+    """
+    return (1 - momentum) / (factor**2 - momentum)
