@@ -3,12 +3,15 @@
 import pathlib
 
 from recipes.study.study import Measurement, Study
-from recipes.yuan_2020 import tables
+from recipes.yuan_2020 import lagging_statistics, stability, tables
 from recipes.yuan_2020.configuration import BATCHES, OTHERS
 from recipes.yuan_2020.figures import ACCURACY_FIGURES
 from recipes.yuan_2020.small import SMALL
-from recipes.yuan_2020.stability import measure
-from recipes.yuan_2020.stability_page import stability_figure, stability_table
+from recipes.yuan_2020.stability_page import (
+    lagging_table,
+    stability_figure,
+    stability_table,
+)
 
 STUDY = Study(
     name="yuan_2020",
@@ -19,8 +22,14 @@ STUDY = Study(
         Measurement(
             "stability",
             "distance of the two kernels, step by step, digits (ours, small)",
-            measure,
-            part="none",
+            stability.measure,
+            part="ours",
+        ),
+        Measurement(
+            "lagging",
+            "moving statistics behind growing kernels, digits (ours, small)",
+            lagging_statistics.measure,
+            part="ours",
         ),
     ),
     tables={
@@ -35,6 +44,7 @@ STUDY = Study(
         "digits_momenta": tables.digits_momenta,
         "mnist": tables.mnist,
         "stability": stability_table,
+        "lagging": lagging_table,
         "provenance": tables.provenance,
     },
     figures={**ACCURACY_FIGURES, "stability.png": stability_figure},
