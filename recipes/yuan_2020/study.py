@@ -6,12 +6,10 @@ from recipes.study.study import Measurement, Study
 from recipes.yuan_2020 import lagging_statistics, stability, tables
 from recipes.yuan_2020.configuration import BATCHES, OTHERS
 from recipes.yuan_2020.figures import ACCURACY_FIGURES
+from recipes.yuan_2020.lagging_page import lagging_table
+from recipes.yuan_2020.provenance import provenance
 from recipes.yuan_2020.small import SMALL
-from recipes.yuan_2020.stability_page import (
-    lagging_table,
-    stability_figure,
-    stability_table,
-)
+from recipes.yuan_2020.stability_page import stability_figure, stability_table
 
 STUDY = Study(
     name="yuan_2020",
@@ -45,7 +43,7 @@ STUDY = Study(
         "mnist": tables.mnist,
         "stability": stability_table,
         "lagging": lagging_table,
-        "provenance": tables.provenance,
+        "provenance": provenance,
     },
     figures={**ACCURACY_FIGURES, "stability.png": stability_figure},
 )
