@@ -100,14 +100,15 @@ def steps_until(level, first, weight, learning_rate, momentum=0.0):
 
     Reference: `predicted_distances`.
     """
-    # In the long run it grows at this pace and is behind it before.
-    pace = math.log(growth_factor(weight, learning_rate, momentum))
-    bound = math.ceil(math.log(max(level / first, 1.0)) / pace)
-    bound += math.ceil(20 / pace)
-    distances = predicted_distances(
-        first, bound, weight, learning_rate, momentum
-    )
-    return int(np.argmax(distances > level))
+    # D_t = A z^t + B y^t with the two roots z and y of the recursion.
+    factor = growth_factor(weight, learning_rate, momentum)
+    other = momentum / factor
+    share = first * (factor - momentum) / (factor - other)
+    rest = first - share
+    steps = max(math.floor(math.log(level / share) / math.log(factor)) - 1, 0)
+    while share * factor**steps + rest * other**steps <= level:
+        steps += 1
+    return steps
 
 
 def lagging_variance(factor, momentum=0.9):
@@ -136,3 +137,35 @@ def lagging_variance(factor, momentum=0.9):
     Reference: `keras.layers.BatchNormalization`.
     """
     return (1 - momentum) / (factor**2 - momentum)
+
+
+def largest_rate(steps, first, weight, momentum=0.0):
+    """The largest learning rate that stays finite for a number of steps.
+
+    Args:
+        steps: Number of steps.
+        first: The distance at step 0.
+        weight: λ.
+        momentum: m.
+
+    Returns:
+        A float, to three digits: the penalty alone stays below
+        `LARGEST_DISTANCE` for so many steps of this rate.
+
+    Example:
+
+    >>> largest_rate(4200, 0.32, 0.1, momentum=0.9)
+    0.00257
+
+    Reference: `steps_until`.
+    """
+    low, high = 1e-9, 10.0
+    while high / low > 1.0001:
+        middle = math.sqrt(low * high)
+        if steps_until(LARGEST_DISTANCE, first, weight, middle, momentum) > (
+            steps
+        ):
+            low = middle
+        else:
+            high = middle
+    return float(f"{low:.3g}")

@@ -10,6 +10,7 @@ from recipes.yuan_2020.lagging_page import lagging_table
 from recipes.yuan_2020.provenance import provenance
 from recipes.yuan_2020.small import SMALL
 from recipes.yuan_2020.stability_page import stability_figure, stability_table
+from recipes.yuan_2020.survival import survival
 
 STUDY = Study(
     name="yuan_2020",
@@ -41,6 +42,7 @@ STUDY = Study(
         "digits_weights": tables.digits_weights,
         "digits_momenta": tables.digits_momenta,
         "mnist": tables.mnist,
+        "survival": survival,
         "stability": stability_table,
         "lagging": lagging_table,
         "provenance": provenance,

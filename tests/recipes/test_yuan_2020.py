@@ -189,7 +189,23 @@ def test_growth_of_the_design():
     # Without momentum it is a power: 1.04^n > 1e6 from n = ln 1e6 / ln 1.04.
     needed = int(np.ceil(np.log(1e6) / np.log(1.04)))
     assert growth.steps_until(1e6, 1.0, 0.1, 0.1) == needed
-    assert pytest.approx(3.4028235e38, rel=1e-6) == growth.LARGEST_DISTANCE**2
+    largest = growth.LARGEST_DISTANCE
+    assert largest**2 == pytest.approx(3.4028235e38, rel=1e-6)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("level", [1.05, 10.0, growth.LARGEST_DISTANCE])
+def test_steps_until_a_level_are_those_of_the_recursion(momentum, level):
+    distances = growth.predicted_distances(0.5, 1500, 0.1, 0.1, momentum)
+    found = growth.steps_until(level, 0.5, 0.1, 0.1, momentum)
+    assert found == np.argmax(distances > level)
+
+
+def test_the_largest_rate_is_finite_and_a_larger_one_is_not():
+    rate = growth.largest_rate(200, 0.1, 0.1, 0.9)
+    for factor, finite in ((0.99, True), (1.01, False)):
+        found = growth.predicted_distances(0.1, 200, 0.1, factor * rate, 0.9)
+        assert (found[-1] < growth.LARGEST_DISTANCE) == finite
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "coupled_sgd"])
