@@ -53,7 +53,7 @@ def paper_batches(study):
 def paper_others(study):
     """Mean gaps to the baseline in Figs. 6-8, or the command that is due."""
     rows = []
-    for comparison in OTHERS:
+    for comparison in (*OTHERS, MNIST_BATCH):
         results = study.results(comparison.name)
         others = [arm for arm in comparison.arms if arm != BASELINE]
         rows.append(
@@ -85,9 +85,9 @@ def in_brief(results, comparison, arms):
     )
 
 
-def digits_gaps(study):
-    """Mean gap over the epochs to the baseline, by batch size."""
-    return by_batch(study, lambda r, arm: points(mean_gap(r, arm)))
+def digits_batches(study):
+    """Mean gap to the baseline and final accuracy, by batch size."""
+    return by_batch(study, gap_and_final)
 
 
 def digits_gaps_to_control(study):
@@ -95,11 +95,6 @@ def digits_gaps_to_control(study):
     return by_batch(
         study, lambda r, arm: points(mean_gap(r, arm, "doubled")), "doubled"
     )
-
-
-def digits_finals(study):
-    """Final accuracy, by batch size."""
-    return by_batch(study, final)
 
 
 def digits_epochs(study):
@@ -115,12 +110,7 @@ def by_batch(study, cell, reference=BASELINE):
 def digits_momenta(study):
     """Mean gap to the baseline, by momentum."""
     labels = [f"momentum {momentum:g}" for momentum in MOMENTA]
-    return matrix(
-        study,
-        DIGITS_MOMENTA,
-        labels,
-        lambda r, arm: f"{points(mean_gap(r, arm))} / {final(r, arm)}",
-    )
+    return matrix(study, DIGITS_MOMENTA, labels, gap_and_final)
 
 
 def matrix(study, comparisons, labels, cell, reference=BASELINE):
@@ -144,42 +134,11 @@ def matrix(study, comparisons, labels, cell, reference=BASELINE):
     return markdown(["arm", *labels], rows)
 
 
-def digits_positions(study):
-    """Positions of the layer."""
-    return by_arm(study, DIGITS_OTHERS[0])
-
-
-def digits_weights(study):
-    """Weights of the penalty."""
-    return by_arm(study, DIGITS_OTHERS[1])
-
-
-def mnist(study):
-    """All arms on MNIST."""
-    return by_arm(study, MNIST_BATCH)
-
-
-def by_arm(study, comparison):
-    """A row for each arm of one comparison, with all statistics."""
-    results = study.results(comparison.name)
-    titles = {arm.name: arm.title for arm in comparison.extra_arms}
-    rows = []
-    for arm in comparison.arms:
-        title = titles.get(arm, "Large batch")
-        if results is None or arm not in results.arm_names:
-            rows.append([title, *[NOTHING] * 5])
-            continue
-        rows.append(
-            [
-                title,
-                final(results, arm),
-                points(mean_gap(results, arm)),
-                points(mean_gap(results, arm, "doubled")),
-                epochs_needed(results, arm),
-                end_distance(results, arm),
-            ]
-        )
+def digits_others(study):
+    """Positions of the layer and weights of the penalty, a row for each arm."""
+    rows = [row for c in DIGITS_OTHERS for row in arm_rows(study, c)]
     header = [
+        "comparison",
         "arm",
         "final, %",
         "gap to the large batch",
@@ -188,6 +147,34 @@ def by_arm(study, comparison):
         "distance at the end",
     ]
     return markdown(header, rows)
+
+
+def arm_rows(study, comparison):
+    """A row for each arm of one comparison, with all statistics."""
+    results = study.results(comparison.name)
+    titles = {arm.name: arm.title for arm in comparison.extra_arms}
+    rows = []
+    for arm in comparison.arms:
+        row = [f"`{comparison.name}`", titles.get(arm, "Large batch")]
+        if results is None or arm not in results.arm_names:
+            rows.append([*row, *[NOTHING] * 5])
+            continue
+        rows.append(
+            [
+                *row,
+                final(results, arm),
+                points(mean_gap(results, arm)),
+                points(mean_gap(results, arm, "doubled")),
+                epochs_needed(results, arm),
+                end_distance(results, arm),
+            ]
+        )
+    return rows
+
+
+def gap_and_final(results, arm):
+    """Both in one cell."""
+    return f"{points(mean_gap(results, arm))} / {final(results, arm)}"
 
 
 def final(results, arm):
