@@ -82,9 +82,8 @@ def draw(axis, comparison, results):
             linewidth=0,
         )
     seeds = len(results.manifest["seeds"])
-    # The panels are narrow: a comma may end a line.
-    title = comparison.title.replace(" (ours, small)", "")
-    axis.set_title(title.replace(", ", ",\n", 1), fontsize=10)
+    # The panels are narrow.
+    axis.set_title(comparison.title.replace(" (ours", "\n(ours"), fontsize=9)
     axis.set_xlabel(f"epoch ({seeds} seeds)" if seeds > 1 else "epoch")
 
 

@@ -123,6 +123,8 @@ def test_positions_are_the_last_layers_of_the_stages():
     assert widths == [64, 128, 256, 512]
 
 
+# JAX would compile every operation of these deep networks by itself.
+@pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("recipe", "layer", "kind"),
     [
