@@ -184,7 +184,11 @@ def stability_figure(study):
             axis.axhline(LARGEST_DISTANCE, color=INK, linewidth=0.8)
             axis.set_ylim(1e-2, 1e21)
             axis.legend(
-                loc="upper left", bbox_to_anchor=(-0.02, -0.13), fontsize=9
+                title="distance, λ, η, m",
+                alignment="left",
+                loc="upper left",
+                bbox_to_anchor=(-0.02, -0.13),
+                fontsize=9,
             )
         axes[0].annotate(
             "the penalty is infinite in float32",
@@ -196,6 +200,13 @@ def stability_figure(study):
             fontsize=8,
         )
         axes[0].set_ylabel("‖W_R − W_L‖")
+        figure.suptitle(
+            f"Digits (ours, small), batch {content['measured']['batch_size']}; "
+            "dotted: predicted; cross: the loss is no longer finite",
+            x=0.01,
+            ha="left",
+            fontsize=11,
+        )
     return figure
 
 
