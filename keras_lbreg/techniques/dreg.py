@@ -50,6 +50,7 @@ DREG = Technique(
         "weight": 0.1,
         "distance": "relative",
         "max_distance": None,
+        "paths": "both",
         "path_reduction": "sum",
         # The recipe's layer, `Context.dreg_layer`.
         "layer": None,

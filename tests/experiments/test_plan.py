@@ -111,6 +111,7 @@ def test_settings_of_an_arm_are_tried_before_the_runs():
         ("dreg", "distance", "far", "far"),
         ("dreg", "max_distance", "abc", "a number or None"),
         ("dreg", "path_reduction", "product", "product"),
+        ("dreg", "paths", "all", "all"),
         ("ghost_batch_norm", "ghost_batch_size", 0, "above 0"),
         ("ghost_batch_norm", "statistics", "none", "statistics"),
         ("gradient_mix", "groups", 2.5, "above 0"),

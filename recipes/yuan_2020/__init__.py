@@ -1,0 +1,1 @@
+"""Yuan, Hua, Zhou and Yu 2020, distinctive regularization (DReg)."""
