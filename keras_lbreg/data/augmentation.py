@@ -20,8 +20,8 @@ class Augmentation:
 
     It works on whole batches of NumPy arrays, on every backend alike: the same
     generator gives the same images, so that a resumed run sees what an
-    uninterrupted one would. A batch of 4,096 takes 2 ms on MNIST and 11 ms on
-    CIFAR-10, on another core than the step's (`benchmarks/augmentation.py`).
+    uninterrupted one would. It is faster than Keras's layers on a processor
+    (`docs/speed.md`).
 
     Args:
         pad: Integer, at least 0: pixels on each side. Defaults to `0`.
