@@ -27,7 +27,7 @@ class Programs:
     Example:
 
     >>> programs = Programs()
-    >>> model, first_state = programs.prepare(plan, dataset, seed=0)
+    >>> model = programs.prepare(plan, dataset, seed=0)
 
     Reference: `keras_lbreg.experiments.train` uses it.
     """

@@ -16,7 +16,7 @@ from keras_lbreg.cli.console import make_console
 from keras_lbreg.cli.errors import INTERRUPTED, RUN_FAILED, report_errors
 from keras_lbreg.cli.live import make_display
 from keras_lbreg.cli.show_results import print_table
-from keras_lbreg.experiments import compare, read_results
+from keras_lbreg.experiments import compare
 from keras_lbreg.experiments.environment import environment
 from keras_lbreg.experiments.headline import headline
 from keras_lbreg.experiments.json_file import write_json
@@ -197,16 +197,8 @@ def state(study, part):
     """What there is of a part, in words."""
     if isinstance(part, Measurement):
         return "measured" if study.measured(part.name) else "not run"
-    folders = sorted(study.path(part.name).parent.glob(f"{part.name}*"))
     texts = []
-    for folder in folders:
-        if folder.name not in (part.name,) and not folder.name.startswith(
-            f"{part.name}-"
-        ):
-            continue
-        if not (folder / "manifest.json").is_file():
-            continue
-        results = read_results(folder)
+    for results in study.all_results(part.name):
         done = sum(run.status == "finished" for run in results.runs)
         total = len(results.arms) * len(results.manifest["seeds"])
         epochs = results.manifest["config"]["epochs"]

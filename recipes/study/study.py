@@ -97,18 +97,21 @@ class Study:
         Returns:
             A `Results`, or None where nothing was run.
         """
-        folders = [
-            self.path(name),
-            *self.path(name).parent.glob(f"{name}-*-epochs"),
-        ]
-        found = [
-            read_results(folder)
-            for folder in folders
-            if (folder / "manifest.json").is_file()
-        ]
         return max(
-            found, key=lambda r: r.manifest["config"]["epochs"], default=None
+            self.all_results(name),
+            key=lambda r: r.manifest["config"]["epochs"],
+            default=None,
         )
+
+    def all_results(self, name):
+        """The `Results` of a comparison at every length it was run with."""
+        folder = self.path(name)
+        shortened = sorted(folder.parent.glob(f"{name}-*-epochs"))
+        return [
+            read_results(path)
+            for path in (folder, *shortened)
+            if (path / "manifest.json").is_file()
+        ]
 
     def measured(self, name):
         """What a measurement has written, or None."""
