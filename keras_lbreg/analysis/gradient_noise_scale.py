@@ -63,6 +63,7 @@ def gradient_noise_scale(
     pairs=20,
     seed=0,
     on_progress=None,
+    statistics="estimate",
 ):
     """Measure the gradient noise scale of a model on a dataset.
 
@@ -93,6 +94,10 @@ def gradient_noise_scale(
         pairs: Number of big batches. Defaults to `20`.
         seed: Seed of the drawing.
         on_progress: Optional, called with the number of big batches so far.
+        statistics: Of batch normalization: `"estimate"` (the default) measures
+            them anew at these weights, on at most 10,000 of the samples;
+            `"moving"` takes the moving ones, which lag behind in mid-run and
+            can make the noise many times too large.
 
     Returns:
         A `NoiseScale`.
@@ -111,7 +116,9 @@ def gradient_noise_scale(
     """
     check_positive_int("pairs", pairs)
     big_batch = check_batches(small_batch, big_batch, len(x))
-    surface = LossSurface(model, x, y, loss, batch_size=small_batch)
+    surface = LossSurface(
+        model, x, y, loss, batch_size=small_batch, statistics=statistics
+    )
     theta = surface.point()
     generator = np.random.default_rng(seed)
     squares = np.empty((pairs, 2))

@@ -5,7 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_lbreg.models.layer_search import find_layers, is_graph_model
+from keras_lbreg.models.batch_statistics import estimate_statistics
+from keras_lbreg.models.layer_search import is_graph_model
 from keras_lbreg.models.loss_surface import check_data, resolve_loss
 
 
@@ -120,7 +121,11 @@ def interpolate(
             [between(p, q, a) for p, q in zip(*ends, strict=True)]
         )
         if statistics == "estimate":
-            estimate_statistics(model, statistics_data, batch_size)
+            estimated = estimate_statistics(model, statistics_data, batch_size)
+            for variable, value in zip(
+                model.non_trainable_variables, estimated, strict=True
+            ):
+                variable.assign(value)
         for name, (x, y) in data.items():
             result = model.evaluate(
                 x, y, batch_size=batch_size, verbose=0, return_dict=True
@@ -142,36 +147,6 @@ def between(first, second, a):
         return first
     mixed = (1 - a) * first.astype("float64") + a * second.astype("float64")
     return mixed.astype(first.dtype)
-
-
-def estimate_statistics(model, x, batch_size):
-    """Set the moving statistics of batch normalization to the data's.
-
-    They become the average of what single training steps would see: a step
-    makes `moving' = m moving + (1 - m) batch`, which is solved for the batch.
-    Dropout is at work, as it is where these statistics arise.
-    """
-    layers = find_layers(
-        model, lambda x: isinstance(x, keras.layers.BatchNormalization)
-    )
-    sums = {}
-    for first in range(0, len(x), batch_size):
-        part = x[first : first + batch_size]
-        frozen = [np.asarray(v) for v in model.non_trainable_variables]
-        trained = [np.asarray(v) for v in model.trainable_variables]
-        _, changed = model.stateless_call(trained, frozen, part, training=True)
-        after = dict(
-            zip(map(id, model.non_trainable_variables), changed, strict=True)
-        )
-        for layer in dict.fromkeys(layers.values()):
-            for variable in (layer.moving_mean, layer.moving_variance):
-                before = np.asarray(variable, "float64")
-                new = np.asarray(after[id(variable)], "float64")
-                batch = (new - layer.momentum * before) / (1 - layer.momentum)
-                total = sums.setdefault(id(variable), [variable, 0.0])
-                total[1] = total[1] + batch * len(part) / len(x)
-    for variable, mean in sums.values():
-        variable.assign(mean.astype("float32"))
 
 
 def check_same_weights(first, second):

@@ -6,7 +6,7 @@ import numpy as np
 from keras_lbreg.callbacks.noise_scale_average import NoiseScaleAverage
 from keras_lbreg.callbacks.squared_gradients_of import squared_gradients_of
 from keras_lbreg.checks import check_positive_int
-from keras_lbreg.models.loss_surface import LossSurface
+from keras_lbreg.models.loss_surface import LossSurface, check_statistics
 from keras_lbreg.models.noise_scale import (
     advice,
     check_batches,
@@ -49,9 +49,10 @@ class GradientNoiseScale(keras.callbacks.Callback):
       inference mode, as in `keras_lbreg.analysis.gradient_noise_scale`: the
       gradient of a batch is then the mean of its samples' gradients, which the
       formulas need and batch normalization in training mode does not give. Its
-      moving statistics have to have settled: do not believe the first few
-      hundred updates. Sample weights, regularizers and `add_loss` are left out,
-      as is what augmentation adds; gradients are not clipped.
+      statistics are measured anew each time, by 10,000 samples forward at
+      most, since the moving ones lag behind (`statistics`). Sample weights,
+      regularizers and `add_loss` are left out, as is what augmentation adds;
+      gradients are not clipped.
     - **From the replicas of a `tf.distribute` strategy**, without `data`: each
       replica's gradient is that of a small batch, and their mean that of the
       big one. The optimizer has to be wrapped in
@@ -82,6 +83,10 @@ class GradientNoiseScale(keras.callbacks.Callback):
             of updates. Defaults to `"epoch"`.
         decay: d, at least 0 and below 1; 0 does not smooth. Defaults to `0.8`.
         seed: Integer, the seed of the drawing. Defaults to `0`.
+        statistics: Of batch normalization, with `data`: `"estimate"` (the
+            default) measures them anew each time, `"moving"` takes the moving
+            ones, which costs nothing and can make the noise many times too
+            large in mid-run.
 
     Attributes:
         updates: List of the update numbers of the measurements, increasing.
@@ -117,6 +122,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
         frequency="epoch",
         decay=0.8,
         seed=0,
+        statistics="estimate",
     ):
         super().__init__()
         self.x, self.y = (None, None) if data is None else check_pair(data)
@@ -132,6 +138,8 @@ class GradientNoiseScale(keras.callbacks.Callback):
         self.frequency = frequency
         self.decay = decay
         self.seed = seed
+        check_statistics(statistics)
+        self.statistics = statistics
         self._average = NoiseScaleAverage(
             self.small_batch, self.big_batch, decay
         )
@@ -232,9 +240,14 @@ class GradientNoiseScale(keras.callbacks.Callback):
     def _draw(self, model, update):
         if self._surface is None:
             self._surface = LossSurface(
-                model, self.x, self.y, batch_size=self.small_batch
+                model,
+                self.x,
+                self.y,
+                batch_size=self.small_batch,
+                statistics=self.statistics,
             )
-        self._surface.read_frozen()
+        else:
+            self._surface.read_frozen()
         theta = self._surface.point()
         generator = np.random.default_rng([self.seed, update])
         squares = [

@@ -206,6 +206,15 @@ def noise_scale(
             rich_help_panel=WHAT,
         ),
     ] = 20,
+    statistics: Annotated[
+        str,
+        typer.Option(
+            metavar="estimate|moving",
+            help="Statistics of batch normalization: measured anew for these "
+            "weights, or the moving ones, which lag behind in mid-run.",
+            rich_help_panel=WHAT,
+        ),
+    ] = "estimate",
     samples: analyze_options.Count = None,
     split: analyze_options.Split = "train",
     seed: analyze_options.Seed = 0,
@@ -250,7 +259,9 @@ def noise_scale(
             noise_scale_words,
             plot_noise_scale,
         ),
-        noise_scale_jobs(files, chosen, small_batch, big_batch, pairs, seed),
+        noise_scale_jobs(
+            files, chosen, small_batch, big_batch, pairs, seed, statistics
+        ),
         folder_of(files, out),
         fresh,
         make_console(),

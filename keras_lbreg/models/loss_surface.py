@@ -5,8 +5,13 @@ import inspect
 import keras
 import numpy as np
 
+from keras_lbreg.models.batch_statistics import estimate_statistics, to_array
+
 # Data up to this size is handed to the backend once and stays there.
 MOST_KEPT_BYTES = 2**30
+
+# Samples on which statistics are measured.
+MOST_FOR_STATISTICS = 10_000
 
 
 class LossSurface:
@@ -18,9 +23,9 @@ class LossSurface:
 
     Points and directions are flat float64 vectors of `size` numbers, the
     trainable variables one after the other. The model runs in inference mode:
-    batch normalization uses its moving statistics and dropout is off, so that
-    f is one fixed smooth function. What `add_loss` and regularizers add is no
-    part of it.
+    batch normalization uses statistics that do not depend on the batch, and
+    dropout is off, so that f is one fixed smooth function. What `add_loss` and
+    regularizers add is no part of it.
 
     Args:
         model: A built `keras.Model`. It is left as it is.
@@ -32,6 +37,10 @@ class LossSurface:
             to `1000`.
         on_progress: Optional, called with the number of samples of each batch
             as it is done.
+        statistics: `"moving"` (the default) keeps the moving statistics of
+            batch normalization, which lag behind the weights, `"estimate"`
+            measures them anew on the inputs (10,000 random ones, if there are
+            more).
 
     Raises:
         ValueError: The model has no variables or no loss, or the arrays do
@@ -47,9 +56,17 @@ class LossSurface:
     """
 
     def __init__(
-        self, model, x, y, loss=None, batch_size=1000, on_progress=None
+        self,
+        model,
+        x,
+        y,
+        loss=None,
+        batch_size=1000,
+        on_progress=None,
+        statistics="moving",
     ):
         check_data(x, y, batch_size)
+        check_statistics(statistics)
         if not model.built or not model.trainable_variables:
             raise ValueError(
                 "Invalid value for argument `model`. Expected a built model "
@@ -60,6 +77,7 @@ class LossSurface:
         self.y = np.asarray(y)
         self.loss_function = resolve_loss(model, loss)
         self.batch_size = batch_size
+        self.statistics = statistics
         self.on_progress = on_progress or (lambda samples: None)
         self.shapes = [tuple(v.shape) for v in model.trainable_variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
@@ -72,7 +90,15 @@ class LossSurface:
 
     def read_frozen(self):
         """Read anew what the model has beside its trainable variables."""
-        self._frozen = [to_array(v) for v in self.model.non_trainable_variables]
+        if self.statistics == "moving" or not self._inference:
+            variables = self.model.non_trainable_variables
+            self._frozen = [to_array(v) for v in variables]
+            return
+        chosen = slice(None)
+        if len(self.x) > MOST_FOR_STATISTICS:
+            generator = np.random.default_rng(0)
+            chosen = generator.permutation(len(self.x))[:MOST_FOR_STATISTICS]
+        self._frozen = estimate_statistics(self.model, self.x[chosen])
 
     @property
     def size(self):
@@ -193,12 +219,6 @@ class LossSurface:
         return keras.ops.mean(self.loss_function(y, predicted))
 
 
-def to_array(variable):
-    array = keras.ops.convert_to_numpy(variable)
-    # JAX's bfloat16 is no type of NumPy's own.
-    return array.astype("float32") if array.dtype.kind == "V" else array
-
-
 def to_tensor(array):
     return keras.ops.convert_to_tensor(array)
 
@@ -243,4 +263,12 @@ def check_data(x, y, batch_size):
         raise ValueError(
             "Invalid value for argument `batch_size`. Expected an integer "
             f"above 0. Received: batch_size={batch_size!r}"
+        )
+
+
+def check_statistics(statistics):
+    if statistics not in ("moving", "estimate"):
+        raise ValueError(
+            "Invalid value for argument `statistics`. Expected 'moving' or "
+            f"'estimate'. Received: statistics={statistics!r}"
         )

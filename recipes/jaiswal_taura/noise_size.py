@@ -158,9 +158,19 @@ def measure_point(point, seed, model, updates, x, y):
     """One row of the measurement, plain data."""
     small, _ = minibatch_noise(model, x, y, point.small, seed=seed)
     own, signal = minibatch_noise(model, x, y, point.batch, seed=seed)
-    scale = gradient_noise_scale(
-        model, x, y, small_batch=32, big_batch=256, pairs=4, seed=seed
-    )
+
+    def inference_noise(statistics):
+        return gradient_noise_scale(
+            model,
+            x,
+            y,
+            small_batch=32,
+            big_batch=256,
+            pairs=4,
+            seed=seed,
+            statistics=statistics,
+        ).noise
+
     parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
     return {
         "batch": point.batch,
@@ -172,7 +182,8 @@ def measure_point(point, seed, model, updates, x, y):
         "signal": signal,
         "own_noise": own,
         "small_noise": small,
-        "inference_noise": scale.noise / point.batch,
+        "inference_noise": inference_noise("moving") / point.batch,
+        "estimated_noise": inference_noise("estimate") / point.batch,
         "added_noise": added_noise(parameters, updates),
         "matching_alpha": matching_alpha(small, own, parameters, updates),
     }

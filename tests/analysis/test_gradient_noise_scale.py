@@ -3,7 +3,8 @@ import pytest
 
 from keras_lbreg.analysis import gradient_noise_scale
 from keras_lbreg.analysis.gradient_noise_scale import noise_and_signal
-from tests.analysis.quadratic import linear_model
+from keras_lbreg.models.batch_statistics import estimate_statistics
+from tests.analysis.quadratic import linear_model, small_network
 
 SIZE = 5
 
@@ -79,3 +80,38 @@ def test_mistakes(arguments, message):
     x, y = problem(500)
     with pytest.raises(ValueError, match=message):
         gradient_noise_scale(linear_model(np.zeros(SIZE)), x, y, **arguments)
+
+
+def test_statistics_that_lag_behind():
+    model, x, y = small_network()
+    settled, _, _ = small_network()
+    estimated = estimate_statistics(model, x)
+    for variable, value in zip(
+        settled.non_trainable_variables, estimated, strict=True
+    ):
+        variable.assign(value)
+    for variable in model.non_trainable_variables:
+        if variable.name == "moving_variance":
+            variable.assign(variable * 0 + 1e-3)
+
+    def measure(model, statistics):
+        return gradient_noise_scale(
+            model,
+            x,
+            y,
+            model.loss,
+            small_batch=5,
+            big_batch=25,
+            pairs=4,
+            statistics=statistics,
+        ).noise
+
+    right = measure(settled, "moving")
+    assert measure(model, "estimate") == pytest.approx(right, rel=1e-3)
+    assert measure(model, "moving") > 10 * right
+
+
+def test_unknown_statistics():
+    x, y = problem(500)
+    with pytest.raises(ValueError, match=r"`statistics`.*'estimate'"):
+        gradient_noise_scale(linear_model(np.zeros(SIZE)), x, y, statistics="x")

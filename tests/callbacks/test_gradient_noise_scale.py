@@ -104,14 +104,20 @@ def test_training_goes_the_same_way():
         np.testing.assert_array_equal(without, with_it)
 
 
-def test_moving_statistics_are_read_anew():
+@pytest.mark.parametrize("statistics", ["moving", "estimate"])
+def test_statistics_are_taken_anew(statistics):
     model, x, y = small_network()
     noise = keras_lbreg.GradientNoiseScale(
-        (x, y), small_batch=25, big_batch=50, pairs=1, frequency=1
+        (x, y),
+        small_batch=25,
+        big_batch=50,
+        pairs=1,
+        frequency=1,
+        statistics=statistics,
     )
     model.fit(x, y, epochs=2, batch_size=25, verbose=0, callbacks=[noise])
     assert noise.updates == [1, 2, 3, 4]
-    surface = LossSurface(model, x, y)
+    surface = LossSurface(model, x, y, statistics=statistics)
     gradient = surface.loss_and_gradient(surface.point())[1]
     # |G_b|^2 = |G|^2 + S / B_b is that of the whole data here.
     found = noise.signals[-1] + noise.noises[-1] / 50

@@ -155,13 +155,16 @@ def hessian_jobs(models, samples, tolerance, max_iterations, seed):
     return [job(model) for model in models]
 
 
-def noise_scale_jobs(models, samples, small_batch, big_batch, pairs, seed):
+def noise_scale_jobs(
+    models, samples, small_batch, big_batch, pairs, seed, statistics
+):
     """A job for every model."""
     settings = {
         "small_batch": small_batch,
         "big_batch": big_batch,
         "pairs": pairs,
         "seed": seed,
+        "statistics": statistics,
     }
 
     def job(model):
