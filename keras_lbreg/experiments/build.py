@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_lbreg.data.batches import Batches
+from keras_lbreg.data.tensorflow_stream import tensorflow_stream
 from keras_lbreg.experiments import validation
 from keras_lbreg.experiments.make_optimizer import make_optimizer
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
@@ -111,8 +112,10 @@ def build_data(plan, dataset, seed, initial_epoch=0, limit=None):
         for hook, hp in plan.hooks("data"):
             result = hook(result, hp, context)
         steps = itertools.count(context.initial_step)
-        stream = zip(steps, itertools.islice(iter(result), limit), strict=False)
-        for step, (numbers, *others) in stream:
+        numbered = zip(
+            steps, itertools.islice(iter(result), limit), strict=False
+        )
+        for step, (numbers, *others) in numbered:
             places = dataset.places(len(numbers), [seed, step, AUGMENTATION])
             for part in parts:
                 x = dataset.training_inputs(numbers, places, part)
@@ -129,18 +132,16 @@ def build_data(plan, dataset, seed, initial_epoch=0, limit=None):
     )
 
     def make_dataset():
-        stream = tf.data.Dataset.from_generator(
-            batches, output_signature=signature
-        )
+        data = tensorflow_stream(batches, signature)
         if plan.placement.workers > 1 and limit is None:
             # Workers ask one another before every step whether somebody has
             # come to the end, unless they know that there is none.
-            stream = stream.apply(
+            data = data.apply(
                 tf.data.experimental.assert_cardinality(
                     tf.data.INFINITE_CARDINALITY
                 )
             )
-        return stream.prefetch(tf.data.AUTOTUNE)
+        return data
 
     return plan.placement.distribute(make_dataset)
 

@@ -4,6 +4,8 @@ import itertools
 
 import keras
 
+from keras_lbreg.data.tensorflow_stream import tensorflow_stream
+
 LARGEST_BATCH = 1000
 
 
@@ -40,13 +42,11 @@ def for_fit(placement, x, y):
         tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in (x, y)
     )
 
-    def make_dataset():
-        stream = tf.data.Dataset.from_generator(
-            parts, output_signature=signature
+    return {
+        "validation_data": placement.distribute(
+            lambda: tensorflow_stream(parts, signature)
         )
-        return stream.prefetch(tf.data.AUTOTUNE)
-
-    return {"validation_data": placement.distribute(make_dataset)}
+    }
 
 
 def batch_size(samples, devices):

@@ -7,6 +7,7 @@ import numpy as np
 from keras_tuner.errors import FatalTypeError, FatalValueError
 
 from keras_lbreg.data.batches import Batches
+from keras_lbreg.data.tensorflow_stream import tensorflow_stream
 from keras_lbreg.techniques.hooks import hooks
 
 
@@ -136,10 +137,7 @@ class ArrayData:
             lambda array: tf.TensorSpec(array.shape, array.dtype),
             next(generate()),
         )
-        stream = tf.data.Dataset.from_generator(
-            generate, output_signature=signature
-        )
-        return stream.prefetch(tf.data.AUTOTUNE)
+        return tensorflow_stream(generate, signature)
 
 
 class DatasetData:
