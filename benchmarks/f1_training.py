@@ -191,7 +191,10 @@ def model_step(arguments):
     if arguments.backend == "tensorflow":
         import tensorflow as tf
 
+        options = tf.data.Options()
+        options.autotune.enabled = False  # as in the runner
         data = tf.data.Dataset.from_tensors((x, y)).repeat()
+        data = data.with_options(options)
     else:
         import jax
 
