@@ -59,7 +59,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
       `keras_lbreg.SquaredGradients`, which costs next to nothing, looks at
       every update, and sees the gradients as they are in training. A last batch
       with fewer samples than the others counts as if it had as many. Tested
-      under `MirroredStrategy` on virtual devices.
+      under `MirroredStrategy` on virtual devices and with two workers.
 
     The epoch's logs get the smoothed values as `gradient_noise_scale`,
     `gradient_noise` (S) and `gradient_signal` (|G|^2), so that `History`, and

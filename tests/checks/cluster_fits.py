@@ -221,6 +221,16 @@ def loss_scaling(strategy):
     return {"logs": logs, "weights": weights(model), "scale": scale}
 
 
+def squared_gradients(strategy):
+    """The noise scale from the gradients of the replicas of all workers."""
+    (x, y), _ = digits()
+    model = compiled(
+        strategy, optimizer=lambda: lbreg.SquaredGradients(t.sgd())
+    )
+    noise = lbreg.GradientNoiseScale(small_batch=32)
+    return {"logs": fit(model, x, y, callbacks=[noise])}
+
+
 def paths(strategy):
     (x, y), val = digits()
     model = compiled(strategy, functools.partial(t.both_paths, 64))

@@ -44,6 +44,7 @@ def two_workers():
         f.predict_unequal,
         f.eager,
         f.loss_scaling,
+        f.squared_gradients,
         f.paths,
         f.on_batch,
         f.ragged,

@@ -113,7 +113,8 @@ def test_loss_scaling(fits):
 
 @tensorflow
 @pytest.mark.parametrize(
-    "name", ["inputs", "on_batch", "ragged", "ragged_ghosts"]
+    "name",
+    ["inputs", "on_batch", "ragged", "ragged_ghosts", "squared_gradients"],
 )
 def test_two_devices_of_one_process(fits, name):
     one, two = of_workers(name)

@@ -78,6 +78,27 @@ def test_lengths_on_several_replicas(make_optimizer, replicas):
 
 
 @pytest.mark.tensorflow
+def test_half_precision():
+    def half():
+        model = keras.Sequential(
+            [keras.Input((5,)), keras.layers.Dense(1, dtype="mixed_float16")]
+        )
+        model.set_weights([np.ones((5, 1)), np.zeros(1)])
+        return model
+
+    model = compiled(
+        lambda: keras.optimizers.LossScaleOptimizer(
+            SquaredGradients(sgd()), initial_scale=512.0
+        ),
+        2,
+        make_model=half,
+    )
+    fit(model)
+    found = model.optimizer.inner_optimizer.take_squares()
+    assert found == pytest.approx(expected(2), rel=5e-3)
+
+
+@pytest.mark.tensorflow
 def test_the_update_is_that_of_the_base():
     def momentum(wrapper):
         return lambda: wrapper(keras.optimizers.SGD(0.1, momentum=0.9))
