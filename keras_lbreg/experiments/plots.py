@@ -17,6 +17,10 @@ from keras_lbreg.experiments.plot_layout import (
 from keras_lbreg.experiments.plot_style import INK, arm_colors, plot_style
 from keras_lbreg.experiments.statistics import arm_statistics
 
+# Shares of the gap in per cent that a figure shows: an arm that diverged would
+# leave the others no room.
+SHOWN = (-100, 300)
+
 
 def plot_accuracy_by_epoch(results):
     """Draw validation accuracy against passes over the training data.
@@ -92,7 +96,13 @@ def plot_gap_closed(results):
         axis.set_yticks(range(len(rows)), [_bar_label(row) for row in rows])
         axis.invert_yaxis()
         axis.margins(x=0.08)
-        axis.set_xlabel("share of the gap closed, %")
+        label = "share of the gap closed, %"
+        left, right = axis.get_xlim()
+        low, high = SHOWN
+        if left < low or right > high:
+            axis.set_xlim(max(left, low), min(right, high))
+            label += "\n(long bars are cut off, their numbers are not)"
+        axis.set_xlabel(label)
     return figure
 
 

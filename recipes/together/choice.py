@@ -16,7 +16,7 @@ from recipes.together.combination import (
 
 TOP = 3
 # These are arms of the confirmation in any case.
-REFERENCES = ("sqrt", "sqrt_x2", "linear")
+REFERENCES = ("sqrt", "sqrt_x2", "linear", "sqrt_warmup")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,14 +69,26 @@ def pair(name, title, dataset, recipe, runs, warmup_epochs, holdout, seeds):
         holdout=holdout,
         own_seed=0,
     )
-    linear = Combination("linear").arm(warmup_epochs)
+    free = tuple(
+        combination.arm(warmup_epochs)
+        for combination in (
+            Combination("linear"),
+            Combination("sqrt", ("warmup",)),
+        )
+    )
     confirmation = Confirmation(
         f"{name}_confirm",
         f"{title}: the best on fresh seeds and the validation data",
         dataset,
         recipe,
-        ("small_batch", "large_batch", "lr", "lr_doubled", linear.name),
-        (linear,),
+        (
+            "small_batch",
+            "large_batch",
+            "lr",
+            "lr_doubled",
+            *(arm.name for arm in free),
+        ),
+        free,
         part="confirmation",
         seeds=seeds[1],
         screen=RESULTS / screen.name,

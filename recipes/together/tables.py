@@ -14,8 +14,12 @@ from recipes.together.choice import REFERENCES, candidates, chosen, effects
 from recipes.together.combination import RATES, SWITCHES
 
 RULE = "lr"
-# What costs nothing.
-FREE = (RULE, "linear")
+# What costs nothing, and its column.
+FREE = {
+    RULE: "less sqrt rule",
+    "linear": "less linear rule",
+    "sqrt_warmup": "less sqrt rule + warm-up",
+}
 SHOWN = 6
 
 
@@ -114,8 +118,7 @@ def confirm_table(results):
         "arm",
         "accuracy, %",
         "gap closed, %",
-        "less sqrt rule",
-        "less linear rule",
+        *FREE.values(),
         "updates",
     )
     return table(header, rows)

@@ -153,6 +153,20 @@ def test_bars_are_the_shares_of_the_gap(results):
     assert marks == [0, 100]
 
 
+def test_an_arm_that_diverged_leaves_room_for_the_others(tmp_path):
+    broken = dataclasses.replace(SCALED, final=(0.1, 0.1, 0.1))
+    arms = [broken if arm is SCALED else arm for arm in ARMS]
+    [axis] = plots.plot_gap_closed(
+        read_results(write_results(tmp_path, arms))
+    ).axes
+    left, right = axis.get_xlim()
+    assert left == plots.SHOWN[0]
+    assert 100 < right < plots.SHOWN[1]
+    assert "cut off" in axis.get_xlabel()
+    number = axis.get_yticklabels()[0].get_text().split()[-2]
+    assert float(number) < plots.SHOWN[0]
+
+
 def test_no_bars_without_a_gap(tmp_path):
     level = [dataclasses.replace(arm, final=(0.9,) * 3) for arm in ARMS]
     assert (
