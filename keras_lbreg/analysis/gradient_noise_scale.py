@@ -63,7 +63,7 @@ def gradient_noise_scale(
     pairs=20,
     seed=0,
     on_progress=None,
-    statistics="estimate",
+    statistics="batch",
 ):
     """Measure the gradient noise scale of a model on a dataset.
 
@@ -84,7 +84,7 @@ def gradient_noise_scale(
     training, as the signal gets smaller.
 
     Args:
-        model: A built `keras.Model`, in inference mode (see `LossSurface`).
+        model: A built `keras.Model`.
         x: Array of training inputs.
         y: Array of targets.
         loss: A `keras.losses.Loss` or its name. Defaults to the model's.
@@ -94,10 +94,14 @@ def gradient_noise_scale(
         pairs: Number of big batches. Defaults to `20`.
         seed: Seed of the drawing.
         on_progress: Optional, called with the number of big batches so far.
-        statistics: Of batch normalization: `"estimate"` (the default) measures
-            them anew at these weights, on at most 10,000 of the samples;
-            `"moving"` takes the moving ones, which lag behind in mid-run and
-            can make the noise many times too large.
+        statistics: Of batch normalization. `"batch"` (the default): every small
+            batch its own, as in training on replicas or ghost batches of that
+            size, and dropout at work, with one mask for all. `"estimate"`:
+            inference mode, with statistics that are measured anew at these
+            weights on at most 10,000 samples. `"moving"`: inference mode with
+            the moving statistics, which lag behind in mid-run and can make the
+            noise many times too large or too small. Without batch
+            normalization and dropout all three are the same.
 
     Returns:
         A `NoiseScale`.

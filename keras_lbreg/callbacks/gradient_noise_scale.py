@@ -46,11 +46,8 @@ class GradientNoiseScale(keras.callbacks.Callback):
       gradients are extra ones, on one device, of `pairs * big_batch` samples
       each time: 8 % more work at the defaults and once in an epoch of 50,000
       samples. Under several workers each measures the same. The model runs in
-      inference mode, as in `keras_lbreg.analysis.gradient_noise_scale`: the
-      gradient of a batch is then the mean of its samples' gradients, which the
-      formulas need and batch normalization in training mode does not give. Its
-      statistics are measured anew each time, by 10,000 samples forward at
-      most, since the moving ones lag behind (`statistics`). Sample weights,
+      training mode, each small batch with batch normalization's statistics of
+      its own, as it would be on a replica (`statistics`). Sample weights,
       regularizers and `add_loss` are left out, as is what augmentation adds;
       gradients are not clipped.
     - **From the replicas of a `tf.distribute` strategy**, without `data`: each
@@ -83,10 +80,9 @@ class GradientNoiseScale(keras.callbacks.Callback):
             of updates. Defaults to `"epoch"`.
         decay: d, at least 0 and below 1; 0 does not smooth. Defaults to `0.8`.
         seed: Integer, the seed of the drawing. Defaults to `0`.
-        statistics: Of batch normalization, with `data`: `"estimate"` (the
-            default) measures them anew each time, `"moving"` takes the moving
-            ones, which costs nothing and can make the noise many times too
-            large in mid-run.
+        statistics: Of batch normalization, with `data`: `"batch"` (the
+            default), `"estimate"` or `"moving"`, as in
+            `keras_lbreg.analysis.gradient_noise_scale`.
 
     Attributes:
         updates: List of the update numbers of the measurements, increasing.
@@ -122,7 +118,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
         frequency="epoch",
         decay=0.8,
         seed=0,
-        statistics="estimate",
+        statistics="batch",
     ):
         super().__init__()
         self.x, self.y = (None, None) if data is None else check_pair(data)

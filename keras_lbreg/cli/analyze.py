@@ -209,12 +209,13 @@ def noise_scale(
     statistics: Annotated[
         str,
         typer.Option(
-            metavar="estimate|moving",
-            help="Statistics of batch normalization: measured anew for these "
-            "weights, or the moving ones, which lag behind in mid-run.",
+            metavar="batch|estimate|moving",
+            help="Statistics of batch normalization: each small batch's own, "
+            "as in training; measured anew for these weights; or the moving "
+            "ones, which lag behind in mid-run.",
             rich_help_panel=WHAT,
         ),
-    ] = "estimate",
+    ] = "batch",
     samples: analyze_options.Count = None,
     split: analyze_options.Split = "train",
     seed: analyze_options.Seed = 0,

@@ -22,9 +22,10 @@ class LossSurface:
     ```
 
     Points and directions are flat float64 vectors of `size` numbers, the
-    trainable variables one after the other. The model runs in inference mode:
-    batch normalization uses statistics that do not depend on the batch, and
-    dropout is off, so that f is one fixed smooth function. What `add_loss` and
+    trainable variables one after the other. The model runs in inference mode
+    (unless `statistics` says otherwise): batch normalization uses statistics
+    that do not depend on the batch, and dropout is off, so that f is one fixed
+    smooth function. What `add_loss` and
     regularizers add is no part of it.
 
     Args:
@@ -40,7 +41,9 @@ class LossSurface:
         statistics: `"moving"` (the default) keeps the moving statistics of
             batch normalization, which lag behind the weights, `"estimate"`
             measures them anew on the inputs (10,000 random ones, if there are
-            more).
+            more). `"batch"` runs the model in training mode, each batch with
+            statistics of its own and the gradient passing through them: f is
+            then a function of how the data is cut into batches.
 
     Raises:
         ValueError: The model has no variables or no loss, or the arrays do
@@ -83,14 +86,15 @@ class LossSurface:
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
         # A model of the user's own may not take `training`.
         takes = inspect.signature(model.call).parameters
-        self._inference = {"training": False} if "training" in takes else {}
+        mode = {"training": statistics == "batch"}
+        self._mode = mode if "training" in takes else {}
         self._derivatives = make_derivatives(self._batch_loss)
         self._batches = None
         self.read_frozen()
 
     def read_frozen(self):
         """Read anew what the model has beside its trainable variables."""
-        if self.statistics == "moving" or not self._inference:
+        if self.statistics != "estimate" or not self._mode:
             variables = self.model.non_trainable_variables
             self._frozen = [to_array(v) for v in variables]
             return
@@ -213,9 +217,7 @@ class LossSurface:
             self._batches = batches
 
     def _batch_loss(self, point, frozen, x, y):
-        predicted, _ = self.model.stateless_call(
-            point, frozen, x, **self._inference
-        )
+        predicted, _ = self.model.stateless_call(point, frozen, x, **self._mode)
         return keras.ops.mean(self.loss_function(y, predicted))
 
 
@@ -267,8 +269,8 @@ def check_data(x, y, batch_size):
 
 
 def check_statistics(statistics):
-    if statistics not in ("moving", "estimate"):
+    if statistics not in ("moving", "estimate", "batch"):
         raise ValueError(
-            "Invalid value for argument `statistics`. Expected 'moving' or "
-            f"'estimate'. Received: statistics={statistics!r}"
+            "Invalid value for argument `statistics`. Expected 'moving', "
+            f"'estimate' or 'batch'. Received: statistics={statistics!r}"
         )

@@ -159,17 +159,19 @@ def measure_point(point, seed, model, updates, x, y):
     small, _ = minibatch_noise(model, x, y, point.small, seed=seed)
     own, signal = minibatch_noise(model, x, y, point.batch, seed=seed)
 
-    def inference_noise(statistics):
-        return gradient_noise_scale(
+    def batch_noise(statistics):
+        """What `gradient_noise_scale` says of the large batch's noise."""
+        found = gradient_noise_scale(
             model,
             x,
             y,
             small_batch=32,
             big_batch=256,
-            pairs=4,
+            pairs=16,
             seed=seed,
             statistics=statistics,
-        ).noise
+        )
+        return found.noise / point.batch
 
     parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
     return {
@@ -182,8 +184,10 @@ def measure_point(point, seed, model, updates, x, y):
         "signal": signal,
         "own_noise": own,
         "small_noise": small,
-        "inference_noise": inference_noise("moving") / point.batch,
-        "estimated_noise": inference_noise("estimate") / point.batch,
+        "noise_by_statistics": {
+            statistics: batch_noise(statistics)
+            for statistics in ("batch", "estimate", "moving")
+        },
         "added_noise": added_noise(parameters, updates),
         "matching_alpha": matching_alpha(small, own, parameters, updates),
     }

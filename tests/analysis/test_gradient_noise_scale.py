@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -111,7 +112,39 @@ def test_statistics_that_lag_behind():
     assert measure(model, "moving") > 10 * right
 
 
+def test_each_small_batch_has_statistics_of_its_own():
+    model, x, y = small_network()
+    found = gradient_noise_scale(
+        model, x, y, small_batch=5, big_batch=50, pairs=40
+    )
+    # By Keras's own training step: the gradient is what SGD takes off.
+    point = model.get_weights()
+    model.compile(keras.optimizers.SGD(1.0), model.loss)
+    small, big = [], []
+    generator = np.random.default_rng(3)
+    for _ in range(40):
+        gradients = []
+        for part in np.split(generator.permutation(50), 10):
+            model.set_weights(point)
+            model.train_on_batch(x[part], y[part])
+            moved = model.trainable_variables
+            before = [*point[:4], *point[6:]]
+            gradients.append(
+                np.concatenate(
+                    [
+                        (old - np.asarray(new)).ravel()
+                        for old, new in zip(before, moved, strict=True)
+                    ]
+                )
+            )
+        small.append(np.mean(np.sum(np.square(gradients), axis=1)))
+        big.append(np.sum(np.square(np.mean(gradients, axis=0))))
+    noise, signal = noise_and_signal((np.mean(small), np.mean(big)), 5, 50)
+    assert found.noise == pytest.approx(noise, rel=0.1)
+    assert found.signal == pytest.approx(signal, rel=0.2)
+
+
 def test_unknown_statistics():
     x, y = problem(500)
-    with pytest.raises(ValueError, match=r"`statistics`.*'estimate'"):
+    with pytest.raises(ValueError, match=r"`statistics`.*'batch'"):
         gradient_noise_scale(linear_model(np.zeros(SIZE)), x, y, statistics="x")

@@ -124,6 +124,22 @@ def test_statistics_are_taken_anew(statistics):
     assert found == pytest.approx(gradient @ gradient, rel=1e-3)
 
 
+def test_by_default_each_small_batch_has_statistics_of_its_own():
+    def measure(moving_variance):
+        model, x, y = small_network()
+        for variable in model.non_trainable_variables:
+            if variable.name == "moving_variance":
+                variable.assign(variable * 0 + moving_variance)
+        model.compile(keras.optimizers.SGD(0.0), model.loss)
+        noise = keras_lbreg.GradientNoiseScale(
+            (x, y), small_batch=5, big_batch=25
+        )
+        model.fit(x, y, batch_size=25, verbose=0, callbacks=[noise])
+        return noise.noises
+
+    assert measure(1.0) == measure(1e-3)
+
+
 def test_every_so_many_updates():
     noise = keras_lbreg.GradientNoiseScale(problem(), frequency=3)
     fit(model_at(np.zeros(SIZE)), [noise], epochs=2)

@@ -83,7 +83,7 @@ def noise_scale_words(records):
         )
     lines.append(
         "It holds for these weights: earlier in training it is smaller, often "
-        "by far. Measured in inference mode and for plain SGD."
+        "by far. Measured for plain SGD."
     )
     return lines
 
