@@ -178,6 +178,14 @@ def pids_of(process, workers):
     return pids
 
 
+@pytest.fixture
+def not_ignored():
+    """Where the tests run under `nohup`, the launcher would ignore it too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize(
     ("signum", "code"),
     [
@@ -188,7 +196,7 @@ def pids_of(process, workers):
         (signal.SIGKILL, -9),
     ],
 )
-def test_nobody_outlives_the_launcher(script, signum, code):
+def test_nobody_outlives_the_launcher(script, signum, code, not_ignored):
     script(WITH_CHILD)
     words = ("--workers", "2", "--restarts", "3", "--", "worker.py")
     with started(*words) as process:
