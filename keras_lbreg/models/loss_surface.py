@@ -25,8 +25,7 @@ class LossSurface:
     trainable variables one after the other. The model runs in inference mode
     (unless `statistics` says otherwise): batch normalization uses statistics
     that do not depend on the batch, and dropout is off, so that f is one fixed
-    smooth function. What `add_loss` and
-    regularizers add is no part of it.
+    smooth function. What `add_loss` and regularizers add is no part of it.
 
     Args:
         model: A built `keras.Model`. It is left as it is.

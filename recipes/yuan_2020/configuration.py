@@ -99,9 +99,8 @@ BATCHES = tuple(
 )
 
 
-def positions(name, title, dataset, setting, layers, **settings):
-    """The comparison of places of the doubled layer."""
-    arms = position_arms(layers)
+def against_the_baseline(name, title, dataset, setting, arms, **settings):
+    """The comparison of some arms, with the doubled rate as a control."""
     return Comparison(
         name,
         title,
@@ -111,20 +110,18 @@ def positions(name, title, dataset, setting, layers, **settings):
         extra_arms=(DOUBLED, *arms),
         **settings,
     )
+
+
+def positions(name, title, dataset, setting, layers, **settings):
+    """The comparison of places of the doubled layer."""
+    arms = position_arms(layers)
+    return against_the_baseline(name, title, dataset, setting, arms, **settings)
 
 
 def weights(name, title, dataset, setting, **settings):
     """The comparison of weights of the penalty."""
     arms = weight_arms(WEIGHTS)
-    return Comparison(
-        name,
-        title,
-        dataset,
-        setting,
-        (BASELINE, "doubled", *(arm.name for arm in arms)),
-        extra_arms=(DOUBLED, *arms),
-        **settings,
-    )
+    return against_the_baseline(name, title, dataset, setting, arms, **settings)
 
 
 def momenta(name, title, dataset, setting, **settings):

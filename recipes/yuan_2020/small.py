@@ -24,28 +24,18 @@ def small_network(dataset):
 
 # The learning rate was chosen by looking at the baseline alone: with it 40
 # epochs of the small batch are enough, and of the whole set as one batch not.
+SMALL = {
+    "network": small_network,
+    "dreg_layer": "conv_3",
+    "learning_rate": 0.02,
+    "optimizer": "sgd",
+    "weight_decay": 0.0,
+    "augmentation": None,
+}
 DIGITS = recipe(
-    "digits",
-    small_network,
-    "conv_3",
-    small_batch_size=16,
-    batch_size=512,
-    learning_rate=0.02,
-    epochs=40,
-    optimizer="sgd",
-    weight_decay=0.0,
-    augmentation=None,
+    "digits", small_batch_size=16, batch_size=512, epochs=40, **SMALL
 )
-MNIST = recipe(
-    "mnist",
-    small_network,
-    "conv_3",
-    learning_rate=0.02,
-    epochs=20,
-    optimizer="sgd",
-    weight_decay=0.0,
-    augmentation=None,
-)
+MNIST = recipe("mnist", epochs=20, **SMALL)
 
 DIGITS_BATCHES = tuple(
     Comparison(
