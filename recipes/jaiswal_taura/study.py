@@ -3,7 +3,7 @@
 import functools
 import pathlib
 
-from recipes.jaiswal_taura import figures, provenance, tables
+from recipes.jaiswal_taura import figures, noise_tables, provenance, tables
 from recipes.jaiswal_taura.configuration import DIGITS, FAMILIES, PX64
 from recipes.jaiswal_taura.interpolation import measure_interpolation
 from recipes.jaiswal_taura.noise_size import POINTS, measure_noise_size
@@ -54,7 +54,8 @@ STUDY = Study(
         "digits": functools.partial(tables.small_table, family=DIGITS),
         "alpha": tables.alpha_table,
         "interpolation": tables.interpolation_table,
-        "noise_size": tables.noise_size_table,
+        "noise_size": noise_tables.noise_size_table,
+        "noise_statistics": noise_tables.noise_statistics_table,
         "runs": provenance.runs_table,
     },
     figures={

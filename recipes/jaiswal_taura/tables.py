@@ -158,56 +158,6 @@ def alpha_column(study, family):
     return cells
 
 
-def noise_size_table(study):
-    """The gradient's own noise, the added one, and the alpha to match."""
-    head = [
-        "network, data",
-        "parameters",
-        "batch",
-        "epoch (update)",
-        "squared gradient",
-        "its noise",
-        "noise of the small batch",
-        "added noise, alpha 1e-5",
-        "added / own",
-        "matching alpha",
-    ]
-    rows = []
-    for name in FAMILIES | {"mnist": None}:
-        content = study.measured(f"noise_size_{name}")
-        if content is None:
-            continue
-        rows += noise_size_rows(content["measured"])
-    return markdown(head, rows)
-
-
-def noise_size_rows(measured):
-    """Means over seeds, at each batch's first and last epoch measured."""
-    epochs = [row["epoch"] for row in measured["rows"]]
-    groups = {}
-    for row in measured["rows"]:
-        if row["epoch"] in (min(epochs), max(epochs)):
-            groups.setdefault((row["batch"], row["epoch"]), []).append(row)
-    for (batch, epoch), rows in groups.items():
-
-        def mean(key, rows=rows):
-            return Stat.of(row[key] for row in rows).mean
-
-        own, added = mean("own_noise"), mean("added_noise")
-        yield [
-            measured["title"],
-            f"{rows[0]['parameters']:,}",
-            f"{batch:,}",
-            f"{epoch} ({rows[0]['updates']:,})",
-            f"{mean('signal'):.2g}",
-            f"{own:.2g}",
-            f"{mean('small_noise'):.2g} (batch {rows[0]['small_batch']})",
-            f"{added:.2g}",
-            f"{added / own:.2g}",
-            f"{mean('matching_alpha'):.1g}",
-        ]
-
-
 PLACES = (-0.5, 0.0, 0.5, 1.0, 1.5)
 
 

@@ -13,7 +13,7 @@ from keras_lbreg.data.sources.npz import save_npz
 from keras_lbreg.experiments import compare
 from keras_lbreg.experiments.plan import make_plan
 from keras_lbreg.experiments.statistics import Stat
-from recipes.jaiswal_taura import figures, tables
+from recipes.jaiswal_taura import figures, noise_tables, tables
 from recipes.jaiswal_taura.configuration import (
     DIGITS,
     FAMILIES,
@@ -280,6 +280,40 @@ def test_measurements_at_tiny_scale(tmp_path, monkeypatch):
 )
 def test_verdicts(values, words):
     assert verdict(Stat.of(values)) == words
+
+
+def test_the_noise_scales_statistics_are_compared_at_batches_of_32(
+    monkeypatch,
+):
+    def row(batch, small, epoch, noise):
+        return {
+            "batch": batch,
+            "small_batch": small,
+            "epoch": epoch,
+            "small_noise": 3.0,
+            "noise_by_statistics": {
+                "batch": noise / batch,
+                "estimate": 10 * noise / batch,
+                "moving": 200 * noise / batch,
+            },
+        }
+
+    # A batch of 32 of samples with a noise of 96 has a noise of 3.
+    rows = [row(64, 32, 1, 96.0), row(256, 32, 1, 48.0), row(64, 128, 1, 1.0)]
+    old = {"batch": 64, "small_batch": 32, "epoch": 1, "small_noise": 3.0}
+    monkeypatch.setattr(
+        type(STUDY),
+        "measured",
+        lambda _, name: (
+            {"measured": {"title": "tiny", "rows": [*rows, old]}}
+            if name == "noise_size_digits"
+            else None
+        ),
+    )
+    table = noise_tables.noise_statistics_table(STUDY)
+    assert table.splitlines()[2:] == [
+        "| tiny | 1 | 0.5 to 1 | 5 to 10 | 100 to 200 |"
+    ]
 
 
 def test_the_page_is_that_of_the_results():
