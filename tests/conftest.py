@@ -7,6 +7,7 @@ TensorFlow, and makes any attempt to import TensorFlow an error.
 
 import importlib.abc
 import os
+import signal
 import sys
 
 import pytest
@@ -14,6 +15,11 @@ import pytest
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+# A shell's background jobs ignore Ctrl-C, and so would all they start: some
+# tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 VIRTUAL_DEVICES = 8
 
