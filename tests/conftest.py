@@ -32,8 +32,6 @@ CLUSTERS = (
     "test_multi_worker_trajectories",
     "test_watch_steps",
 )
-# Modules whose tests look at one long run, each in one process as well.
-ONE_RUN = ("test_multi_worker_faults", "test_run_search", "test_tune")
 
 if os.environ["KERAS_BACKEND"] == "jax":
 
@@ -61,10 +59,18 @@ else:
         tf.config.list_physical_devices("CPU")[0],
         [tf.config.LogicalDeviceConfiguration()] * VIRTUAL_DEVICES,
     )
+    # Optimizing the graph of a model of a few neurons takes longer than to
+    # run it: a quarter of the time of the tests. Processes that the tests
+    # start (workers, commands, examples) have it.
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
 
 import keras  # noqa: E402
 
 
+# First: xdist looks for the groups in its own.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     backend = keras.backend.backend()
     for item in items:
@@ -72,13 +78,12 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(
                 pytest.mark.skip(reason="needs the TensorFlow backend")
             )
-        module = item.module.__name__.rpartition(".")[2]
         if config.pluginmanager.hasplugin("xdist"):
-            # In one process, which starts each cluster once.
-            if module in CLUSTERS:
-                item.add_marker(pytest.mark.xdist_group("clusters"))
-            elif module in ONE_RUN:
-                item.add_marker(pytest.mark.xdist_group(module))
+            # A module in one process, which does once what its tests share.
+            module = item.module.__name__
+            shares = module.rpartition(".")[2] in CLUSTERS
+            group = "clusters" if shares else module
+            item.add_marker(pytest.mark.xdist_group(group))
         if item.get_closest_marker("gpu") and not has_gpu():
             item.add_marker(pytest.mark.skip(reason="needs a GPU"))
 

@@ -196,3 +196,10 @@ def test_every_public_class_is_registered_for_saving():
     for cls in classes:
         name = keras.saving.get_registered_name(cls)
         assert name == f"keras_lbreg>{cls.__name__}"
+
+
+def test_the_tests_of_a_module_run_in_one_process(request):
+    """pytest 9.2 with pytest-xdist 3.8 silently spreads them."""
+    if not request.config.getoption("loadgroup", False):
+        pytest.skip("without --dist loadgroup")
+    assert request.node.nodeid.endswith(f"@{__name__}")

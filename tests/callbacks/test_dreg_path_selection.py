@@ -160,6 +160,7 @@ def test_tf_data_sample_weights_and_replicas():
     assert model.active_path == "left"
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_tf_data_under_jax():
     """The tests under JAX have no TensorFlow; a process of its own has."""

@@ -145,9 +145,14 @@ def pretend_gpus(count):
 
 def main(out, devices, *names):
     import keras
+    import tensorflow as tf
 
     import keras_lbreg
 
+    # As in tests/conftest.py. What starts by a command has it.
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
     if devices != "1":
         pretend_gpus(int(devices))
     strategy = keras_lbreg.MultiWorkerMirroredStrategy(start_timeout=120)

@@ -1,6 +1,6 @@
 """A worker dies: the others say so soon, and a second start goes on."""
 
-import concurrent.futures
+import functools
 import sys
 import time
 
@@ -15,6 +15,7 @@ WORKERS = 2
 
 # What each run is told to kill: nobody, worker 1 or the chief, in epoch 2.
 KILLS = {"undisturbed": (), "worker": (1, 2), "chief": (0, 2)}
+KILLED = ["worker", pytest.param("chief", marks=pytest.mark.slow)]
 
 # TensorFlow notices after `heartbeat_timeout`, 10 s; starting takes the rest.
 LONGEST_RUN = 120
@@ -38,33 +39,27 @@ def folders(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def outcomes(folders):
-    """All runs at the same time: most of it is waiting."""
-    with concurrent.futures.ThreadPoolExecutor() as threads:
-        results = threads.map(run, folders.values(), KILLS.values())
-        return dict(zip(KILLS, results, strict=True))
+def outcome(folders):
+    """The first run of a name, which is made once."""
+    return functools.cache(lambda name: run(folders[name], KILLS[name]))
 
 
 @pytest.fixture(scope="module")
-def second_starts(folders, outcomes):
-    killed = [folders[name] for name in ("worker", "chief")]
-    with concurrent.futures.ThreadPoolExecutor() as threads:
-        return dict(
-            zip(("worker", "chief"), threads.map(run, killed), strict=True)
-        )
+def second_start(folders):
+    return functools.cache(lambda name: run(folders[name]))
 
 
-def test_an_undisturbed_run_ends_well(outcomes, folders):
-    texts, _ = outcomes["undisturbed"]
+def test_an_undisturbed_run_ends_well(outcome, folders):
+    texts, _ = outcome("undisturbed")
     assert all("exit status 0" in text for text in texts), texts
     assert all("epochs [0, 1, 2, 3]" in text for text in texts), texts
     # What is finished leaves no backup behind.
     assert not list(folders["undisturbed"].glob("*backup*"))
 
 
-@pytest.mark.parametrize("name", ["worker", "chief"])
-def test_a_killed_worker_ends_the_others_with_an_error(outcomes, name):
-    texts, seconds = outcomes[name]
+@pytest.mark.parametrize("name", KILLED)
+def test_a_killed_worker_ends_the_others_with_an_error(outcome, name):
+    texts, seconds = outcome(name)
     killed = KILLS[name][0]
     assert "exit status -9" in texts[killed] or "137" in texts[killed]
     other = texts[1 - killed]
@@ -74,11 +69,13 @@ def test_a_killed_worker_ends_the_others_with_an_error(outcomes, name):
     assert seconds < LONGEST_RUN
 
 
-@pytest.mark.parametrize("name", ["worker", "chief"])
+@pytest.mark.parametrize("name", KILLED)
 def test_the_same_command_goes_on_from_the_last_epoch(
-    second_starts, folders, name
+    outcome, second_start, folders, name
 ):
-    texts, _ = second_starts[name]
+    for first in ("undisturbed", name):
+        outcome(first)
+    texts, _ = second_start(name)
     assert all("exit status 0" in text for text in texts), texts
     assert all("epochs [2, 3]" in text for text in texts), texts
     # Only the chief wrote a backup, and it is gone now.

@@ -25,7 +25,8 @@ MNIST = pathlib.Path(
     or pathlib.Path(__file__).parents[3] / "shared" / "tfds"
 )
 BATCH = 64
-REPLICAS = [1, 2, 4, 8]
+REPLICAS = [1, 2, 4]
+MOST = pytest.param(8, marks=pytest.mark.slow)
 
 
 @functools.cache
@@ -124,7 +125,7 @@ def test_optimizers(name):
         same(trajectory(OPTIMIZERS[name], replicas=replicas), one)
 
 
-@pytest.mark.parametrize("replicas", REPLICAS[1:])
+@pytest.mark.parametrize("replicas", [*REPLICAS[1:], MOST])
 def test_mixed_replicas_are_mixed_groups(replicas):
     same(
         trajectory(t.mix, replicas=replicas),
@@ -168,7 +169,7 @@ def everything_on_groups(groups):
     return trajectory(t.everything, t.all_techniques, groups=groups)
 
 
-@pytest.mark.parametrize("replicas", REPLICAS)
+@pytest.mark.parametrize("replicas", [*REPLICAS, MOST])
 def test_all_techniques_together(replicas):
     make_optimizer = mixed_everything if replicas > 1 else t.everything
     same(
@@ -191,7 +192,7 @@ def test_all_techniques_together_in_fit():
 @pytest.mark.skipif(
     find_prepared("mnist", MNIST) is None, reason="mnist is not prepared"
 )
-@pytest.mark.parametrize("replicas", REPLICAS[1:])
+@pytest.mark.parametrize("replicas", [*REPLICAS[1:], MOST])
 def test_mixed_ghosts_on_mnist(replicas):
     def clipped_mix():
         return t.mix(t.clip())

@@ -110,6 +110,7 @@ def test_an_interrupted_run_goes_on(one, tmp_path):
     check_same_parameters(outcome.model, one.model)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_two_workers_follow_one_device(one, tmp_path):
     program = os.path.join(os.path.dirname(__file__), "strategy_problem.py")
