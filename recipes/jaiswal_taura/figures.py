@@ -63,11 +63,17 @@ def plot_accuracy(study, family, arms, field, label):
                 if curves:
                     if field == "updates":
                         log_axis(axis)
+                    else:
+                        locator = axis.xaxis.get_major_locator()
+                        locator.set_params(integer=True)
                     legend(axis)
             row[0].set_ylabel("validation accuracy, %")
             if seen:
                 row[0].set_ylim(*end_of(seen))
-        figure.suptitle(setting(study, family), x=0.01, ha="left", fontsize=11)
+        words = setting(study, family)
+        if len(batches) == 1:
+            words = words.replace(": ", ":\n", 1)
+        figure.suptitle(words, x=0.01, ha="left", fontsize=11)
     return figure
 
 
@@ -114,8 +120,11 @@ def setting(study, family):
         if results is not None:
             config = results.manifest["config"]
             seeds = len(results.manifest["seeds"])
+            epochs = f"{config['epochs']}"
+            if config["epochs"] != family.epochs:
+                epochs += f" of {family.epochs}"
             return (
-                f"{family.title}: {config['epochs']} epochs, linear rule, "
+                f"{family.title}: {epochs} epochs, linear rule, "
                 f"{seeds} seed{'s' if seeds > 1 else ''}"
             )
     return family.title

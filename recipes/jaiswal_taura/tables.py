@@ -34,7 +34,7 @@ def cell(study, family, batch, reading, arm):
     results = study.results(name_of(family, batch, reading))
     epochs = results and results.manifest["config"]["epochs"]
     if values and epochs != family.epochs:
-        text += f", {epochs} epochs"
+        text += f", {epochs} of {family.epochs} epochs"
     return text
 
 
