@@ -60,8 +60,7 @@ else:
         [tf.config.LogicalDeviceConfiguration()] * VIRTUAL_DEVICES,
     )
     # Optimizing the graph of a model of a few neurons takes longer than to
-    # run it: a quarter of the time of the tests. Processes that the tests
-    # start (workers, commands, examples) have it.
+    # run it. Commands and examples that the tests start have it.
     tf.config.optimizer.set_experimental_options(
         {"disable_meta_optimizer": True}
     )

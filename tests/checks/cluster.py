@@ -149,7 +149,7 @@ def main(out, devices, *names):
 
     import keras_lbreg
 
-    # As in tests/conftest.py. What starts by a command has it.
+    # As in tests/conftest.py.
     tf.config.optimizer.set_experimental_options(
         {"disable_meta_optimizer": True}
     )

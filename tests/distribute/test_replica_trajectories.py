@@ -118,11 +118,18 @@ OPTIMIZERS = {
 }
 
 
+@functools.cache
+def on_one_device(make_optimizer, make_model=t.perceptron):
+    return trajectory(make_optimizer, make_model)
+
+
+@pytest.mark.parametrize("replicas", [*REPLICAS, MOST])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_optimizers(name):
-    one = trajectory(OPTIMIZERS[name])
-    for replicas in REPLICAS:
-        same(trajectory(OPTIMIZERS[name], replicas=replicas), one)
+def test_optimizers(name, replicas):
+    same(
+        trajectory(OPTIMIZERS[name], replicas=replicas),
+        on_one_device(OPTIMIZERS[name]),
+    )
 
 
 @pytest.mark.parametrize("replicas", [*REPLICAS[1:], MOST])
@@ -133,25 +140,27 @@ def test_mixed_replicas_are_mixed_groups(replicas):
     )
 
 
+@pytest.mark.parametrize("replicas", [*REPLICAS, MOST])
 @pytest.mark.parametrize(
     "make_model", [t.with_ghosts, t.both_paths], ids=["ghosts", "both-paths"]
 )
-def test_models(make_model):
-    one = trajectory(t.sgd, make_model)
-    for replicas in REPLICAS:
-        same(trajectory(t.sgd, make_model, replicas), one)
+def test_models(make_model, replicas):
+    same(
+        trajectory(t.sgd, make_model, replicas),
+        on_one_device(t.sgd, make_model),
+    )
 
 
-def test_split_paths():
-    for replicas in REPLICAS:
-        same(
-            trajectory(t.sgd, t.split_paths, replicas),
-            trajectory(
-                t.sgd,
-                t.split_paths,
-                data=t.halves_of_replicas_first(digits(), replicas),
-            ),
-        )
+@pytest.mark.parametrize("replicas", [*REPLICAS, MOST])
+def test_split_paths(replicas):
+    same(
+        trajectory(t.sgd, t.split_paths, replicas),
+        trajectory(
+            t.sgd,
+            t.split_paths,
+            data=t.halves_of_replicas_first(digits(), replicas),
+        ),
+    )
 
 
 def test_batch_normalization_differs_and_ghosts_of_replicas_do_not():
