@@ -62,6 +62,7 @@ if not is_command_line():
         CoupledSGD,
         GradientMix,
         GradientNoise,
+        LossScaleOptimizer,
         ReducedGradient,
         SquaredGradients,
     )
@@ -83,6 +84,7 @@ __all__ = [
     "GradientNoise",
     "GradientNoiseScale",
     "LearningRateLogger",
+    "LossScaleOptimizer",
     "MultiWorkerBackup",
     "MultiWorkerMirroredStrategy",
     "ReducedGradient",

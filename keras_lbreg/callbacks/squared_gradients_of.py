@@ -3,7 +3,7 @@
 import keras
 
 from keras_lbreg.optimizers.gradient_mix import GradientMix
-from keras_lbreg.optimizers.optimizer_wrapper import chain_of
+from keras_lbreg.optimizers.reduced_gradient import chain_of
 from keras_lbreg.optimizers.squared_gradients import SquaredGradients
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_lbreg.data.mixed_batches import MixedPyDataset, mixed_batches
 from keras_lbreg.data.mixed_tf_dataset import mixed_tf_dataset
+from keras_lbreg.random.counter_based import resolve_seed
 from keras_lbreg.random.mixing_weights import check_mixing_law, mixing_weights
-from keras_lbreg.random.seeds import resolve_seed
 
 
 def mix_sample_weights(

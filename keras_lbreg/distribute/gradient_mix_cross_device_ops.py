@@ -5,10 +5,9 @@ import keras
 from keras_lbreg.distribute import tensorflow_hooks
 from keras_lbreg.optimizers import keras_hooks, sparse_gradients
 from keras_lbreg.optimizers.gradient_mix import GradientMix
-from keras_lbreg.optimizers.optimizer_wrapper import chain_of
-from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
+from keras_lbreg.optimizers.reduced_gradient import ReducedGradient, chain_of
+from keras_lbreg.random.counter_based import resolve_seed
 from keras_lbreg.random.mixing_weights import check_mixing_law, mixing_weights
-from keras_lbreg.random.seeds import resolve_seed
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf

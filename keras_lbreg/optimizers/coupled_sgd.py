@@ -66,23 +66,18 @@ class CoupledSGD(CoupledWeightDecay):
         reset_momentum_every=None,
         **kwargs,
     ):
-        super().__init__(
-            learning_rate=learning_rate, weight_decay=weight_decay, **kwargs
-        )
+        super().__init__(learning_rate, weight_decay, **kwargs)
         if not 0 <= momentum < 1:
             raise ValueError(
                 "Invalid value for argument `momentum`. Expected a number at "
                 f"least 0, below 1. Received: momentum={momentum!r}"
             )
-        if weight_decay is not None and not 0 <= weight_decay < float("inf"):
-            raise ValueError(
-                "Invalid value for argument `weight_decay`. Expected a number "
-                f"at least 0, or None. Received: weight_decay={weight_decay!r}"
-            )
         if reset_momentum_every is not None:
             check_positive_int("reset_momentum_every", reset_momentum_every)
-        self.momentum = momentum
-        self.reset_momentum_every = reset_momentum_every
+        self.momentum = float(momentum)
+        self.reset_momentum_every = (
+            None if reset_momentum_every is None else int(reset_momentum_every)
+        )
 
     def build(self, variables):
         if self.built:

@@ -7,11 +7,29 @@ the argument and use it otherwise: `_apply_weight_decay` and
 `tests/optimizers/test_coupled_weight_decay.py`.
 """
 
+from numbers import Real
+
 import keras
 
 
 class CoupledWeightDecay(keras.optimizers.Optimizer):
     """An optimizer whose update rule uses `weight_decay` itself."""
+
+    def __init__(self, learning_rate, weight_decay=None, **kwargs):
+        if weight_decay is not None:
+            if not 0 <= weight_decay < float("inf"):
+                raise ValueError(
+                    "Invalid value for argument `weight_decay`. Expected a "
+                    "number at least 0, or None. "
+                    f"Received: weight_decay={weight_decay!r}"
+                )
+            weight_decay = float(weight_decay)
+        if isinstance(learning_rate, Real):
+            # Keras takes no integers and no `np.float32`.
+            learning_rate = float(learning_rate)
+        super().__init__(
+            learning_rate=learning_rate, weight_decay=weight_decay, **kwargs
+        )
 
     def _apply_weight_decay(self, variables):
         """Leaves the weights alone: the update rule decays them."""

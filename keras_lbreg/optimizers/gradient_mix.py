@@ -75,10 +75,10 @@ class GradientMix(ReducedGradient):
     ):
         super().__init__(inner_optimizer, name=name)
         check_mixing_law(law, concentration, stddev)
-        self.concentration = concentration
-        self.seed = seed
+        self.concentration = float(concentration)
+        self.seed = seed if seed is None else int(seed)
         self.law = law
-        self.stddev = stddev
+        self.stddev = float(stddev)
         self._seed_variable = self.add_seed(seed)
         self._has_warned = False
 

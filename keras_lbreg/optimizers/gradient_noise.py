@@ -3,7 +3,7 @@
 import keras
 
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
-from keras_lbreg.random.normal import normal_keys, normals
+from keras_lbreg.random.counter_based import normal_keys, normals
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
@@ -59,9 +59,10 @@ class GradientNoise(ReducedGradient):
                     f"Invalid value for argument `{argument}`. Expected a "
                     f"finite number >= 0. Received: {argument}={value}"
                 )
-        self.alpha = alpha
-        self.gamma = gamma
-        self.seed = seed
+        # NumPy's scalars would turn float32 into float64.
+        self.alpha = float(alpha)
+        self.gamma = float(gamma)
+        self.seed = seed if seed is None else int(seed)
         self._seed_variable = self.add_seed(seed)
 
     def stddev(self, step):

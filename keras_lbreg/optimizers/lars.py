@@ -88,16 +88,8 @@ class LARS(CoupledWeightDecay):
         exclude=None,
         **kwargs,
     ):
-        super().__init__(
-            learning_rate=learning_rate, weight_decay=weight_decay, **kwargs
-        )
+        super().__init__(learning_rate, weight_decay, **kwargs)
         check("momentum", momentum, 0 <= momentum < 1, "at least 0, below 1")
-        check(
-            "weight_decay",
-            weight_decay,
-            weight_decay is None or weight_decay >= 0,
-            "at least 0, or None",
-        )
         check(
             "trust_coefficient",
             trust_coefficient,
@@ -105,10 +97,10 @@ class LARS(CoupledWeightDecay):
             "above 0",
         )
         check("epsilon", epsilon, epsilon >= 0, "at least 0")
-        self.momentum = momentum
-        self.trust_coefficient = trust_coefficient
-        self.epsilon = epsilon
-        self.nesterov = nesterov
+        self.momentum = float(momentum)
+        self.trust_coefficient = float(trust_coefficient)
+        self.epsilon = float(epsilon)
+        self.nesterov = bool(nesterov)
         self.exclude = None if exclude is None else list(exclude)
 
     def exclude_from_layer_adaptation(self, var_list=None, var_names=None):

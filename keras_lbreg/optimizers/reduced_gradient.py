@@ -1,15 +1,41 @@
 """The base of the gradient wrappers: one order of operations."""
 
-import functools
-
 import keras
+from keras import ops
 
-from keras_lbreg.optimizers import keras_hooks, replicas, sparse_gradients
-from keras_lbreg.optimizers.optimizer_wrapper import OptimizerWrapper, chain_of
+from keras_lbreg.optimizers import replicas, sparse_gradients
+from keras_lbreg.random.counter_based import resolve_seed
+
+# An optimizer with one of these of its own decides itself what happens to a
+# gradient, which is what the wrapper decides here.
+PIPELINE = (
+    "apply",
+    "apply_gradients",
+    "stateless_apply",
+    "_filter_empty_gradients",
+    "_overwrite_variables_directly_with_gradients",
+    "_backend_apply_gradients",
+    "_all_reduce_sum_gradients",
+    "_distributed_tf_update_step",
+)
+
+
+def _of_inner_optimizer(name):
+    """An attribute that a wrapper shares with its inner optimizer."""
+
+    def get(wrapper):
+        return getattr(wrapper.inner_optimizer, name)
+
+    def set_(wrapper, value):
+        # Keras's constructor sets defaults before there is an inner optimizer.
+        if hasattr(wrapper, "inner_optimizer"):
+            setattr(wrapper.inner_optimizer, name, value)
+
+    return property(get, set_)
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
-class ReducedGradient(OptimizerWrapper):
+class ReducedGradient(keras.optimizers.Optimizer):
     """Wraps an optimizer so that it sees the gradient of the whole batch.
 
     A Keras optimizer clips each replica's gradient and sums them afterwards,
@@ -21,25 +47,30 @@ class ReducedGradient(OptimizerWrapper):
     g_k <- transform_local_gradients(g_k)     GradientMix: times K w_k
     g   <- sum_k g_k                          the one all-reduce
     observe_gradients(g_k, g)                 SquaredGradients
-    skip the update if g is not finite        only under LossScaleOptimizer
     g   <- mean over micro-batches            gradient_accumulation_steps
     g   <- clip(g)                            clipnorm, clipvalue, ...
     g   <- transform_reduced_gradients(g)     GradientNoise: plus noise
-    w   <- inner_optimizer(w, g)
+    w   <- inner_optimizer.update_step(g, w)
     ```
 
-    Wrappers may be nested in any order and give this one pipeline. Nothing is
-    added to the communication: the inner optimizer's own all-reduce is moved.
-
-    Under `mixed_float16`, `compile` puts a `LossScaleOptimizer` outside. It
-    looks at the first replica's gradients before the reduction, on each worker;
-    here the reduced gradient is checked in its place, so that an infinite
-    gradient on any replica skips the update on all of them and halves the
-    scale.
+    Wrappers may be nested in any order and give this one pipeline. The wrapper
+    is the optimizer that Keras calls; the inner one updates the variables, by
+    its public `update_step`, and is not altered. Nothing is added to the
+    communication.
 
     `learning_rate`, `iterations`, `loss_scale_factor`, clipping, weight decay
-    and averaging are those of `inner_optimizer`; `variables` are the wrapper's
-    own, then those of `inner_optimizer`.
+    and averaging are those of `inner_optimizer`, and can be set here as well as
+    there. `variables` are the wrapper's own, then those of `inner_optimizer`.
+
+    An inner optimizer that works otherwise than by `update_step` is not
+    changed in silence: with an `apply` of its own, as other packages' wrappers
+    have, it is refused (write it outside). One that prepares an update for all
+    variables together (`Nadam`) does that with its equal share `g / K` of the
+    gradient on each of K replicas, and sums the shares itself.
+
+    With dynamic loss scaling, write `keras_lbreg.LossScaleOptimizer` outside;
+    Keras's own, which `compile` adds under `mixed_float16`, is right on one
+    replica only and refused on several.
 
     Two arguments of Keras's optimizers fail under `MirroredStrategy` and work
     in here, with any number of replicas: `gradient_accumulation_steps` and
@@ -55,13 +86,14 @@ class ReducedGradient(OptimizerWrapper):
 
     Args:
         inner_optimizer: A `keras.optimizers.Optimizer`, its name or its
-            configuration. It may be another wrapper. `LossScaleOptimizer` and
-            `MultiOptimizer` are refused: they belong outside.
+            configuration. It may be another wrapper of this package.
         name: String, the name of the wrapper.
 
     Raises:
-        ValueError: If `inner_optimizer` is refused, or contains a wrapper of
-            this class already.
+        TypeError: If `inner_optimizer` applies gradients in a way of its own.
+        ValueError: If `inner_optimizer` is no optimizer, a
+            `LossScaleOptimizer` or `MultiOptimizer`, which belong outside, or
+            contains a wrapper of this class already.
 
     Example:
 
@@ -75,13 +107,37 @@ class ReducedGradient(OptimizerWrapper):
 
     needs_dense_gradients = False
 
-    def __init__(self, inner_optimizer, name=None):
-        super().__init__(inner_optimizer, name=name)
-        keras_hooks.hook_update(chain_of(self)[-1])
+    loss_scale_factor = _of_inner_optimizer("loss_scale_factor")
+    gradient_accumulation_steps = _of_inner_optimizer(
+        "gradient_accumulation_steps"
+    )
+    weight_decay = _of_inner_optimizer("weight_decay")
+    clipnorm = _of_inner_optimizer("clipnorm")
+    global_clipnorm = _of_inner_optimizer("global_clipnorm")
+    clipvalue = _of_inner_optimizer("clipvalue")
+    use_ema = _of_inner_optimizer("use_ema")
+    ema_momentum = _of_inner_optimizer("ema_momentum")
+    ema_overwrite_frequency = _of_inner_optimizer("ema_overwrite_frequency")
+    # What Keras's own methods, which run in the wrapper, keep their state in.
+    _iterations = _of_inner_optimizer("_iterations")
+    _learning_rate = _of_inner_optimizer("_learning_rate")
+    _accumulated_gradients = _of_inner_optimizer("_accumulated_gradients")
+    _model_variables_moving_average = _of_inner_optimizer(
+        "_model_variables_moving_average"
+    )
+    _trainable_variables = _of_inner_optimizer("_trainable_variables")
+    _trainable_variables_indices = _of_inner_optimizer(
+        "_trainable_variables_indices"
+    )
 
-    def build(self, variables):
-        keras_hooks.check_only_reduced_gradients()
-        super().build(variables)
+    def __init__(self, inner_optimizer, name=None):
+        super().__init__(learning_rate=0.0, name=name)
+        # A counter and a learning rate that nobody reads.
+        self._unused = len(self._variables)
+        self._scaled_by_keras = False
+        inner_optimizer = keras.optimizers.get(inner_optimizer)
+        _check_inner_optimizer(inner_optimizer, type(self))
+        self.inner_optimizer = inner_optimizer
 
     def transform_local_gradients(self, gradients, step):
         """Changes a replica's gradients before they are summed.
@@ -121,106 +177,303 @@ class ReducedGradient(OptimizerWrapper):
         """
         return gradients
 
-    @replicas.without_autograph
-    def apply(self, grads, trainable_variables=None):
-        grads = list(grads)
-        variables = self._resolve_variables(trainable_variables)
-        *wrappers, optimizer = chain_of(self)
+    def add_seed(self, seed):
+        """Adds a variable that carries a seed through checkpoints.
 
-        # Variables that are overwritten with their gradient have no part in
-        # the sum, as in Keras.
-        reducible = [
-            i
-            for i, (gradient, variable) in enumerate(
-                zip(grads, variables, strict=True)
-            )
-            if gradient is not None
-            and not keras_hooks.overwrites_with_gradient(variable)
-        ]
-        reduced = _reduce(
-            wrappers,
-            optimizer,
-            [grads[i] for i in reducible],
-            [variables[i] for i in reducible],
+        Args:
+            seed: Integer from 0 to 2**31 - 1, or None for a random one.
+
+        Returns:
+            An integer `keras.Variable`.
+        """
+        return self.add_variable(
+            shape=(),
+            initializer=keras.initializers.Constant(resolve_seed(seed)),
+            dtype="int",
+            aggregation="only_first_replica",
+            name="seed",
         )
-        for i, gradient in zip(reducible, reduced, strict=True):
-            grads[i] = gradient
 
-        present = [
-            i for i, gradient in enumerate(grads) if gradient is not None
-        ]
-
-        def update(tensors):
-            gradients = [None] * len(variables)
-            for i, gradient in zip(present, tensors, strict=True):
-                gradients[i] = gradient
-            finish = functools.partial(_finish, wrappers, optimizer)
-            with keras_hooks.reduced_gradients(optimizer, finish):
-                optimizer.apply(gradients, variables)
-
-        tensors = [grads[i] for i in present]
-        outside = keras_hooks.enclosing_loss_scale_optimizer()
-        if outside is None or replicas.replica_count() == 1 or not reducible:
-            update(tensors)
+    def build(self, variables):
+        if self.built:
             return
-        replicas.cond_on_all_replicas(
-            sparse_gradients.all_finite,
-            update,
-            lambda _: keras_hooks.count_as_non_finite(outside),
-            tensors,
+        self.inner_optimizer.build(variables)
+        self.built = True
+
+    @property
+    def variables(self):
+        return self._variables[self._unused :] + self.inner_optimizer.variables
+
+    def set_weights(self, weights):
+        set_all_weights(self, weights)
+
+    @property
+    def iterations(self):
+        return self.inner_optimizer.iterations
+
+    @property
+    def learning_rate(self):
+        return self.inner_optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate):
+        self.inner_optimizer.learning_rate = learning_rate
+
+    def __setattr__(self, name, value):
+        if name == "loss_scale_factor" and hasattr(self, "inner_optimizer"):
+            # Keras's `LossScaleOptimizer` sets None in what it wraps. Nobody
+            # else has a reason to.
+            self._scaled_by_keras = value is None
+        super().__setattr__(name, value)
+
+    def scale_loss(self, loss):
+        return self.inner_optimizer.scale_loss(loss)
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
+
+    def finalize_variable_values(self, var_list):
+        self.inner_optimizer.finalize_variable_values(var_list)
+
+    def update_step(self, gradient, variable, learning_rate):
+        self.inner_optimizer.update_step(gradient, variable, learning_rate)
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "inner_optimizer": keras.saving.serialize_keras_object(
+                self.inner_optimizer
+            ),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        inner_optimizer = keras.saving.deserialize_keras_object(
+            config.pop("inner_optimizer"), custom_objects=custom_objects
         )
+        return cls(inner_optimizer, **config)
 
-    def _resolve_variables(self, trainable_variables):
-        if trainable_variables is None:
-            if not self.built:
-                raise ValueError(
-                    "Invalid value for argument `trainable_variables`. "
-                    "Expected a list of variables, since the optimizer is not "
-                    "built: pass them, or call `optimizer.build(variables)` "
-                    "before. Received: trainable_variables=None"
-                )
-            return list(self._trainable_variables)
-        variables = list(trainable_variables)
-        if not self.built:
-            with keras.name_scope(self.name, caller=self):
-                self.build(variables)
-        return variables
+    # From here on: steps of Keras's `apply`, in its order.
 
+    @replicas.without_autograph
+    def _backend_apply_gradients(self, grads, trainable_variables):
+        grads = self._reduce(grads, trainable_variables)
+        decides = (
+            self.gradient_accumulation_steps or self.ema_overwrite_frequency
+        )
+        if decides and replicas.under_strategy():
+            self._apply_on_all_replicas(grads, trainable_variables)
+        else:
+            super()._backend_apply_gradients(grads, trainable_variables)
 
-def _reduce(wrappers, optimizer, gradients, variables):
-    """Local transformations and the sum over all replicas."""
-    if not gradients:
+    def _reduce(self, gradients, variables):
+        """Local transformations and the sum over all replicas."""
+        wrappers = chain_of(self)[:-1]
+        for wrapper in wrappers:
+            gradients = wrapper.transform_local_gradients(
+                gradients, self.iterations
+            )
+        local_gradients = gradients
+        if replicas.replica_count() > 1:
+            if self._scaled_by_keras:
+                raise ValueError(_ABOUT_LOSS_SCALING)
+            pairs = super()._all_reduce_sum_gradients(
+                list(zip(gradients, variables, strict=True))
+            )
+            gradients = [gradient for gradient, _ in pairs]
+        for wrapper in wrappers:
+            wrapper.observe_gradients(local_gradients, gradients, variables)
+        if (
+            self.gradient_accumulation_steps
+            or self.clipnorm
+            or self.global_clipnorm
+            or self.clipvalue
+            or any(wrapper.needs_dense_gradients for wrapper in wrappers)
+        ):
+            gradients = [
+                sparse_gradients.densify(gradient, variable.shape)
+                for gradient, variable in zip(gradients, variables, strict=True)
+            ]
         return gradients
-    for wrapper in wrappers:
-        gradients = wrapper.transform_local_gradients(
-            gradients, optimizer.iterations
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        # `_reduce` has summed them.
+        return list(grads_and_vars)
+
+    def _apply_on_all_replicas(self, gradients, variables):
+        """What `super()._backend_apply_gradients` does, in a strategy.
+
+        Keras decides in each replica whether a micro-batch is the last one of
+        its update, and whether the averages replace the variables. TensorFlow
+        refuses that, as replicas cannot meet inside of a condition of their
+        own (Keras issue 20582). Here they decide together.
+        """
+        steps = self.gradient_accumulation_steps
+
+        def update(gradients):
+            gradients = self._clip_gradients(gradients)
+            self._apply_weight_decay(variables)
+            self._backend_update_step(gradients, variables, self.learning_rate)
+
+        if steps:
+            sums = [
+                self._accumulated_gradients[self._get_variable_index(variable)]
+                for variable in variables
+            ]
+
+            def is_last(gradients):
+                return (self._iterations + 1) % steps == 0
+
+            def update_with_mean(gradients):
+                update(
+                    [
+                        (g + s) / steps
+                        for g, s in zip(gradients, sums, strict=True)
+                    ]
+                )
+                self._backend_reset_gradient_accumulators()
+
+            def add(gradients):
+                for gradient, total in zip(gradients, sums, strict=True):
+                    total.assign(gradient + total)
+
+            replicas.cond_on_all_replicas(
+                is_last, update_with_mean, add, gradients
+            )
+        else:
+            update(gradients)
+        if not self.use_ema:
+            return
+        self._update_model_variables_moving_average(self._trainable_variables)
+        if self.ema_overwrite_frequency:
+            every = self.ema_overwrite_frequency
+            replicas.call_for_all_replicas(
+                lambda: ops.cond(
+                    (self.iterations + 1) % every == 0,
+                    lambda: self._overwrite_model_variables_with_average_value(
+                        self._trainable_variables
+                    ),
+                    lambda: None,
+                )
+            )
+
+    def _clip_gradients(self, grads):
+        return self.inner_optimizer._clip_gradients(grads)
+
+    def _apply_weight_decay(self, variables):
+        self.inner_optimizer._apply_weight_decay(variables)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        *wrappers, optimizer = chain_of(self)
+        indices = [self._get_variable_index(v) for v in trainable_variables]
+        for wrapper in wrappers:
+            grads = wrapper.transform_reduced_gradients(
+                grads, indices, self.iterations
+            )
+        if not _has_own(optimizer, "_backend_update_step"):
+            super()._backend_update_step(
+                grads, trainable_variables, learning_rate
+            )
+            return
+        count = replicas.replica_count()
+        if count > 1:
+            grads = [sparse_gradients.scale(g, 1 / count) for g in grads]
+        optimizer._backend_update_step(
+            grads, trainable_variables, learning_rate
         )
-    local_gradients = gradients
-    if replicas.replica_count() > 1:
-        gradients = keras_hooks.all_reduce_sum(optimizer, gradients, variables)
-    for wrapper in wrappers:
-        wrapper.observe_gradients(local_gradients, gradients, variables)
-    accumulates_or_clips = (
-        optimizer.gradient_accumulation_steps
-        or optimizer.clipnorm
-        or optimizer.global_clipnorm
-        or optimizer.clipvalue
-    )
-    if accumulates_or_clips or any(
-        wrapper.needs_dense_gradients for wrapper in wrappers
+
+    def _update_model_variables_moving_average(self, trainable_variables):
+        self.inner_optimizer._update_model_variables_moving_average(
+            trainable_variables
+        )
+
+    def _overwrite_model_variables_with_average_value(
+        self, trainable_variables
     ):
-        gradients = [
-            sparse_gradients.densify(gradient, variable.shape)
-            for gradient, variable in zip(gradients, variables, strict=True)
-        ]
-    return gradients
-
-
-def _finish(wrappers, optimizer, gradients, variables):
-    """What comes between clipping and the update of the variables."""
-    indices = keras_hooks.variable_indices(optimizer, variables)
-    for wrapper in wrappers:
-        gradients = wrapper.transform_reduced_gradients(
-            gradients, indices, optimizer.iterations
+        self.inner_optimizer._overwrite_model_variables_with_average_value(
+            trainable_variables
         )
-    return gradients
+
+
+_ABOUT_LOSS_SCALING = (
+    "`keras.optimizers.LossScaleOptimizer`, which `compile` adds under "
+    "`mixed_float16`, checks the gradients of the first replica only, before "
+    "they are summed: write `model.compile(keras_lbreg.LossScaleOptimizer("
+    "optimizer), ...)`, which checks those of all replicas."
+)
+
+
+def chain_of(optimizer):
+    """A list of an optimizer, the one it wraps, the one that wraps, ..."""
+    chain = [optimizer]
+    while isinstance(chain[-1], ReducedGradient):
+        chain.append(chain[-1].inner_optimizer)
+    return chain
+
+
+def set_all_weights(optimizer, weights):
+    """`set_weights` of an optimizer that has those of an inner one, too."""
+    variables = optimizer.variables
+    if not optimizer.built:
+        raise ValueError(
+            "`set_weights()` needs an optimizer that is built: call "
+            "`optimizer.build(trainable_variables)` before."
+        )
+    shapes = [tuple(variable.shape) for variable in variables]
+    received = [tuple(weight.shape) for weight in weights]
+    if shapes != received:
+        raise ValueError(
+            "Invalid value for argument `weights`. Expected the arrays of "
+            f"`optimizer.variables`, of shapes {shapes}. Received: arrays of "
+            f"shapes {received}"
+        )
+    for variable, weight in zip(variables, weights, strict=True):
+        variable.assign(weight)
+
+
+def _has_own(optimizer, method):
+    """Whether an optimizer, or its class, has replaced a method of Keras."""
+    base = keras.optimizers.Optimizer
+    if isinstance(optimizer, ReducedGradient):
+        base = ReducedGradient
+    inherited = getattr(base, method, None)
+    return (
+        method in vars(optimizer)
+        or getattr(type(optimizer), method, None) is not inherited
+    )
+
+
+def _check_inner_optimizer(optimizer, wrapper_class):
+    wrapper = wrapper_class.__name__
+    outer_classes = tuple(
+        getattr(keras.optimizers, name)
+        for name in ("LossScaleOptimizer", "MultiOptimizer")
+        if hasattr(keras.optimizers, name)
+    )
+    if isinstance(optimizer, outer_classes):
+        outer = type(optimizer).__name__
+        raise ValueError(
+            "Invalid value for argument `inner_optimizer`. Expected an "
+            f"optimizer that updates variables itself: write `{outer}` "
+            f"outside, around `{wrapper}`. "
+            f"Received: inner_optimizer={optimizer}"
+        )
+    for member in chain_of(optimizer):
+        if type(member) is wrapper_class:
+            raise ValueError(
+                "Invalid value for argument `inner_optimizer`. Expected an "
+                f"optimizer without `{wrapper}` inside: wrap it once. "
+                f"Received: inner_optimizer={optimizer}"
+            )
+        own = [method for method in PIPELINE if _has_own(member, method)]
+        if own:
+            inner = type(member).__name__
+            raise TypeError(
+                "Invalid value for argument `inner_optimizer`. Expected an "
+                "optimizer that updates its variables by `update_step` alone, "
+                f"as `{wrapper}` reduces, clips and accumulates the gradients "
+                f"for it. `{inner}` has `{own[0]}` of its own, which would be "
+                f"bypassed: write `{inner}` outside, around `{wrapper}`. "
+                f"Received: inner_optimizer={optimizer}"
+            )

@@ -8,33 +8,19 @@ def replica_count():
 
     JAX has no replicas: its gradients are those of the whole batch, however
     many devices compute them.
-
-    Returns:
-        Integer.
-
-    Raises:
-        RuntimeError: If called in a cross-replica context.
     """
     context = _replica_context()
     return 1 if context is None else context.num_replicas_in_sync
 
 
 def replica_index():
-    """Index of the calling replica among all replicas in sync.
-
-    Returns:
-        Integer, or integer tensor.
-    """
+    """Index of the calling replica, an integer or an integer tensor."""
     context = _replica_context()
     return 0 if context is None else context.replica_id_in_sync_group
 
 
 def under_strategy():
-    """Whether a `tf.distribute` strategy is at work, with one replica or more.
-
-    Returns:
-        Boolean.
-    """
+    """Whether a `tf.distribute` strategy is at work, even of one replica."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
@@ -42,19 +28,22 @@ def under_strategy():
     return tf.distribute.has_strategy()
 
 
+def sum_over_replicas(tensor):
+    """The sum of all replicas' tensors, on each of them."""
+    return _all_reduce("SUM", tensor)
+
+
+def mean_over_replicas(tensor):
+    """The mean of all replicas' tensors, on each of them."""
+    return _all_reduce("MEAN", tensor)
+
+
 def cond_on_all_replicas(predicate, true_fn, false_fn, tensors):
-    """Runs one of two functions, the same one on every replica.
+    """Runs one of two functions of `tensors`, the same one on every replica.
 
-    `tf.cond` around a function that communicates has to stand in the
-    cross-replica context: a `merge_call` inside of a replica's own `tf.cond`
-    is refused by TensorFlow.
-
-    Args:
-        predicate: Function of `tensors` that gives the same boolean on every
-            replica.
-        true_fn: Function of `tensors`; called on every replica.
-        false_fn: The same, for a false predicate.
-        tensors: List of the calling replica's tensors.
+    `predicate` gives the same boolean on every replica. `tf.cond` around a
+    function that communicates has to be in the cross-replica context: a
+    `merge_call` inside of a replica's own `tf.cond` is refused by TensorFlow.
     """
     import tensorflow as tf
 
@@ -82,9 +71,6 @@ def call_for_all_replicas(function):
     """Calls a function once, in the cross-replica context.
 
     Where the strategy has none, as under XLA, each replica calls it.
-
-    Args:
-        function: Function without arguments.
     """
     import tensorflow as tf
 
@@ -93,40 +79,22 @@ def call_for_all_replicas(function):
     )
 
 
-def sum_over_replicas(tensor):
-    """The sum of all replicas' tensors, on each of them.
-
-    Args:
-        tensor: The calling replica's tensor.
-
-    Returns:
-        A tensor.
-    """
-    context = _replica_context()
-    if context is None:
-        return tensor
-    import tensorflow as tf
-
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
-
-
 def without_autograph(method):
     """Keeps AutoGraph from rewriting a method, as it does in a `tf.function`.
 
-    Keras's own methods are exempt; others, such as an optimizer's `apply`, run
-    rewritten in a custom training loop and as they are in `fit`.
-
-    Args:
-        method: Function.
-
-    Returns:
-        The function itself outside of TensorFlow.
+    Keras's own methods are exempt; others run rewritten in a custom training
+    loop and as they are in `fit`.
     """
     if keras.backend.backend() != "tensorflow":
         return method
     import tensorflow as tf
 
     return tf.autograph.experimental.do_not_convert(method)
+
+
+def _all_reduce(operation, tensor):
+    context = _replica_context()
+    return tensor if context is None else context.all_reduce(operation, tensor)
 
 
 def _replica_context():

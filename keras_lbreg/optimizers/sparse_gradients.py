@@ -1,37 +1,22 @@
 """Arithmetic on gradients that may be `tf.IndexedSlices`."""
 
 import keras
+from keras import ops
 
 
 def scale(gradient, factor):
-    """Multiplies a gradient, sparse or dense, with a scalar.
-
-    Args:
-        gradient: Tensor or `tf.IndexedSlices`.
-        factor: Scalar tensor.
-
-    Returns:
-        The product, sparse if `gradient` is.
-    """
+    """A gradient times a scalar, sparse if the gradient is."""
     if _is_sparse(gradient):
         return type(gradient)(
             scale(gradient.values, factor),
             gradient.indices,
             gradient.dense_shape,
         )
-    return gradient * keras.ops.cast(factor, gradient.dtype)
+    return gradient * ops.cast(factor, gradient.dtype)
 
 
 def densify(gradient, shape):
-    """Returns a dense gradient; slices of one row are summed.
-
-    Args:
-        gradient: Tensor or `tf.IndexedSlices`.
-        shape: Static shape of the dense gradient.
-
-    Returns:
-        Tensor.
-    """
+    """A dense gradient of static `shape`; slices of one row are summed."""
     if not _is_sparse(gradient):
         return gradient
     import tensorflow as tf
@@ -43,15 +28,7 @@ def densify(gradient, shape):
 
 
 def all_finite(gradients):
-    """Whether all elements of all gradients are finite.
-
-    Args:
-        gradients: List of tensors or `tf.IndexedSlices`.
-
-    Returns:
-        Boolean scalar tensor.
-    """
-    ops = keras.ops
+    """Whether all elements of all gradients are finite, a boolean scalar."""
     dense = [g.values if _is_sparse(g) else g for g in gradients]
     return ops.all(ops.stack([ops.all(ops.isfinite(g)) for g in dense]))
 

@@ -65,11 +65,9 @@ class SquaredGradients(ReducedGradient):
             return
         ops = keras.ops
         own = squared_length(local_gradients, variables)
-        # These are gradients of the scaled loss.
-        scale = (self.loss_scale_factor or 1.0) ** 2
         # Keras divides each replica's loss by K: g_k is K times as long.
-        small = count * replicas.sum_over_replicas(own) / scale
-        big = squared_length(reduced_gradients, variables) / scale
+        small = count * replicas.sum_over_replicas(own)
+        big = squared_length(reduced_gradients, variables)
         finite = ops.isfinite(small) & ops.isfinite(big)
         for total, value in zip(self._sums, (small, big, 1.0), strict=True):
             value = ops.cast(value, "float32")

@@ -1,7 +1,9 @@
-"""Learning rate and length of a training run, as a table by epoch."""
+"""Learning rate by epoch and length of a training run."""
 
 import bisect
 import dataclasses
+import json
+import math
 
 import keras
 
@@ -10,18 +12,32 @@ from keras_lbreg.checks import (
     check_positive_int,
     check_positive_number,
 )
-from keras_lbreg.schedules.scaled_regime import scaled_regime
+from keras_lbreg.schedules.scale_learning_rate import scale_learning_rate
 from keras_lbreg.schedules.warm_up import WarmUp
+
+LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
+
+DECAYS = (None, "cosine", "linear")
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Regime:
     """A training regime: the learning rate by epoch, at one batch size.
 
-    A regime is the table a paper prints ("0.1, from epoch 10 on 0.01, 50
-    epochs in all, at batch 128"). `scaled` makes the regime for another batch
-    size `B_L` out of the one for `B_S`:
+    The learning rate `eta(e)` of epoch `e` of `E` is constant, a table as
+    papers print it ("0.1, from epoch 10 on 0.01"), or falls from update to
+    update to the fraction `f = final_fraction`:
+
+    ```
+    milestones          eta(e) = rate of the last milestone <= e
+    decay="linear"      eta(e) = eta (f + (1 - f) (1 - e / E))
+    decay="cosine"      eta(e) = eta (f + (1 - f) (1 + cos(pi e / E)) / 2)
+    a Keras schedule    eta(e) = schedule(number of updates)
+    ```
+
+    `scaled` makes the regime for another batch size `B_L` out of the one for
+    `B_S`:
 
     ```
     learning rates   times sqrt(B_L / B_S), or B_L / B_S      (rule)
@@ -37,16 +53,21 @@ class Regime:
 
     Args:
         base_batch_size: Positive int. The batch size the rates hold for.
-        base_learning_rate: Positive float. The learning rate at epoch 0.
+        base_learning_rate: Positive float, the learning rate at epoch 0, or a
+            `keras.optimizers.schedules.LearningRateSchedule` over the updates
+            of the run at `base_batch_size`.
         epochs: Positive int. Length of the run.
         milestones: Dictionary or sequence of pairs `epoch: learning rate`,
             the epoch counted from 0 and increasing: from the start of this
             epoch on the rate is the given one. It may lie beyond the end, as
             in some papers' scripts. Kept as a tuple of pairs. For "times 0.1
-            at these epochs" see `Regime.with_decay`. Defaults to `()`, a
-            constant rate.
+            at these epochs" see `Regime.with_step_decay`. Defaults to `()`.
+        decay: `"cosine"`, `"linear"` or `None`. Excludes `milestones`.
+            Defaults to `None`.
+        final_fraction: Float in `[0, 1)`, what `decay` ends at, as a fraction
+            of the first rate. Defaults to `0.0`.
         warmup_epochs: Number of epochs, at least 0, of linear warm-up, update
-            by update, over the beginning of the table. Defaults to `0`.
+            by update, over the beginning of the run. Defaults to `0`.
         warmup_start: Float in `[0, 1)`. Fraction of the learning rate that
             the warm-up starts from; see `keras_lbreg.WarmUp`. Defaults to
             `0.0`.
@@ -54,8 +75,9 @@ class Regime:
             this regime, as `summary` prints it. Set by `scaled`.
 
     Raises:
-        ValueError: A number is out of range, the milestones do not increase
-            or stretching would leave a period without an epoch.
+        ValueError: A number is out of range, the milestones do not increase,
+            there are two kinds of decay, or stretching would leave a period
+            without an epoch.
 
     Example:
 
@@ -81,56 +103,79 @@ class Regime:
     Reference:
 
     - [Hoffer et al., 2017](https://arxiv.org/abs/1705.08741)
+    - [Loshchilov and Hutter, 2017](https://arxiv.org/abs/1608.03983), cosine
     """
 
     base_batch_size: int
     base_learning_rate: float
     epochs: int
     milestones: tuple = ()
+    decay: str | None = None
+    final_fraction: float = 0.0
     warmup_epochs: float = 0
     warmup_start: float = 0.0
     changes: tuple = ()
 
     def __post_init__(self):
         check_positive_int("base_batch_size", self.base_batch_size)
-        check_positive_number("base_learning_rate", self.base_learning_rate)
         check_positive_int("epochs", self.epochs)
         if self.warmup_epochs != 0:
             check_positive_number("warmup_epochs", self.warmup_epochs)
         check_fraction("warmup_start", self.warmup_start)
+        check_fraction("final_fraction", self.final_fraction)
+        if self.decay not in DECAYS:
+            raise ValueError(
+                "Invalid value for argument `decay`. Expected 'cosine', "
+                f"'linear' or None. Received: decay={self.decay!r}"
+            )
         milestones = self.milestones
         if isinstance(milestones, dict):
             milestones = milestones.items()
         milestones = tuple((epoch, rate) for epoch, rate in milestones)
         check_milestones(milestones)
+        rate = self.base_learning_rate
+        is_schedule = isinstance(rate, LearningRateSchedule)
+        if not is_schedule:
+            check_positive_number("base_learning_rate", rate)
+            rate = float(rate)
+        if bool(milestones) + (self.decay is not None) + is_schedule > 1:
+            raise ValueError(
+                "Invalid value for argument `milestones`. Expected one of: "
+                "milestones, a decay, a schedule as `base_learning_rate`. "
+                f"Received: milestones={milestones}, decay={self.decay!r}, "
+                f"base_learning_rate={self.base_learning_rate}"
+            )
         # Python's own numbers, which JSON takes.
         normal = {
             "base_batch_size": int(self.base_batch_size),
-            "base_learning_rate": float(self.base_learning_rate),
+            "base_learning_rate": rate,
             "epochs": int(self.epochs),
             "milestones": tuple((int(e), float(r)) for e, r in milestones),
+            "final_fraction": float(self.final_fraction),
+            "warmup_epochs": as_number(self.warmup_epochs),
+            "warmup_start": float(self.warmup_start),
             "changes": tuple(self.changes),
         }
         for name, value in normal.items():
             object.__setattr__(self, name, value)
 
     @classmethod
-    def with_decay(
+    def with_step_decay(
         cls,
         base_batch_size,
         base_learning_rate,
         epochs,
-        decay,
+        factor,
         at,
         then_every=None,
     ):
-        """The regime whose rate is multiplied by `decay` at given epochs.
+        """The regime whose rate is multiplied by `factor` at given epochs.
 
         Args:
             base_batch_size: As in the class.
-            base_learning_rate: As in the class.
+            base_learning_rate: As in the class, a float.
             epochs: As in the class.
-            decay: Positive float. What each milestone multiplies the rate by.
+            factor: Positive float. What each milestone multiplies the rate by.
             at: Increasing epochs of the milestones.
             then_every: Optional positive int. After the last of `at`, one
                 more milestone every so many epochs until the run ends.
@@ -140,20 +185,21 @@ class Regime:
 
         Example:
 
-        >>> caltech = keras_lbreg.Regime.with_decay(
-        ...     32, 0.01, epochs=70, decay=0.1, at=(25, 40), then_every=10
+        >>> caltech = keras_lbreg.Regime.with_step_decay(
+        ...     32, 0.01, epochs=70, factor=0.1, at=(25, 40), then_every=10
         ... )
         >>> [epoch for epoch, _ in caltech.milestones]
         [25, 40, 50, 60]
         """
-        check_positive_number("decay", decay)
+        check_positive_number("factor", factor)
+        check_positive_number("base_learning_rate", base_learning_rate)
         check_positive_int("epochs", epochs)
         at = list(at)
         if then_every is not None:
             check_positive_int("then_every", then_every)
             at += range((at[-1] if at else 0) + then_every, epochs, then_every)
         milestones = [
-            (epoch, base_learning_rate * decay**drops)
+            (epoch, base_learning_rate * factor**drops)
             for drops, epoch in enumerate(at, start=1)
         ]
         return cls(base_batch_size, base_learning_rate, epochs, milestones)
@@ -186,22 +232,134 @@ class Regime:
         Returns:
             A new `Regime` whose attributes hold for `batch_size`.
         """
-        regime = scaled_regime(self, batch_size, rule, warmup_epochs, stretch)
+        check_positive_int("batch_size", batch_size)
+        base = self.base_batch_size
+        changes = list(self.changes)
+        if batch_size != base:
+            changes.append(
+                f"batch size {base} -> {batch_size} (x{batch_size / base:.4g})"
+            )
+
+        factor = 1.0
+        if rule is not None:
+            factor = scale_learning_rate(1.0, base, batch_size, rule)
+        regime = self.with_rates_times(factor)
+        if factor != 1:
+            changes.append(
+                f"learning rate {self.rate_text} -> {regime.rate_text} "
+                f"({rule} rule, x{factor:.4g})"
+            )
+
+        epochs, milestones = regime.epochs, regime.milestones
+        if stretch:
+            epochs = stretched_epoch(epochs, base, batch_size)
+            milestones = [
+                (stretched_epoch(epoch, base, batch_size), rate)
+                for epoch, rate in milestones
+            ]
+            check_no_period_vanished(milestones, epochs, base, batch_size)
+        if epochs != self.epochs:
+            changes.append(
+                f"epochs {self.epochs} -> {epochs} "
+                f"(regime adaptation, x{batch_size / base:.4g})"
+            )
+
+        warmup_start = self.warmup_start
+        if warmup_epochs is None:
+            warmup_epochs = self.warmup_epochs
+        elif warmup_epochs:
+            warmup_start = 1 / factor if factor > 1 else 0.0
+            start = "zero"
+            if warmup_start and not regime._is_schedule():
+                start = f"{warmup_start * regime.base_learning_rate:.4g}"
+            elif warmup_start:
+                start = f"times {warmup_start:.4g}"
+            changes.append(
+                f"warm-up over {warmup_epochs:g} epochs from learning rate "
+                f"{start}"
+            )
+        elif self.warmup_epochs:
+            changes.append("no warm-up any more")
+
+        rate = regime.base_learning_rate
+        if self._is_schedule():
+            # The same rate after the same part of the run.
+            rate = StretchedSchedule.of(
+                rate,
+                speed=batch_size / base * (self.epochs / epochs),
+            )
+        regime = dataclasses.replace(
+            regime,
+            base_batch_size=batch_size,
+            base_learning_rate=rate,
+            epochs=epochs,
+            milestones=milestones,
+            warmup_epochs=warmup_epochs,
+            warmup_start=warmup_start,
+            changes=changes,
+        )
         if verbose:
             print(regime.summary())
         return regime
 
-    def learning_rate_at(self, epoch):
-        """The learning rate of an epoch, counted from 0, without warm-up."""
+    def with_rates_times(self, factor):
+        """The same regime with every learning rate multiplied.
+
+        Args:
+            factor: Positive float.
+
+        Returns:
+            A new `Regime`.
+        """
+        check_positive_number("factor", factor)
+        if factor == 1:
+            return self
+        rate = self.base_learning_rate
+        if self._is_schedule():
+            rate = StretchedSchedule.of(rate, factor=factor)
+        else:
+            rate = rate * factor
+        return dataclasses.replace(
+            self,
+            base_learning_rate=rate,
+            milestones=[(e, r * factor) for e, r in self.milestones],
+        )
+
+    def learning_rate_at(self, epoch, steps_per_epoch=None):
+        """The learning rate of an epoch, counted from 0, without warm-up.
+
+        Args:
+            epoch: Number, at least 0. With `decay`, the rate at the beginning
+                of the epoch; it may be a fraction.
+            steps_per_epoch: Updates in one epoch, needed where the learning
+                rate is a schedule.
+
+        Returns:
+            Float.
+        """
         if epoch < 0:
             raise ValueError(
                 "Invalid value for argument `epoch`. Expected an epoch "
                 f"counted from 0. Received: epoch={epoch}"
             )
+        if self._is_schedule():
+            check_positive_int("steps_per_epoch", steps_per_epoch)
+            step = int(epoch * steps_per_epoch)
+            return float(
+                keras.ops.convert_to_numpy(self.base_learning_rate(step))
+            )
+        part = min(epoch / self.epochs, 1.0)
+        fraction = self.final_fraction
+        if self.decay == "linear":
+            factor = fraction + (1 - fraction) * (1 - part)
+            return self.base_learning_rate * factor
+        if self.decay == "cosine":
+            cosine = (1 + math.cos(math.pi * part)) / 2
+            factor = fraction + (1 - fraction) * cosine
+            return self.base_learning_rate * factor
         passed = bisect.bisect_right([e for e, _ in self.milestones], epoch)
-        return [self.base_learning_rate, *(r for _, r in self.milestones)][
-            passed
-        ]
+        rates = [self.base_learning_rate, *(r for _, r in self.milestones)]
+        return rates[passed]
 
     def updates(self, samples):
         """Number of updates of the whole run on `samples` samples.
@@ -221,23 +379,41 @@ class Regime:
             A `keras.optimizers.schedules.LearningRateSchedule`.
         """
         check_positive_int("steps_per_epoch", steps_per_epoch)
-        # A constant rate is a table of two equal rows: Keras's schedule needs
-        # at least one boundary.
-        milestones = self.milestones or ((1, self.base_learning_rate),)
-        schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
-            # Keras changes the value after the boundary step.
-            [epoch * steps_per_epoch - 1 for epoch, _ in milestones],
-            [self.base_learning_rate, *(rate for _, rate in milestones)],
-        )
+        schedules = keras.optimizers.schedules
+        rate = self.base_learning_rate
+        steps = self.epochs * steps_per_epoch
+        if self._is_schedule():
+            schedule = rate
+        elif self.decay == "cosine":
+            schedule = schedules.CosineDecay(
+                rate, steps, alpha=self.final_fraction
+            )
+        elif self.decay == "linear":
+            schedule = schedules.PolynomialDecay(
+                rate, steps, end_learning_rate=rate * self.final_fraction
+            )
+        else:
+            # A constant rate is a table of two equal rows: Keras's schedule
+            # needs at least one boundary.
+            milestones = self.milestones or ((1, rate),)
+            schedule = schedules.PiecewiseConstantDecay(
+                # Keras changes the value after the boundary step.
+                [epoch * steps_per_epoch - 1 for epoch, _ in milestones],
+                [rate, *(r for _, r in milestones)],
+            )
         warmup_steps = round(self.warmup_epochs * steps_per_epoch)
         if warmup_steps:
             schedule = WarmUp(schedule, warmup_steps, self.warmup_start)
         return schedule
 
     def summary(self):
-        """What was scaled, and the table, as text of several lines."""
+        """What was scaled, and the learning rates, as text of several lines."""
         lines = list(self.changes)
-        for epoch, rate in ((0, self.base_learning_rate), *self.milestones):
+        lines.append(f"from epoch 0: learning rate {self.rate_text}")
+        if self.decay is not None:
+            final = self.base_learning_rate * self.final_fraction
+            lines[-1] += f", {self.decay} decay to {final:.4g}"
+        for epoch, rate in self.milestones:
             reached = "" if epoch < self.epochs else " (not reached)"
             lines.append(
                 f"from epoch {epoch}: learning rate {rate:.4g}{reached}"
@@ -246,16 +422,88 @@ class Regime:
         return "\n".join(lines)
 
     def get_config(self):
+        config = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+        }
+        if self._is_schedule():
+            config["base_learning_rate"] = keras.saving.serialize_keras_object(
+                self.base_learning_rate
+            )
         # Lists, as they come back from JSON.
         return {
-            **dataclasses.asdict(self),
+            **config,
             "milestones": [list(pair) for pair in self.milestones],
             "changes": list(self.changes),
         }
 
     @classmethod
     def from_config(cls, config):
+        config = dict(config)
+        if isinstance(config["base_learning_rate"], dict):
+            config["base_learning_rate"] = (
+                keras.saving.deserialize_keras_object(
+                    config["base_learning_rate"]
+                )
+            )
         return cls(**config)
+
+    def __eq__(self, other):
+        if not isinstance(other, Regime):
+            return NotImplemented
+        return self.get_config() == other.get_config()
+
+    def __hash__(self):
+        return hash(json.dumps(self.get_config(), sort_keys=True))
+
+    def _is_schedule(self):
+        return isinstance(self.base_learning_rate, LearningRateSchedule)
+
+    @property
+    def rate_text(self):
+        """The first learning rate in words."""
+        if not self._is_schedule():
+            return f"{self.base_learning_rate:.4g}"
+        schedule, factor = self.base_learning_rate, ""
+        if isinstance(schedule, StretchedSchedule):
+            factor = f"{schedule.factor:.4g} x "
+            schedule = schedule.schedule
+        return f"{factor}{type(schedule).__name__}"
+
+
+@keras.saving.register_keras_serializable(package="keras_lbreg")
+class StretchedSchedule(LearningRateSchedule):
+    """`factor * schedule(speed * step)`, of a regime that was scaled."""
+
+    def __init__(self, schedule, factor=1.0, speed=1.0):
+        super().__init__()
+        self.schedule = schedule
+        self.factor = factor
+        self.speed = speed
+
+    @classmethod
+    def of(cls, schedule, factor=1.0, speed=1.0):
+        """The same, in place of a stretched schedule in another one."""
+        if isinstance(schedule, cls):
+            factor, speed = factor * schedule.factor, speed * schedule.speed
+            schedule = schedule.schedule
+        return cls(schedule, factor, speed)
+
+    def __call__(self, step):
+        step = keras.ops.cast(step, "float32") * self.speed
+        return self.schedule(step) * self.factor
+
+    def get_config(self):
+        return {
+            "schedule": keras.saving.serialize_keras_object(self.schedule),
+            "factor": self.factor,
+            "speed": self.speed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(schedule, config["factor"], config["speed"])
 
 
 def check_milestones(milestones):
@@ -269,3 +517,29 @@ def check_milestones(milestones):
                 f"that increase. Received: milestones={milestones}"
             )
         previous = epoch
+
+
+def as_number(value):
+    """Python's int where the value is whole, else its float."""
+    return int(value) if value == int(value) else float(value)
+
+
+def stretched_epoch(epoch, base, batch_size):
+    """`epoch * batch_size / base`, rounded to the nearest integer, halves up.
+
+    In integers throughout, so that an exact half does not depend on how the
+    ratio of the batch sizes is rounded.
+    """
+    return (2 * epoch * batch_size + base) // (2 * base)
+
+
+def check_no_period_vanished(milestones, epochs, base, batch_size):
+    starts = [0, *(epoch for epoch, _ in milestones)]
+    if epochs < 1 or len(set(starts)) < len(starts):
+        raise ValueError(
+            "Invalid value for argument `batch_size`. With `stretch=True` "
+            "every period of the regime must keep at least one epoch. "
+            f"Received: batch_size={batch_size} for base_batch_size={base}, "
+            f"which lets periods start at epochs {starts} of {epochs}. Choose "
+            "a larger batch, or merge short periods of the regime."
+        )

@@ -9,6 +9,8 @@ from keras_lbreg.checks import (
     check_positive_number,
 )
 
+LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
+
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
@@ -60,21 +62,21 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, schedule, steps, start=0.0):
         super().__init__()
-        if not isinstance(
-            schedule, keras.optimizers.schedules.LearningRateSchedule
-        ):
+        if not isinstance(schedule, LearningRateSchedule):
             check_positive_number("schedule", schedule)
+            schedule = float(schedule)
         check_positive_int("steps", steps)
         check_fraction("start", start)
         self.schedule = schedule
-        self.steps = steps
-        self.start = start
+        # Python's own numbers, which JSON takes.
+        self.steps = int(steps)
+        self.start = float(start)
 
     def __call__(self, step):
         if callable(self.schedule):
             rate = ops.convert_to_tensor(self.schedule(step))
         else:
-            rate = ops.convert_to_tensor(float(self.schedule))
+            rate = ops.convert_to_tensor(self.schedule)
         done = ops.minimum((ops.cast(step, rate.dtype) + 1) / self.steps, 1)
         # Written as one minus what is missing, so that the factor is exactly
         # one after the warm-up, whatever `start` rounds to.
@@ -82,7 +84,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self):
         schedule = self.schedule
-        if not isinstance(schedule, (int, float)):
+        if isinstance(schedule, LearningRateSchedule):
             schedule = keras.saving.serialize_keras_object(schedule)
         return {
             "schedule": schedule,

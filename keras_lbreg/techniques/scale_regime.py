@@ -42,14 +42,7 @@ def scale_regime(regime, techniques, context, factor=1.0, why=None):
     scaled = regime.scaled(context.batch_size, verbose=False, **scaling)
     if factor == 1:
         return scaled
-    rate = scaled.base_learning_rate
-    return dataclasses.replace(
-        scaled,
-        base_learning_rate=rate * factor,
-        milestones=tuple((e, r * factor) for e, r in scaled.milestones),
-        changes=(
-            *scaled.changes,
-            f"learning rate {rate:.4g} -> {rate * factor:.4g} "
-            f"({why or f'x{factor:.4g}'})",
-        ),
-    )
+    times = scaled.with_rates_times(factor)
+    why = why or f"x{factor:.4g}"
+    change = f"learning rate {scaled.rate_text} -> {times.rate_text} ({why})"
+    return dataclasses.replace(times, changes=(*scaled.changes, change))

@@ -7,7 +7,6 @@ from keras_tuner.errors import FatalValueError
 
 from keras_lbreg.callbacks.average_replicas import AverageReplicas
 from keras_lbreg.models.surgery import rebuild
-from keras_lbreg.optimizers.optimizer_wrapper import OptimizerWrapper
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
 from keras_lbreg.techniques import Context, get
 from keras_lbreg.techniques.hooks import hooks
@@ -170,7 +169,7 @@ class Execution:
         optimizer = copy_of(self._users_optimizer)
         # How many updates an epoch has is known when there are data.
         optimizer.learning_rate = self.regime.to_schedule(1)
-        if self.replicas > 1 and not isinstance(optimizer, OptimizerWrapper):
+        if self.replicas > 1 and not isinstance(optimizer, ReducedGradient):
             # Keras would clip each replica's gradient before their sum.
             optimizer = ReducedGradient(optimizer)
         for hook, settings in hooks(self.techniques, "optimizer"):

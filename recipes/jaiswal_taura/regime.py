@@ -34,7 +34,7 @@ def regime(decay, epochs=EPOCHS):
 
     Reference: FACTS of the paper in this folder's README.
     """
-    return Regime.with_decay(
+    return Regime.with_step_decay(
         BASE_BATCH, BASE_RATE, epochs, decay, at=(25, 40), then_every=10
     )
 

@@ -100,6 +100,7 @@ def descend(
     cross_device_ops=None,
     run_eagerly=False,
     after_step=None,
+    batch=BATCH,
 ):
     """Applies an optimizer to a regression problem without a model.
 
@@ -111,7 +112,8 @@ def descend(
     import tensorflow as tf
 
     data = data or regression_data()
-    x, y = (np.split(part, SAMPLES // BATCH) for part in data)
+    whole = SAMPLES // batch * batch
+    x, y = (np.split(part[:whole], SAMPLES // batch) for part in data)
     strategy = tf.distribute.get_strategy()
     if replicas:
         strategy = mirrored_strategy(replicas, cross_device_ops)
@@ -124,7 +126,7 @@ def descend(
     def replica_step(x, y):
         with tf.GradientTape() as tape:
             error = predict(x, kernel, bias) - y
-            loss = optimizer.scale_loss(tf.reduce_sum(error**2) / BATCH)
+            loss = optimizer.scale_loss(tf.reduce_sum(error**2) / batch)
         gradients = tape.gradient(loss, [kernel.value, bias.value])
         optimizer.apply(gradients, [kernel, bias])
 
@@ -134,18 +136,18 @@ def descend(
     if not run_eagerly:
         step = tf.function(step)
 
-    def distributed(batch):
+    def distributed(samples):
         return strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(
-                np.split(batch, max(replicas, 1))[
+                np.split(samples, max(replicas, 1))[
                     context.replica_id_in_sync_group
                 ]
             )
         )
 
     for i in range(steps):
-        batch = i % len(x)
-        step(distributed(x[batch]), distributed(y[batch]))
+        part = i % len(x)
+        step(distributed(x[part]), distributed(y[part]))
         if after_step is not None:
             after_step(optimizer)
     return np.concatenate([np.ravel(kernel.numpy()), bias.numpy()])

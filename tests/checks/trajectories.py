@@ -48,7 +48,7 @@ def accumulation():
 
 
 def everything(mix=lambda inner: inner):
-    return keras.optimizers.LossScaleOptimizer(
+    return lbreg.LossScaleOptimizer(
         noise(mix(lars(global_clipnorm=0.5))),
         initial_scale=2.0**10,
         dynamic_growth_steps=7,

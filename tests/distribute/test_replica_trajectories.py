@@ -109,7 +109,7 @@ OPTIMIZERS = {
     "clip": t.clip,
     "noise": t.noise,
     "lars": t.lars,
-    "loss-scaling": lambda: keras.optimizers.LossScaleOptimizer(
+    "loss-scaling": lambda: lbreg.LossScaleOptimizer(
         ReducedGradient(t.sgd()),
         initial_scale=2.0**10,
         dynamic_growth_steps=7,

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_lbreg.optimizers import GradientMix, GradientNoise, ReducedGradient
-from keras_lbreg.optimizers.optimizer_wrapper import chain_of
+from keras_lbreg.optimizers.reduced_gradient import chain_of
 from tests.checks.replicas import compiled, fit, weights
 
 
@@ -127,15 +127,6 @@ def test_inner_optimizer_by_name():
     assert isinstance(
         GradientNoise("adam").inner_optimizer, keras.optimizers.Adam
     )
-
-
-@pytest.mark.parametrize(
-    "wrapper", [ReducedGradient, GradientNoise, GradientMix]
-)
-def test_loss_scale_optimizer_inside_is_refused(wrapper):
-    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())
-    with pytest.raises(ValueError, match="write `LossScaleOptimizer` outside"):
-        wrapper(scaled)
 
 
 def test_multi_optimizer_inside_is_refused():

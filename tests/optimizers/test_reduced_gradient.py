@@ -5,15 +5,11 @@ import numpy as np
 import pytest
 
 from keras_lbreg.optimizers import GradientMix, GradientNoise, ReducedGradient
-from tests.checks.loss_scaling import data_with_infinite_target, loss_scale_log
 from tests.checks.replicas import (
-    compiled,
     descend,
-    fit,
     make_model,
     mirrored_strategy,
     train,
-    weights,
 )
 
 
@@ -37,8 +33,9 @@ def constrained_model():
         ),
         lambda: sgd(gradient_accumulation_steps=2, clipnorm=0.1),
         lambda: sgd(loss_scale_factor=64.0),
+        lambda: keras.optimizers.Muon(0.01, weight_decay=0.1),
     ],
-    ids=["sgd", "nadam", "adamw-ema", "accumulation", "loss-scale"],
+    ids=["sgd", "nadam", "adamw-ema", "accumulation", "loss-scale", "muon"],
 )
 def test_one_device_does_what_the_inner_optimizer_does(make_optimizer):
     plain = train(make_optimizer, make_model=constrained_model)
@@ -98,6 +95,128 @@ def test_wrapping_leaves_the_optimizer_itself_alone():
     )
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("replicas", [2, 3])
+@pytest.mark.parametrize(
+    "inner",
+    [
+        lambda: keras.optimizers.Nadam(0.01),
+        lambda: keras.optimizers.Muon(0.01, weight_decay=0.1),
+        lambda: keras.optimizers.Nadam(0.01, gradient_accumulation_steps=2),
+        lambda: keras.optimizers.ScheduleFreeAdamW(0.01),
+        lambda: keras.optimizers.Adafactor(0.01),
+        lambda: keras.optimizers.Lamb(0.01),
+    ],
+    ids=["nadam", "muon", "nadam-accumulation", "free", "adafactor", "lamb"],
+)
+def test_optimizers_with_an_update_of_their_own_on_replicas(inner, replicas):
+    def wrapped():
+        return GradientNoise(inner(), alpha=1e-3, seed=1)
+
+    np.testing.assert_allclose(
+        descend(wrapped, replicas, batch=12),
+        descend(wrapped, batch=12),
+        atol=1e-5,
+    )
+
+
+def wrapper_of_others(base):
+    """A wrapper after the pattern of Keras's `LossScaleOptimizer`."""
+
+    class Lookahead(base):
+        def __init__(self, inner):
+            super().__init__(learning_rate=0.0)
+            self.inner_optimizer = inner
+
+        def build(self, variables):
+            self.inner_optimizer.build(variables)
+            super().build(variables)
+
+        def apply(self, grads, trainable_variables=None):
+            self.inner_optimizer.apply(grads, trainable_variables)
+
+    return Lookahead
+
+
+@pytest.mark.parametrize(
+    "wrapper", [ReducedGradient, GradientNoise, GradientMix]
+)
+def test_wrapper_of_somebody_else_is_refused_inside(wrapper):
+    lookahead = wrapper_of_others(keras.optimizers.Optimizer)
+    with pytest.raises(TypeError, match="`Lookahead` has `apply` of its own"):
+        wrapper(lookahead(sgd()))
+
+
+def test_wrapper_of_somebody_else_works_outside():
+    lookahead = wrapper_of_others(keras.optimizers.Optimizer)
+
+    def noise():
+        return GradientNoise(sgd(), alpha=0.1, seed=1)
+
+    variables = [keras.Variable(np.zeros(3, "float32")) for _ in range(2)]
+    for optimizer, variable in zip(
+        (noise(), lookahead(noise())), variables, strict=True
+    ):
+        optimizer.build([variable])
+        optimizer.apply([keras.ops.ones(3)], [variable])
+    np.testing.assert_array_equal(*variables)
+
+
+def test_wrapper_of_ours_with_its_own_apply():
+    class Counting(ReducedGradient):
+        calls = 0
+
+        def apply(self, grads, trainable_variables=None):
+            Counting.calls += 1
+            super().apply(grads, trainable_variables)
+
+    variable = keras.Variable(np.zeros(3, "float32"))
+    Counting(GradientNoise(sgd())).apply([keras.ops.ones(3)], [variable])
+    assert Counting.calls == 1
+    assert np.abs(np.asarray(variable)).min() > 0
+    with pytest.raises(TypeError, match="`Counting` has `apply` of its own"):
+        GradientNoise(Counting(sgd()))
+
+
+@pytest.mark.parametrize(
+    "method", ["update_step", "_backend_update_step", "_clip_gradients"]
+)
+def test_method_replaced_by_the_owner_is_called(method):
+    optimizer = keras.optimizers.SGD(1.0, clipvalue=100.0)
+    original = getattr(optimizer, method)
+    calls = []
+
+    def watched(*args):
+        calls.append(method)
+        return original(*args)
+
+    setattr(optimizer, method, watched)
+    variable = keras.Variable(np.zeros(3, "float32"))
+    GradientNoise(optimizer, alpha=1.0, seed=1).apply(
+        [keras.ops.zeros(3)], [variable]
+    )
+    assert calls == [method]
+    # The noise arrived.
+    assert np.abs(np.asarray(variable)).max() > 0.1
+
+
+@pytest.mark.parametrize("method", ["apply", "apply_gradients"])
+def test_pipeline_replaced_by_the_owner_is_refused(method):
+    optimizer = sgd()
+    setattr(optimizer, method, lambda *args: None)
+    with pytest.raises(TypeError, match=f"`SGD` has `{method}` of its own"):
+        ReducedGradient(optimizer)
+
+
+@pytest.mark.parametrize("make", [sgd, lambda: keras.optimizers.Nadam(0.1)])
+def test_nothing_of_the_inner_optimizer_is_replaced(make):
+    inner, other = make(), make()
+    variable = keras.Variable(np.zeros(3, "float32"))
+    GradientNoise(GradientMix(inner, seed=1), seed=1).build([variable])
+    other.build([variable])
+    assert set(vars(inner)) == set(vars(other))
+
+
 def traffic(make_optimizer):
     """Reductions in the traced step of two replicas: their sizes in bytes."""
     import tensorflow as tf
@@ -128,7 +247,6 @@ def traffic(make_optimizer):
         lambda: GradientMix(sgd(), seed=1),
         lambda: GradientNoise(sgd(), seed=1),
         lambda: GradientNoise(GradientMix(sgd(), seed=1), seed=1),
-        lambda: keras.optimizers.LossScaleOptimizer(GradientMix(sgd(), seed=1)),
         lambda: ReducedGradient(sgd(gradient_accumulation_steps=2)),
         lambda: ReducedGradient(sgd(use_ema=True, ema_overwrite_frequency=2)),
     ],
@@ -137,7 +255,6 @@ def traffic(make_optimizer):
         "mix",
         "noise",
         "noise-mix",
-        "loss-scaling",
         "accumulation",
         "averaging",
     ],
@@ -146,82 +263,6 @@ def test_no_collective_and_no_byte_is_added(make_optimizer):
     one_reduction = [[5 * 4, 4]]  # kernel and bias in float32
     assert traffic(sgd) == one_reduction
     assert traffic(make_optimizer) == one_reduction
-
-
-class LossScaleCallback(keras.callbacks.Callback):
-    def __init__(self, rows):
-        super().__init__()
-        self.rows = rows
-
-    def on_train_batch_end(self, batch, logs=None):
-        loss_scale_log(self.rows)(self.model.optimizer)
-
-
-def clipped_noise():
-    return GradientNoise(sgd(clipnorm=0.05), alpha=0.01, seed=1)
-
-
-SKIPPED_ONCE = [
-    (2.0**15, 1, 1),
-    (2.0**14, 0, 1),
-    (2.0**14, 1, 2),
-    (2.0**14, 2, 3),
-]
-
-
-@pytest.mark.parametrize("replicas", [0, 2])
-@pytest.mark.tensorflow
-def test_infinite_gradient_under_mixed_float16(replicas):
-    keras.config.set_dtype_policy("mixed_float16")
-    model = compiled(clipped_noise, replicas)
-    assert type(model.optimizer) is keras.optimizers.LossScaleOptimizer
-    x, y = data_with_infinite_target(sample=15)
-    rows = []
-    fit(model, x=x, y=y, callbacks=[LossScaleCallback(rows)])
-    assert rows == SKIPPED_ONCE
-    assert np.isfinite(weights(model)).all()
-
-
-@pytest.mark.parametrize(
-    ("replicas", "sample"), [(2, 0), (2, 15), (4, 5), (4, 15)]
-)
-@pytest.mark.tensorflow
-def test_infinite_gradient_on_one_replica_skips_the_step_on_all(
-    replicas, sample
-):
-    def scaled():
-        return keras.optimizers.LossScaleOptimizer(clipped_noise())
-
-    finals, logs = [], []
-    for k in (0, replicas):
-        rows = []
-        finals.append(
-            descend(
-                scaled,
-                k,
-                steps=4,
-                data=data_with_infinite_target(sample),
-                after_step=loss_scale_log(rows),
-            )
-        )
-        logs.append(rows)
-    assert logs == [SKIPPED_ONCE, SKIPPED_ONCE]
-    np.testing.assert_allclose(finals[1], finals[0], atol=1e-5)
-
-
-@pytest.mark.tensorflow
-def test_infinite_gradient_is_skipped_eagerly_too():
-    rows = []
-    final = descend(
-        lambda: keras.optimizers.LossScaleOptimizer(ReducedGradient(sgd())),
-        replicas=2,
-        steps=3,
-        data=data_with_infinite_target(sample=15),
-        after_step=loss_scale_log(rows),
-        run_eagerly=True,
-    )
-    assert rows == SKIPPED_ONCE[:3]
-    assert np.isfinite(final).all()
 
 
 def look_up(x, kernel, bias):
@@ -278,6 +319,10 @@ def test_cross_replica_context_is_refused():
             optimizer.apply([keras.ops.ones(2)], [variable])
 
 
+def clipped_noise():
+    return GradientNoise(sgd(clipnorm=0.05), alpha=0.01, seed=1)
+
+
 def test_xla_on_one_device():
     np.testing.assert_allclose(
         train(clipped_noise, jit_compile=True),
@@ -313,7 +358,7 @@ def test_variables_that_keras_overwrites_get_their_gradient():
 
 def test_apply_without_variables_before_build():
     optimizer = ReducedGradient("sgd")
-    with pytest.raises(ValueError, match="optimizer is not built"):
+    with pytest.raises(ValueError, match="must already be built"):
         optimizer.apply([np.ones(2)])
 
 

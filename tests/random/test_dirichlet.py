@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_lbreg.random.dirichlet import dirichlet
-from keras_lbreg.random.threefry import make_key
+from keras_lbreg.random.counter_based import make_key
+from keras_lbreg.random.mixing_weights import dirichlet
 
 
 def draw(groups, concentration, steps, stream=0, seed=1):

@@ -108,8 +108,8 @@ def test_rule_multiplies_every_rate(rule, factor):
 
 @pytest.mark.parametrize(("decay", "second"), [(0.1, 1e-4), (0.9, 0.0081)])
 def test_decay_by_a_factor_both_readings_of_caltech(decay, second):
-    regime = Regime.with_decay(
-        32, 0.01, epochs=80, decay=decay, at=(25, 40), then_every=10
+    regime = Regime.with_step_decay(
+        32, 0.01, epochs=80, factor=decay, at=(25, 40), then_every=10
     )
     assert [e for e, _ in regime.milestones] == [25, 40, 50, 60, 70]
     assert regime.learning_rate_at(24) == 0.01
@@ -120,7 +120,9 @@ def test_decay_by_a_factor_both_readings_of_caltech(decay, second):
 
 
 def test_goyals_regime_warms_up_from_the_small_rate():
-    goyal = Regime.with_decay(256, 0.1, epochs=90, decay=0.1, at=(30, 60, 80))
+    goyal = Regime.with_step_decay(
+        256, 0.1, epochs=90, factor=0.1, at=(30, 60, 80)
+    )
     large = goyal.scaled(8192, "linear", warmup_epochs=5, verbose=False)
     schedule = large.to_schedule(steps_per_epoch=156)
     steps = 5 * 156
@@ -178,6 +180,115 @@ def test_summary_of_an_unscaled_regime_claims_no_change():
         "from epoch 164: learning rate 0.0001 (not reached)\n"
         "until epoch 100"
     )
+
+
+DECAYING = {
+    "cosine": Regime(64, 0.2, 10, decay="cosine", final_fraction=0.1),
+    "linear": Regime(64, 0.2, 10, decay="linear", final_fraction=0.1),
+    "schedule": Regime(
+        64, keras.optimizers.schedules.CosineDecay(0.2, 1000, alpha=0.1), 10
+    ),
+    "table": Regime(
+        64,
+        keras.optimizers.schedules.PiecewiseConstantDecay(
+            [499, 799], [0.2, 0.1, 0.05]
+        ),
+        10,
+    ),
+}
+
+
+def expected_rate(name, part):
+    if name == "table":
+        return 0.2 if part < 0.5 else 0.1 if part < 0.8 else 0.05
+    falls = 1 - part if name == "linear" else (1 + np.cos(np.pi * part)) / 2
+    return 0.2 * (0.1 + 0.9 * falls)
+
+
+@pytest.mark.parametrize("name", DECAYING)
+def test_decay_from_update_to_update(name):
+    regime = DECAYING[name]
+    schedule = regime.to_schedule(steps_per_epoch=100)
+    for step in (0, 1, 333, 499, 500, 800, 999):
+        rate = expected_rate(name, step / 1000)
+        np.testing.assert_allclose(float(schedule(step)), rate, rtol=1e-5)
+        at = regime.learning_rate_at(step / 100, steps_per_epoch=100)
+        np.testing.assert_allclose(at, rate, rtol=1e-5)
+
+
+@pytest.mark.parametrize("stretch", [False, True])
+@pytest.mark.parametrize("name", DECAYING)
+def test_scaling_keeps_the_shape_of_the_decay(name, stretch):
+    regime = DECAYING[name].scaled(
+        256, "linear", stretch=stretch, verbose=False
+    )
+    regime = regime.with_rates_times(0.5)
+    assert regime.epochs == (40 if stretch else 10)
+    schedule = regime.to_schedule(steps_per_epoch=25)
+    steps = 25 * regime.epochs
+    for part in (0.0, 0.2, 0.48, 0.6, 0.88):
+        np.testing.assert_allclose(
+            float(schedule(round(part * steps))),
+            4 * 0.5 * expected_rate(name, part),
+            rtol=1e-5,
+        )
+    # Back again: nothing has piled up.
+    back = regime.scaled(64, "linear", stretch=stretch, verbose=False)
+    np.testing.assert_allclose(
+        float(back.to_schedule(100)(300)),
+        0.5 * expected_rate(name, 0.3),
+        rtol=1e-5,
+    )
+
+
+def test_warm_up_over_a_decay():
+    large = DECAYING["cosine"].scaled(
+        256, "sqrt", warmup_epochs=2, verbose=False
+    )
+    schedule = large.to_schedule(25)
+    rate = 2 * expected_rate("cosine", 24 / 250)
+    factor = 0.5 + 0.5 * 25 / 50
+    np.testing.assert_allclose(float(schedule(24)), factor * rate, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", DECAYING)
+def test_decays_survive_json(name):
+    regime = DECAYING[name].scaled(256, stretch=True, verbose=False)
+    saved = json.dumps(keras.saving.serialize_keras_object(regime))
+    loaded = keras.saving.deserialize_keras_object(json.loads(saved))
+    assert loaded == regime
+    assert hash(loaded) == hash(regime)
+    assert loaded != DECAYING[name]
+    assert float(loaded.to_schedule(25)(70)) == float(
+        regime.to_schedule(25)(70)
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"milestones": {3: 0.1}, "decay": "cosine"},
+        {
+            "base_learning_rate": DECAYING["table"].base_learning_rate,
+            "decay": "linear",
+        },
+    ],
+)
+def test_two_kinds_of_decay_are_refused(arguments):
+    with pytest.raises(ValueError, match="one of: milestones, a decay"):
+        Regime(
+            **{"base_learning_rate": 0.1, **arguments},
+            base_batch_size=1,
+            epochs=9,
+        )
+
+
+def test_summary_of_a_decay():
+    summary = DECAYING["cosine"].scaled(256, verbose=False).summary()
+    assert "learning rate 0.2 -> 0.4 (sqrt rule, x2)" in summary
+    assert "from epoch 0: learning rate 0.4, cosine decay to 0.04" in summary
+    summary = DECAYING["table"].scaled(256, verbose=False).summary()
+    assert "2 x PiecewiseConstantDecay" in summary
 
 
 def test_survives_json():
@@ -238,6 +349,8 @@ def test_trains_through_its_table():
         ("milestones", {2.5: 0.1}),
         ("warmup_epochs", -1),
         ("warmup_start", 1.0),
+        ("decay", "exponential"),
+        ("final_fraction", 1.0),
     ],
 )
 def test_invalid_arguments_are_named(name, value):
@@ -260,9 +373,9 @@ def test_invalid_arguments_are_named(name, value):
         (lambda r: r.to_schedule(0), "steps_per_epoch"),
         (lambda r: r.updates(0), "samples"),
         (lambda r: r.learning_rate_at(-1), "epoch"),
-        (lambda r: r.with_decay(32, 0.1, 10, 0.0, (5,)), "decay"),
-        (lambda r: r.with_decay(32, 0.1, 10, 0.1, (5, 4)), "milestones"),
-        (lambda r: r.with_decay(32, 0.1, 10, 0.1, (5,), 0), "then_every"),
+        (lambda r: r.with_step_decay(32, 0.1, 10, 0.0, (5,)), "factor"),
+        (lambda r: r.with_step_decay(32, 0.1, 10, 0.1, (5, 4)), "milestones"),
+        (lambda r: r.with_step_decay(32, 0.1, 10, 0.1, (5,), 0), "then_every"),
     ],
 )
 def test_invalid_arguments_of_methods_are_named(call, name):
