@@ -10,6 +10,10 @@ from keras_lbreg._version import __version__
 # All public names are imported in this block. The `lbreg` command skips it:
 # it has to choose the backend before Keras is imported.
 if not is_command_line():
+    from keras_lbreg._tested_versions import warn_if_newer
+
+    warn_if_newer()
+
     from keras_lbreg import (
         analysis,
         callbacks,

