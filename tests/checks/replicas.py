@@ -87,6 +87,23 @@ def weights(model):
     return np.concatenate([w.ravel() for w in model.get_weights()])
 
 
+def apply(optimizer, gradients, variables):
+    """`optimizer.apply`; on JAX the stateless one, which has conditions."""
+    if keras.backend.backend() != "jax":
+        optimizer.apply(gradients, variables)
+        return
+    optimizer.build(variables)
+    values, states = optimizer.stateless_apply(
+        [v.value for v in optimizer.variables],
+        gradients,
+        [v.value for v in variables],
+    )
+    for variable, value in zip(
+        [*variables, *optimizer.variables], [*values, *states], strict=True
+    ):
+        variable.assign(value)
+
+
 def linear(x, kernel, bias):
     return keras.ops.matmul(x, kernel) + bias
 

@@ -9,7 +9,7 @@ from keras_lbreg.optimizers import (
     ReducedGradient,
 )
 from tests.checks.loss_scaling import data_with_infinite_target, loss_scale_log
-from tests.checks.replicas import compiled, descend, fit, weights
+from tests.checks.replicas import apply, compiled, descend, fit, weights
 
 
 def clipped_noise():
@@ -150,7 +150,7 @@ def test_grows_and_shrinks_like_kerass():
         )
         rows = []
         for value in (8.0, 8.0, np.inf, np.nan, 8.0, 8.0):
-            optimizer.apply([keras.ops.full((2,), value)], [variable])
+            apply(optimizer, [keras.ops.full((2,), value)], [variable])
             rows.append((float(optimizer.dynamic_scale), float(variable[0])))
         histories.append(rows)
     assert histories[0] == histories[1]
@@ -166,7 +166,7 @@ def test_config_weights_and_names():
     assert type(again) is LossScaleOptimizer
     assert again.get_config() == optimizer.get_config()
     variable = keras.Variable(np.zeros(2, "float32"))
-    optimizer.apply([keras.ops.ones(2)], [variable])
+    apply(optimizer, [keras.ops.ones(2)], [variable])
     again.build([variable])
     again.set_weights([np.array(v) for v in optimizer.variables])
     for one, other in zip(optimizer.variables, again.variables, strict=True):

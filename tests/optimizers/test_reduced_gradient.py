@@ -15,6 +15,7 @@ from keras_lbreg.optimizers import (
 )
 from keras_lbreg.optimizers.reduced_gradient import chain_of
 from tests.checks.replicas import (
+    apply,
     compiled,
     descend,
     fit,
@@ -554,7 +555,7 @@ def test_numpy_scalars_as_arguments(name, number):
     optimizer = NUMPY_ARGUMENTS[name](number)
     json.dumps(keras.saving.serialize_keras_object(optimizer))
     variable = keras.Variable(np.ones(3, "float32"))
-    optimizer.apply([keras.ops.ones(3)], [variable])
+    apply(optimizer, [keras.ops.ones(3)], [variable])
     assert np.isfinite(np.asarray(variable)).all()
     assert np.asarray(variable).dtype == np.float32
 
