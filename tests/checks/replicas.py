@@ -92,7 +92,8 @@ def apply(optimizer, gradients, variables):
     if keras.backend.backend() != "jax":
         optimizer.apply(gradients, variables)
         return
-    optimizer.build(variables)
+    if not optimizer.built:
+        optimizer.build(variables)
     values, states = optimizer.stateless_apply(
         [v.value for v in optimizer.variables],
         gradients,
