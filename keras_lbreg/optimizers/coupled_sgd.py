@@ -40,7 +40,20 @@ class CoupledSGD(CoupledWeightDecay):
             the velocity is forgotten, or `None` for never. Hoffer et al. build
             their optimizer anew in every epoch, which does this. Defaults to
             `None`.
-        **kwargs: Arguments of `keras.optimizers.Optimizer`.
+        clipnorm: Float. The gradient of each variable is clipped to this norm.
+        clipvalue: Float. Every element of a gradient is clipped to this value.
+        global_clipnorm: Float. All gradients together are clipped to this norm.
+        use_ema: Whether to average the variables exponentially.
+        ema_momentum: Float, the momentum of that average. Defaults to `0.99`.
+        ema_overwrite_frequency: Integer, a number of updates after which the
+            averages replace the variables, or `None` for the end of training.
+        loss_scale_factor: Float, what the loss is multiplied by and the
+            gradients are divided by.
+        gradient_accumulation_steps: Integer, a number of micro-batches whose
+            mean gradient makes one update.
+        name: String, the name of the optimizer.
+        **kwargs: Other arguments of `keras.optimizers.Optimizer`, none in
+            Keras 3.15.
 
     Raises:
         ValueError: A hyperparameter is out of range.
@@ -64,9 +77,31 @@ class CoupledSGD(CoupledWeightDecay):
         momentum=0.0,
         weight_decay=None,
         reset_momentum_every=None,
+        clipnorm=None,
+        clipvalue=None,
+        global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+        ema_overwrite_frequency=None,
+        loss_scale_factor=None,
+        gradient_accumulation_steps=None,
+        name=None,
         **kwargs,
     ):
-        super().__init__(learning_rate, weight_decay, **kwargs)
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+            **kwargs,
+        )
         if not 0 <= momentum < 1:
             raise ValueError(
                 "Invalid value for argument `momentum`. Expected a number at "

@@ -58,10 +58,20 @@ class LARS(CoupledWeightDecay):
             (`"layer/kernel"`) matches one of them (`re.search`) are excluded,
             all others adapted. `None` excludes variables of rank 0 and 1.
             Defaults to `None`.
-        **kwargs: Arguments of `keras.optimizers.Optimizer`: `clipnorm`,
-            `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
-            `ema_overwrite_frequency`, `loss_scale_factor`,
-            `gradient_accumulation_steps` and `name`.
+        clipnorm: Float. The gradient of each variable is clipped to this norm.
+        clipvalue: Float. Every element of a gradient is clipped to this value.
+        global_clipnorm: Float. All gradients together are clipped to this norm.
+        use_ema: Whether to average the variables exponentially.
+        ema_momentum: Float, the momentum of that average. Defaults to `0.99`.
+        ema_overwrite_frequency: Integer, a number of updates after which the
+            averages replace the variables, or `None` for the end of training.
+        loss_scale_factor: Float, what the loss is multiplied by and the
+            gradients are divided by.
+        gradient_accumulation_steps: Integer, a number of micro-batches whose
+            mean gradient makes one update.
+        name: String, the name of the optimizer.
+        **kwargs: Other arguments of `keras.optimizers.Optimizer`, none in
+            Keras 3.15.
 
     Raises:
         ValueError: A hyperparameter is out of range.
@@ -86,9 +96,31 @@ class LARS(CoupledWeightDecay):
         epsilon=1e-9,
         nesterov=False,
         exclude=None,
+        clipnorm=None,
+        clipvalue=None,
+        global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+        ema_overwrite_frequency=None,
+        loss_scale_factor=None,
+        gradient_accumulation_steps=None,
+        name=None,
         **kwargs,
     ):
-        super().__init__(learning_rate, weight_decay, **kwargs)
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+            **kwargs,
+        )
         check("momentum", momentum, 0 <= momentum < 1, "at least 0, below 1")
         check(
             "trust_coefficient",
