@@ -48,7 +48,18 @@ def plain():
             keras.layers.Conv2D(3, 3, name="conv"),
             keras.layers.BatchNormalization(name="norm"),
             keras.layers.ReLU(name="relu"),
-            keras.layers.Dropout(0.2, name="drop"),
+            keras.layers.Flatten(name="flat"),
+            keras.layers.Dense(2, name="dense"),
+        ],
+        name="small",
+    )
+
+
+def tiny():
+    """A model for optimizers: what they keep does not depend on it."""
+    return keras.Sequential(
+        [
+            keras.Input(SHAPE),
             keras.layers.Flatten(name="flat"),
             keras.layers.Dense(2, name="dense"),
         ],
@@ -103,6 +114,7 @@ LAYERS = {
 
 MODELS = {
     "plain": plain,
+    "tiny": tiny,
     **{name: one(make) for name, make in LAYERS.items()},
     "ghost": lambda: ghost(plain()),
     "DReg both": lambda: lbreg.apply_dreg(plain()),
@@ -179,8 +191,8 @@ def make_optimizer(name):
 # Every model with an optimizer that has values of its own, every optimizer
 # with a plain model, and all together.
 BOTH = [
-    *((model, "GradientNoise") for model in MODELS),
-    *(("plain", optimizer) for optimizer in OPTIMIZERS),
+    *((model, "GradientNoise") for model in MODELS if model != "tiny"),
+    *(("tiny", optimizer) for optimizer in OPTIMIZERS),
     ("ghost and DReg", "averaged and accumulating"),
 ]
 NAMES = [f"{model} - {optimizer}" for model, optimizer in BOTH]
@@ -222,9 +234,6 @@ def scramble(of, seed):
 
 
 def assert_same(restored, source):
-    assert [v.path.split("/")[-1] for v in restored] == [
-        v.path.split("/")[-1] for v in source
-    ]
     lost = [
         variable.path
         for variable, other in zip(restored, source, strict=True)
@@ -283,7 +292,7 @@ def numpy_values(source, fresh, folder):
     fresh.optimizer.set_weights([numpy(v) for v in source.optimizer.variables])
     own = {id(v) for v in fresh.weights}
     for variable, other in zip(fresh.variables, source.variables, strict=True):
-        # `set_weights` is about weights: not about the states of seeds.
+        # `set_weights` leaves out the states of seed generators.
         if id(variable) not in own:
             variable.assign(other)
     return fresh
@@ -365,7 +374,7 @@ def test_checkpoint_of_model(way, case, tmp_path):
 @TENSORFLOW
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_checkpoint_of_optimizer_alone(name, tmp_path):
-    source, fresh = source_and_fresh(("plain", name))
+    source, fresh = source_and_fresh(("tiny", name))
     checkpoint(optimizer="optimizer")(source, fresh, tmp_path)
     assert_same(fresh.optimizer.variables, source.optimizer.variables)
 
@@ -414,16 +423,16 @@ def test_copied_optimizer_before_it_is_built(how, name, tmp_path):
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 def test_copied_optimizer_after_it_is_built(name):
     # As Keras's own, it comes back without slots, and can be built.
-    source = compiled(("plain", name)).optimizer
+    source = compiled(("tiny", name)).optimizer
     restored = copy.deepcopy(source)
     assert restored.get_config() == source.get_config()
-    restored.build(plain().trainable_variables)
+    restored.build(tiny().trainable_variables)
     assert len(restored.variables) == len(source.variables)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_own_variables_of_optimizer(name):
-    source, fresh = source_and_fresh(("plain", name))
+    source, fresh = source_and_fresh(("tiny", name))
     store = {}
     source.optimizer.save_own_variables(store)
     fresh.optimizer.load_own_variables(store)
@@ -464,7 +473,7 @@ def test_saved_model_predicts_the_same(how, name, tmp_path):
 def test_export_with_optimizer(name, tmp_path):
     import tensorflow as tf
 
-    model = compiled(("plain", name))
+    model = compiled(("tiny", name))
     scramble(variables(model), 1)
     x, _ = x_and_y()
     expected = model(x, training=False)
