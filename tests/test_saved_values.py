@@ -20,11 +20,7 @@ import pytest
 
 import keras_lbreg as lbreg
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:`GradientMix` has no effect",
-    # Keras's legacy HDF5 loader on models without training configuration.
-    "ignore:Error in loading the saved optimizer state",
-)
+pytestmark = pytest.mark.filterwarnings("ignore:`GradientMix` has no effect")
 
 SHAPE = (6, 6, 2)
 TENSORFLOW = pytest.mark.tensorflow
@@ -195,13 +191,41 @@ BOTH = [
     *(("tiny", optimizer) for optimizer in OPTIMIZERS),
     ("ghost and DReg", "averaged and accumulating"),
 ]
-NAMES = [f"{model} - {optimizer}" for model, optimizer in BOTH]
+QUICK = (
+    "GradientNoise",
+    "SquaredGradients",
+    "LARS",
+    "loss scaling",
+    "averaged and accumulating",
+)
+
+
+def rows(cases, quick=QUICK):
+    """Parameters; those whose optimizer is not a quick one are slow."""
+    return [
+        pytest.param(
+            case,
+            id=" - ".join(case) if isinstance(case, tuple) else case,
+            marks=()
+            if (case[-1] if isinstance(case, tuple) else case) in quick
+            else pytest.mark.slow,
+        )
+        for case in cases
+    ]
+
+
+def ways(names, quick):
+    return [
+        pytest.param(name, marks=() if name in quick else pytest.mark.slow)
+        for name in names
+    ]
 
 
 def compiled(case):
     model, optimizer = case
     model = MODELS[model]()
-    model.compile(make_optimizer(optimizer), "mse")
+    # Not by its name: files of the legacy format do not load then.
+    model.compile(make_optimizer(optimizer), keras.losses.MeanSquaredError())
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -274,11 +298,6 @@ def weights_of_keras_file(source, fresh, folder):
     return fresh
 
 
-def legacy_file(source, fresh, folder):
-    source.save(folder / "m.h5")
-    return keras.saving.load_model(folder / "m.h5")
-
-
 def pickled(source, fresh, folder):
     return pickle.loads(pickle.dumps(source))
 
@@ -337,7 +356,6 @@ WAYS = {
     "keras": keras_file,
     "weights_h5": weights_file,
     "weights_of_keras": weights_of_keras_file,
-    "legacy_h5": legacy_file,
     "pickle": pickled,
     "deepcopy": copied,
     "numpy": numpy_values,
@@ -349,8 +367,8 @@ CHECKPOINTS = {
 }
 
 
-@pytest.mark.parametrize("case", BOTH, ids=NAMES)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("case", rows(BOTH))
+@pytest.mark.parametrize("way", ways(WAYS, ("keras", "weights_h5", "numpy")))
 def test_saved_model(way, case, tmp_path):
     source, fresh = source_and_fresh(case)
     restored = WAYS[way](source, fresh, tmp_path)
@@ -363,8 +381,8 @@ def test_saved_model(way, case, tmp_path):
 
 
 @TENSORFLOW
-@pytest.mark.parametrize("case", BOTH, ids=NAMES)
-@pytest.mark.parametrize("way", CHECKPOINTS)
+@pytest.mark.parametrize("case", rows(BOTH))
+@pytest.mark.parametrize("way", ways(CHECKPOINTS, ("deferred",)))
 def test_checkpoint_of_model(way, case, tmp_path):
     source, fresh = source_and_fresh(case)
     restored = CHECKPOINTS[way](source, fresh, tmp_path)
@@ -372,7 +390,7 @@ def test_checkpoint_of_model(way, case, tmp_path):
 
 
 @TENSORFLOW
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", rows(OPTIMIZERS))
 def test_checkpoint_of_optimizer_alone(name, tmp_path):
     source, fresh = source_and_fresh(("tiny", name))
     checkpoint(optimizer="optimizer")(source, fresh, tmp_path)
@@ -380,7 +398,7 @@ def test_checkpoint_of_optimizer_alone(name, tmp_path):
 
 
 @TENSORFLOW
-@pytest.mark.parametrize("name", [n for n in MODELS if n != "nested"])
+@pytest.mark.parametrize("name", MODELS)
 def test_checkpoint_of_layers_alone(name, tmp_path):
     import tensorflow as tf
 
@@ -393,6 +411,42 @@ def test_checkpoint_of_layers_alone(name, tmp_path):
             status = tf.train.Checkpoint(layer=new).restore(path)
             status.assert_existing_objects_matched()
         assert_same(new.variables, old.variables)
+
+
+# ---- The legacy format ----
+
+
+def legacy_file(source, path):
+    """The model from a `.h5` file, or `None` where it is refused clearly."""
+    try:
+        source.save(path)
+        return keras.saving.load_model(path)
+    except ValueError as error:
+        assert ".keras" in str(error)  # noqa: PT017
+        return None
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if n != "tiny"])
+def test_legacy_file(name, tmp_path):
+    source = compiled((name, "plain Adam"))
+    scramble(source.variables, 1)
+    restored = legacy_file(source, tmp_path / "m.h5")
+    if restored is not None:
+        assert_same(restored.variables, source.variables)
+
+
+@pytest.mark.parametrize(
+    # Keras cannot write its own: two of its variables have one path.
+    "name",
+    rows(n for n in OPTIMIZERS if "LossScale" not in n and "Keras" not in n),
+)
+def test_legacy_file_with_optimizer(name, tmp_path):
+    # Its state is lost with a warning for Keras's own optimizers too.
+    source = compiled(("tiny", name))
+    restored = legacy_file(source, tmp_path / "m.h5")
+    if restored is not None:
+        assert_same(restored.variables, source.variables)
+        assert restored.optimizer.get_config() == source.optimizer.get_config()
 
 
 # ---- Layers and optimizers alone ----
@@ -408,7 +462,7 @@ def test_copied_layer(how, name, tmp_path):
     assert_same(restored.variables, source.variables)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", rows(OPTIMIZERS))
 @pytest.mark.parametrize("how", [pickled, copied])
 def test_copied_optimizer_before_it_is_built(how, name, tmp_path):
     # Keras restores no slots here: they are not there before `build`.
@@ -419,7 +473,7 @@ def test_copied_optimizer_before_it_is_built(how, name, tmp_path):
     assert restored.get_config() == source.get_config()
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", rows(OPTIMIZERS))
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 def test_copied_optimizer_after_it_is_built(name):
     # As Keras's own, it comes back without slots, and can be built.
@@ -430,7 +484,7 @@ def test_copied_optimizer_after_it_is_built(name):
     assert len(restored.variables) == len(source.variables)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", rows(OPTIMIZERS))
 def test_own_variables_of_optimizer(name):
     source, fresh = source_and_fresh(("tiny", name))
     store = {}
@@ -469,7 +523,7 @@ def test_saved_model_predicts_the_same(how, name, tmp_path):
 
 
 @TENSORFLOW
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", rows(OPTIMIZERS))
 def test_export_with_optimizer(name, tmp_path):
     import tensorflow as tf
 
@@ -544,18 +598,9 @@ BACKUPS = {
         path / "backup.npz"
     ),
 }
-QUICK = ("ghost and DReg", "averaged and accumulating")
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(
-            case, id=name, marks=() if case == QUICK else pytest.mark.slow
-        )
-        for case, name in zip(BOTH, NAMES, strict=True)
-    ],
-)
+@pytest.mark.parametrize("case", rows(BOTH, QUICK[-1:]))
 @pytest.mark.parametrize("backup", BACKUPS)
 def test_resumed_training(backup, case, tmp_path):
     keras.utils.set_random_seed(1)
