@@ -177,8 +177,8 @@ class Suite:
     module: str
     classes: dict
     wrap_by_name: bool = False
-    only: str = "*"
     tensorflow: bool = False
+    skip: tuple = ()
 
 
 def scaled():
@@ -191,6 +191,9 @@ def optimizer_suite(name, module=None, **kwargs):
     module = module or f"optimizers.{name}_test"
     return Suite(module, OPTIMIZERS, wrap_by_name=True, **kwargs)
 
+
+# It forks a process in which TensorFlow's threads are at work, and hangs.
+FORKS = ("SavingTest.test_load_model_concurrently",)
 
 SUITES = {
     "conv": Suite("layers.convolutional.conv_test", LAYERS),
@@ -235,9 +238,9 @@ SUITES = {
     "swap_ema_weights": optimizer_suite(
         "swap_ema_weights", "callbacks.swap_ema_weights_test", tensorflow=True
     ),
-    "saving_lib, layers": Suite("saving.saving_lib_test", LAYERS),
+    "saving_lib, layers": Suite("saving.saving_lib_test", LAYERS, skip=FORKS),
     "saving_lib, optimizer": optimizer_suite(
-        "saving_lib", "saving.saving_lib_test"
+        "saving_lib", "saving.saving_lib_test", skip=FORKS
     ),
 }
 
@@ -367,7 +370,7 @@ def cases(suite, substitute=True):
                 for mark in marks
             )
             name = f"{type(case).__name__}.{case._testMethodName}"
-            if not skipped and case._testMethodName != "test_session":
+            if not skipped and name not in suite.skip:
                 found[name] = case
     return found
 

@@ -184,14 +184,15 @@ def make_optimizer(name):
     return OPTIMIZERS[name]()
 
 
-# Every model with an optimizer that has values of its own, every optimizer
-# with a plain model, and all together.
+# Every model with an optimizer of Keras, every optimizer with a plain model,
+# and all together.
 BOTH = [
-    *((model, "GradientNoise") for model in MODELS if model != "tiny"),
+    *((model, "plain SGD") for model in MODELS if model != "tiny"),
     *(("tiny", optimizer) for optimizer in OPTIMIZERS),
     ("ghost and DReg", "averaged and accumulating"),
 ]
 QUICK = (
+    "plain SGD",
     "GradientNoise",
     "SquaredGradients",
     "LARS",
@@ -202,13 +203,12 @@ QUICK = (
 
 def rows(cases, quick=QUICK):
     """Parameters; those whose optimizer is not a quick one are slow."""
+    cases = [case if isinstance(case, tuple) else (case,) for case in cases]
     return [
         pytest.param(
-            case,
-            id=" - ".join(case) if isinstance(case, tuple) else case,
-            marks=()
-            if (case[-1] if isinstance(case, tuple) else case) in quick
-            else pytest.mark.slow,
+            case if len(case) > 1 else case[0],
+            id=" - ".join(case),
+            marks=() if case[-1] in quick else pytest.mark.slow,
         )
         for case in cases
     ]
@@ -498,7 +498,7 @@ def test_own_variables_of_optimizer(name):
 
 def inference_pair(name):
     """A model with values of its own, and its outputs for some inputs."""
-    model = compiled((name, "nested"))
+    model = compiled((name, "plain SGD"))
     scramble(model.variables, 1)
     x, _ = x_and_y()
     return model, x, keras.ops.convert_to_numpy(model(x, training=False))
