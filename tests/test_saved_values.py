@@ -513,12 +513,10 @@ def test_saved_model_predicts_the_same(how, name, tmp_path):
     model, x, expected = inference_pair(name)
     if how == "export":
         model.export(tmp_path / "m", verbose=False)
-        outputs = tf.saved_model.load(tmp_path / "m").serve(x)
     else:
         tf.saved_model.save(model, tmp_path / "m")
-        loaded = tf.saved_model.load(tmp_path / "m")
-        outputs = loaded.signatures["serving_default"](tf.constant(x))
-        outputs = outputs["output_0"]
+    serve = tf.saved_model.load(tmp_path / "m").signatures["serving_default"]
+    outputs = serve(tf.constant(x))["output_0"]
     np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -545,14 +543,15 @@ def test_export_with_optimizer(name, tmp_path):
 @TENSORFLOW
 @pytest.mark.filterwarnings("ignore")  # TensorFlow Lite is leaving TensorFlow.
 @pytest.mark.parametrize("name", MODELS)
-def test_tflite_predicts_the_same(name):
+def test_tflite_predicts_the_same(name, tmp_path):
     import tensorflow as tf
 
     if not hasattr(tf, "lite"):
         pytest.skip("this TensorFlow is without `tf.lite`")
     model, x, expected = inference_pair(name)
-    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
-    interpreter = tf.lite.Interpreter(model_content=content)
+    path = str(tmp_path / "m.tflite")
+    model.export(path, format="litert", verbose=False)
+    interpreter = tf.lite.Interpreter(path)
     signature = interpreter.get_signature_runner()
     (argument,) = signature.get_input_details()
     (outputs,) = signature(**{argument: x}).values()
