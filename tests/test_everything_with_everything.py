@@ -163,7 +163,10 @@ def test_trains(kind, precision):
     history = fit(model)
     assert_trained(model, before, history)
     x, y = x_and_y()
-    assert np.isfinite(model.evaluate(x, y, verbose=0))
+    loss = model.evaluate(x, y, verbose=0)
+    # One number, as from the plain model; not a list with a distance.
+    assert np.ndim(loss) == 0
+    assert np.isfinite(loss)
     predicted = model.predict(x, verbose=0)
     assert predicted.shape == (SAMPLES, 2)
 

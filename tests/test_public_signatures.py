@@ -21,12 +21,12 @@ EXTENDED = {
     "DRegDense": keras.layers.Dense,
     "DRegDepthwiseConv2D": keras.layers.DepthwiseConv2D,
     "GhostBatchNormalization": keras.layers.BatchNormalization,
-    "LARS": keras.optimizers.Optimizer,
-    "CoupledSGD": keras.optimizers.Optimizer,
+    "LARS": keras.optimizers.SGD,
+    "CoupledSGD": keras.optimizers.SGD,
 }
-# Refused, so that there is nothing to list.
+# Refused or meaningless, so that there is nothing to list.
 REFUSED = {"lora_rank", "lora_alpha", "quantization_config", "synchronized"}
-REFUSED |= {"renorm", "renorm_clipping", "renorm_momentum"}
+REFUSED |= {"renorm", "renorm_clipping", "renorm_momentum", "nesterov"}
 
 
 def parameters(value):
