@@ -225,7 +225,9 @@ def test_float64_moving_statistics(precision, statistics, jit):
     model = keras.Sequential([keras.Input((3,)), layer, keras.layers.Dense(1)])
     model.compile("sgd", "mse", jit_compile=jit)
     x = np.random.default_rng(0).normal(2.0, 3.0, size=(18, 3))
-    model.fit(x, np.zeros((18, 1)), batch_size=18, verbose=0)
+    # Keras gives a model its arrays in `floatx`.
+    x = x.astype(keras.config.floatx()).astype("float64")
+    model.fit(x, np.zeros((18, 1)), batch_size=18, verbose=0, shuffle=False)
     expected = ghost_statistics(x, 4, 0.9, statistics)
     for variable, value in zip(
         (layer.moving_mean, layer.moving_variance), expected, strict=True
@@ -248,7 +250,7 @@ def test_float64_statistics_of_each_path(ghosts, paths, precision):
             keras.Input((3,)),
             keras.layers.Dense(3, use_bias=False, name="dense"),
             keras.layers.BatchNormalization(momentum=0.9, name="norm"),
-            keras.layers.Dense(1),
+            keras.layers.Dense(1, name="last"),
         ]
     )
     if ghosts:
@@ -257,6 +259,7 @@ def test_float64_statistics_of_each_path(ghosts, paths, precision):
     model.compile("sgd", "mse")
     dense = model.get_layer("dense")
     x = np.random.default_rng(0).normal(2.0, 3.0, size=(12, 3))
+    x = x.astype(keras.config.floatx()).astype("float64")
     halves = (x, x) if paths == "both" else (x[:6], x[6:])
     expected = {}
     for path, half in zip(("right", "left"), halves, strict=True):
@@ -265,7 +268,7 @@ def test_float64_statistics_of_each_path(ghosts, paths, precision):
         expected[path] = ghost_statistics(
             outputs, ghosts or len(half), 0.9, "sequential"
         )
-    model.fit(x, np.zeros((12, 1)), batch_size=12, verbose=0)
+    model.fit(x, np.zeros((12, 1)), batch_size=12, verbose=0, shuffle=False)
     norm = model.get_layer("norm")
     moving = [
         v for v in norm.variables if "moving" in v.name and "var" not in v.name
