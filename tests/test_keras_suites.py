@@ -18,6 +18,7 @@ import contextlib
 import dataclasses
 import fnmatch
 import importlib.util
+import pathlib
 import sys
 import traceback
 import types
@@ -355,8 +356,9 @@ def load(suite, substitute=True):
     module.__builtins__ = {**vars(builtins), "__import__": import_}
     # Where `pickle` looks for the classes of the tests.
     sys.modules[module.__name__] = module
+    source = pathlib.Path(spec.origin).read_text(encoding="utf-8")
     exec(
-        compile(spec.loader.get_source(name), spec.origin, "exec"),
+        compile(source, spec.origin, "exec"),
         vars(module),
     )
     return module
