@@ -37,6 +37,8 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
         dynamic_growth_steps: Integer, the number of updates in a row after
             which the scale is doubled. Defaults to `2000`.
         name: String, the name of the optimizer.
+        **kwargs: None; Keras's class names the ones that belong to
+            `inner_optimizer`.
 
     Example:
 
@@ -57,12 +59,14 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
         initial_scale=2.0**15,
         dynamic_growth_steps=2000,
         name=None,
+        **kwargs,
     ):
         super().__init__(
             keras.optimizers.get(inner_optimizer),
             initial_scale=float(initial_scale),
             dynamic_growth_steps=int(dynamic_growth_steps),
             name=name,
+            **kwargs,
         )
         if isinstance(self.inner_optimizer, ReducedGradient):
             self.inner_optimizer._scaled_by_keras = False

@@ -417,8 +417,9 @@ def set_all_weights(optimizer, weights):
     variables = optimizer.variables
     if not optimizer.built:
         raise ValueError(
-            "`set_weights()` needs an optimizer that is built: call "
-            "`optimizer.build(trainable_variables)` before."
+            "You are calling `set_weights()` on an optimizer that has not yet "
+            "been built. Please call `optimizer.build(trainable_variables)` "
+            "before."
         )
     shapes = [tuple(variable.shape) for variable in variables]
     received = [tuple(weight.shape) for weight in weights]
