@@ -1,5 +1,7 @@
 """Finding layers in models, nested models included."""
 
+import numbers
+
 import keras
 
 from keras_lbreg.models._keras_graph import (
@@ -123,7 +125,7 @@ def resolve_layer(model, which, candidates, argument="layer"):
         The layer.
     """
     unique = list(dict.fromkeys(candidates.values()))
-    if isinstance(which, int) and not isinstance(which, bool):
+    if isinstance(which, numbers.Integral) and not isinstance(which, bool):
         if -len(unique) <= which < len(unique):
             return unique[which]
         matches = []

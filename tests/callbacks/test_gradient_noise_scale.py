@@ -325,3 +325,49 @@ def test_no_advice_before_a_measurement():
     noise = keras_lbreg.GradientNoiseScale(problem())
     with pytest.raises(ValueError, match="measured nothing yet"):
         noise.advice()
+
+
+# |G_B|^2 = |G|^2 + S / B gives S and |G|^2 back.
+S = [20.0, 30.0, 10.0, 40.0]
+SIGNAL = [3.0, 1.0, -1.0, 2.0]
+
+
+def measured(decay, squares=()):
+    """The callback after measurements, without a `fit`."""
+    noise = keras_lbreg.GradientNoiseScale(
+        problem(), small_batch=4, big_batch=32, decay=decay
+    )
+    for update, values in enumerate(squares, 1):
+        noise._add(10 * update, values)
+    return noise
+
+
+SQUARES = [(g + s / 4, g + s / 32) for s, g in zip(S, SIGNAL, strict=True)]
+
+
+@pytest.mark.parametrize("decay", [0, 0.5, 0.9])
+def test_the_recursion_with_bias_correction(decay):
+    noise = measured(decay, SQUARES)
+    m_noise = m_signal = 0.0
+    for n, (s, signal) in enumerate(zip(S, SIGNAL, strict=True)):
+        m_noise = decay * m_noise + (1 - decay) * s
+        m_signal = decay * m_signal + (1 - decay) * signal
+        ratio = m_noise / m_signal if m_signal > 0 else np.inf
+        assert noise.noise_scales[n] == pytest.approx(ratio)
+    np.testing.assert_allclose(noise.noises, S)
+    np.testing.assert_allclose(noise.signals, SIGNAL)
+
+
+def test_after_a_rollback():
+    noise = measured(0.5, SQUARES)
+    before = noise.noise_scales
+    noise._add(20, SQUARES[1])
+    assert noise.updates == [10, 20]
+    np.testing.assert_allclose(noise.noise_scales, before[:2])
+
+
+def test_an_overflow_does_not_stay():
+    noise = measured(0.5, [*SQUARES, (np.inf, np.inf)])
+    assert noise.noise_scales[-1] == pytest.approx(noise.noise_scales[-2])
+    only = measured(0.5, [(np.inf, np.nan)])
+    assert np.isnan(only.noise_scales[0])
