@@ -446,6 +446,12 @@ def _batches_of_arrays(x, batch_size, seed):
     arrays = [
         a if _is_ragged(a) else np.asarray(a) for a in keras.tree.flatten(x)
     ]
+    if any(len(array.shape) == 0 for array in arrays):
+        raise ValueError(
+            "Invalid value for argument `data`. Expected dense or ragged "
+            "arrays: of sparse ones, give a `tf.data.Dataset` of batches. "
+            f"Received: types {[type(a) for a in keras.tree.flatten(x)]}"
+        )
     sizes = {int(a.shape[0]) for a in arrays}
     if len(sizes) != 1:
         raise ValueError(

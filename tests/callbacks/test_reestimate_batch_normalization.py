@@ -394,6 +394,7 @@ class Foreign(keras.layers.Layer):
         (None, {"steps": 0}, "`steps`"),
         (None, {"data": Endless()}, "`steps`.*length"),
         (None, {"data": itertools.repeat(X)}, "`steps`.*length"),
+        (None, {"data": [3.0]}, "`data`.*dense or ragged"),
         (None, {"data": X[:0]}, "`data`.*at least one"),
         (None, {"data": [X, X[:3]]}, r"`data`.*\[3, 48\] samples"),
         (L.BatchNormalization(), {}, "`model`.*built"),
