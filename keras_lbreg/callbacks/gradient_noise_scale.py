@@ -62,7 +62,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
 
     The epoch's logs get the smoothed values as `gradient_noise_scale`,
     `gradient_noise` (S) and `gradient_signal` (|G|^2), so that `History`, and
-    a `CSVLogger` or `TensorBoard` that stands *after* this callback, record
+    a `CSVLogger` or `TensorBoard` *after* this callback in the list, record
     them. All measurements are in the attributes.
 
     To continue in another process, save `get_state()` beside the model and

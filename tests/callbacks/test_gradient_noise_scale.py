@@ -371,3 +371,53 @@ def test_an_overflow_does_not_stay():
     assert noise.noise_scales[-1] == pytest.approx(noise.noise_scales[-2])
     only = measured(0.5, [(np.inf, np.nan)])
     assert np.isnan(only.noise_scales[0])
+
+
+@pytest.mark.parametrize(
+    "policy", ["bfloat16", "mixed_bfloat16", "float16", "float64"]
+)
+@pytest.mark.parametrize("statistics", ["batch", "estimate"])
+def test_precisions(policy, statistics):
+    if policy == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has it only where it is switched on")
+
+    # Random numbers of another precision are others.
+    weights = small_network()[0].get_weights()
+
+    def measure(policy):
+        keras.config.set_dtype_policy(policy)
+        model, x, y = small_network()
+        model.set_weights(weights)
+        model.compile(
+            keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy"
+        )
+        model.layers[-1].activation = keras.activations.softmax
+        surface = LossSurface(model, x, y, statistics=statistics, batch_size=25)
+        return surface.squared_gradients(
+            surface.point(), np.split(np.arange(50), 2)
+        )
+
+    expected = measure("float32")
+    tolerance = {"float64": 1e-4, "float16": 0.02}.get(policy, 0.1)
+    np.testing.assert_allclose(measure(policy), expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize("path_reduction", ["sum", "mean"])
+def test_both_paths_of_dreg(path_reduction):
+    """With almost equal paths, all is as in the plain model, once or twice."""
+    plain, x, y = small_network()
+    model = keras_lbreg.apply_dreg(
+        plain, 0, init_distance=1e-6, path_reduction=path_reduction
+    )
+    factor = 2.0 if path_reduction == "sum" else 1.0
+    index = np.arange(50)
+    gradients = []
+    for network in (plain, model):
+        surface = LossSurface(
+            network, x, y, plain.loss, statistics="batch", batch_size=50
+        )
+        gradients.append(surface.gradient_of(surface.point(), index))
+    # Of the behind layers, whose weights both paths use.
+    np.testing.assert_allclose(
+        gradients[1][-20:], factor * gradients[0][-20:], rtol=1e-4, atol=1e-6
+    )
