@@ -166,7 +166,7 @@ def downstream_layers(model, sources):
     reached = {}
 
     def walk(model, from_source):
-        """Marks the layers reached; returns which outputs depend on a source."""
+        """Marks layers; returns which outputs depend on a source."""
         if isinstance(model, keras.Sequential):
             for layer in model.layers:
                 from_source = visit(layer, from_source)[0]
