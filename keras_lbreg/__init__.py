@@ -39,7 +39,9 @@ if not is_command_line():
         GradientNoiseScale,
         LearningRateLogger,
         MultiWorkerBackup,
+        ReestimateBatchNormalization,
         WeightDistance,
+        reestimate_batch_norm,
     )
     from keras_lbreg.data import mix_sample_weights
     from keras_lbreg.distribute import (
@@ -92,6 +94,7 @@ __all__ = [
     "MultiWorkerBackup",
     "MultiWorkerMirroredStrategy",
     "ReducedGradient",
+    "ReestimateBatchNormalization",
     "Regime",
     "SquaredGradients",
     "WarmUp",
@@ -112,6 +115,7 @@ __all__ = [
     "mix_sample_weights",
     "models",
     "optimizers",
+    "reestimate_batch_norm",
     "scale_learning_rate",
     "schedules",
     "sharpness",

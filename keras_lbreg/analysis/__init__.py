@@ -9,8 +9,8 @@ from keras_lbreg.analysis.hessian_top_eigenvalue import (
     hessian_top_eigenvalue,
 )
 from keras_lbreg.analysis.interpolate import Interpolation, interpolate
+from keras_lbreg.analysis.loss_surface import LossSurface
 from keras_lbreg.analysis.sharpness import Sharpness, sharpness
-from keras_lbreg.models.loss_surface import LossSurface
 
 __all__ = [
     "Interpolation",

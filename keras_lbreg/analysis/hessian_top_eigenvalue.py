@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_lbreg.analysis.loss_surface import LossSurface
 from keras_lbreg.checks import check_positive_int, check_positive_number
-from keras_lbreg.models.loss_surface import LossSurface
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,6 @@ class TopEigenvalue:
 
     >>> hessian_top_eigenvalue(model, x, y).eigenvalue
 
-    Reference: `hessian_top_eigenvalue`.
     """
 
     eigenvalue: float

@@ -5,9 +5,9 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_lbreg.models.batch_statistics import estimate_statistics
+from keras_lbreg.analysis.loss_surface import check_data, resolve_loss
 from keras_lbreg.models.layer_search import is_graph_model
-from keras_lbreg.models.loss_surface import check_data, resolve_loss
+from keras_lbreg.models.surgery import rebuild
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +24,6 @@ class Interpolation:
     >>> line = interpolate(small, large, {"train": (x, y), "val": (x_v, y_v)})
     >>> line.accuracy["val"]
 
-    Reference: `interpolate`.
     """
 
     positions: np.ndarray
@@ -65,7 +64,8 @@ def interpolate(
             normalization along with the weights: they are those of a network
             at the two ends alone, and where a variance has become negative,
             somewhere beyond the ends, the loss is NaN. `"estimate"` measures
-            them anew at each position on `statistics_data`.
+            them anew at each position on `statistics_data`, as
+            `keras_lbreg.reestimate_batch_norm` does.
         statistics_data: Array of training inputs, for `"estimate"`.
         loss: A `keras.losses.Loss` or its name. Defaults to the first model's.
         batch_size: Samples at a time. Defaults to `1000`.
@@ -110,21 +110,25 @@ def interpolate(
         )
     positions = np.linspace(-1, 2, 25) if positions is None else positions
     positions = np.asarray(positions, "float64")
-    model = keras.models.clone_model(first)
+    model = rebuild(first, lambda layer: None)
     ends = first.get_weights(), second.get_weights()
     function = resolve_loss(first, loss)
     losses = {name: [] for name in data}
     accuracies = {name: [] for name in data}
     model.compile(loss=function, metrics=["accuracy"])
+    if statistics == "estimate":
+        # Not above: the callbacks import modules of this package.
+        from keras_lbreg.callbacks.reestimate_batch_normalization import (
+            StatisticsEstimator,
+        )
+
+        estimate = StatisticsEstimator(model)
     for done, a in enumerate(positions, 1):
         model.set_weights(
             [between(p, q, a) for p, q in zip(*ends, strict=True)]
         )
         if statistics == "estimate":
-            estimated = estimate_statistics(model, statistics_data, batch_size)
-            for variable, value in zip(
-                model.non_trainable_variables, estimated, strict=True
-            ):
+            for variable, value in estimate(statistics_data, batch_size):
                 variable.assign(value)
         for name, (x, y) in data.items():
             result = model.evaluate(
@@ -143,7 +147,7 @@ def interpolate(
 
 def between(first, second, a):
     """`(1 - a) first + a second`; what is no float stays the first's."""
-    if first.dtype.kind != "f":
+    if not keras.backend.is_float_dtype(first.dtype.name):
         return first
     mixed = (1 - a) * first.astype("float64") + a * second.astype("float64")
     return mixed.astype(first.dtype)

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_lbreg.analysis.loss_surface import LossSurface
 from keras_lbreg.checks import check_positive_int, check_positive_number
-from keras_lbreg.models.loss_surface import LossSurface
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,6 @@ class Sharpness:
 
     >>> sharpness(model, x, y).sharpness
 
-    Reference: `sharpness`.
     """
 
     sharpness: float

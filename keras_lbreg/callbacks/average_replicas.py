@@ -16,14 +16,12 @@ class AverageReplicas(keras.callbacks.Callback):
     v <- (1/K) sum_k v_k
     ```
 
-    when a validation begins and when an epoch ends. It stands before callbacks
+    when a validation begins and when an epoch ends. Put it before callbacks
     that evaluate or save. The sum is in float64, so that what is equal on all
     replicas, as the weights of frozen layers, keeps every bit. Training does
     not read moving statistics, and goes the same way with it and without. On
     one replica, and on other backends than TensorFlow, there is nothing to
     average and it does nothing.
-
-    Args: none.
 
     Example:
 

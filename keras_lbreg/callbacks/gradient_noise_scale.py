@@ -3,15 +3,17 @@
 import keras
 import numpy as np
 
-from keras_lbreg.callbacks.noise_scale_average import NoiseScaleAverage
-from keras_lbreg.callbacks.squared_gradients_of import squared_gradients_of
-from keras_lbreg.checks import check_positive_int
-from keras_lbreg.models.loss_surface import LossSurface, check_statistics
-from keras_lbreg.models.noise_scale import (
+from keras_lbreg.analysis.gradient_noise_scale import (
     advice,
     check_batches,
     draw_squares,
+    noise_and_signal,
+    noise_scale_of,
 )
+from keras_lbreg.analysis.loss_surface import LossSurface, check_statistics
+from keras_lbreg.checks import check_positive_int
+from keras_lbreg.optimizers.gradient_mix import GradientMix
+from keras_lbreg.optimizers.squared_gradients import SquaredGradients
 
 
 class GradientNoiseScale(keras.callbacks.Callback):
@@ -60,7 +62,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
 
     The epoch's logs get the smoothed values as `gradient_noise_scale`,
     `gradient_noise` (S) and `gradient_signal` (|G|^2), so that `History`, and
-    a `CSVLogger` or `TensorBoard` that stands *after* this callback, record
+    a `CSVLogger` or `TensorBoard` *after* this callback in the list, record
     them. All measurements are in the attributes.
 
     To continue in another process, save `get_state()` beside the model and
@@ -132,44 +134,29 @@ class GradientNoiseScale(keras.callbacks.Callback):
             check_frequency(frequency)
         self.pairs = pairs
         self.frequency = frequency
+        check_decay(decay)
         self.decay = decay
         self.seed = seed
         check_statistics(statistics)
         self.statistics = statistics
-        self._average = NoiseScaleAverage(
-            self.small_batch, self.big_batch, decay
-        )
+        self.updates = []
+        self.noises = []
+        self.signals = []
+        self.noise_scales = []
         self._surface = None
         self._replicas = None
         self._epoch_start = 0
         self._next_update = 0
 
-    @property
-    def updates(self):
-        return self._average.updates
-
-    @property
-    def noises(self):
-        return self._average.noises
-
-    @property
-    def signals(self):
-        return self._average.signals
-
-    @property
-    def noise_scales(self):
-        return self._average.noise_scales
-
     def on_train_begin(self, logs=None):
         # Made anew: this `fit` may train other variables or another loss.
         self._surface = None
         if self.x is None:
-            self._replicas = squared_gradients_of(self.model)
+            self._replicas = find_squared_gradients(self.model)
             # What an earlier `fit` without this callback has left.
             self._replicas.take_squares()
             count = self.model.distribute_strategy.num_replicas_in_sync
             self.big_batch = count * self.small_batch
-            self._average.big_batch = self.big_batch
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch_start = _iterations(self.model)
@@ -188,7 +175,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
             self._measure()
         if logs is None:
             return
-        noise, signal, noise_scale = self._average.smoothed()
+        noise, signal, noise_scale = self._smoothed()
         logs["gradient_noise"] = noise
         logs["gradient_signal"] = signal
         logs["gradient_noise_scale"] = noise_scale
@@ -212,11 +199,46 @@ class GradientNoiseScale(keras.callbacks.Callback):
 
     def get_state(self):
         """Everything needed to continue, as a dictionary of numpy arrays."""
-        return self._average.get_state()
+        return {
+            "updates": np.array(self.updates, "int64"),
+            "noises": np.array(self.noises, "float64"),
+            "signals": np.array(self.signals, "float64"),
+            "noise_scales": np.array(self.noise_scales, "float64"),
+        }
 
     def set_state(self, state):
         """Continues from `get_state()`, or an `np.load` of it."""
-        self._average.set_state(state)
+        for name in ("updates", "noises", "signals", "noise_scales"):
+            setattr(self, name, state[name].tolist())
+
+    def _add(self, update, squares):
+        """Takes the mean |G_s|^2 and |G_b|^2 measured after an update."""
+        noise, signal = noise_and_signal(
+            # Python's numbers: NumPy's warn where a gradient overflowed.
+            tuple(map(float, squares)),
+            self.small_batch,
+            self.big_batch,
+        )
+        # Later measurements can only come from before a rollback.
+        keep = int(np.searchsorted(self.updates, update))
+        self.updates = [*self.updates[:keep], int(update)]
+        self.noises = [*self.noises[:keep], noise]
+        self.signals = [*self.signals[:keep], signal]
+        self.noise_scales = self.noise_scales[:keep]
+        self.noise_scales.append(self._smoothed()[2])
+
+    def _smoothed(self):
+        """The averages of S and |G|^2 and their ratio, B_simple."""
+        weights = self.decay ** np.arange(len(self.updates))[::-1]
+        # What is not finite, as an overflow, would stay in the average.
+        weights = weights * np.isfinite(self.noises)
+        if not weights.any():
+            return (float("nan"),) * 3
+        noise, signal = (
+            float(np.average(np.where(weights, values, 0), weights=weights))
+            for values in (self.noises, self.signals)
+        )
+        return noise, signal, noise_scale_of(noise, signal)
 
     def _plan_next(self, update):
         if self.frequency != "epoch":
@@ -231,7 +253,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
             else self._draw(model, update)
         )
         if squares is not None:
-            self._average.add(update, squares)
+            self._add(update, squares)
 
     def _draw(self, model, update):
         if self._surface is None:
@@ -283,6 +305,42 @@ def check_frequency(frequency):
             "Invalid value for argument `frequency`. Expected 'epoch' or a "
             f"number of updates above 0. Received: frequency={frequency!r}"
         ) from error
+
+
+def check_decay(decay):
+    if isinstance(decay, bool) or not 0 <= decay < 1:
+        raise ValueError(
+            "Invalid value for argument `decay`. Expected a number of at "
+            f"least 0 and below 1. Received: decay={decay!r}"
+        )
+
+
+def find_squared_gradients(model):
+    """The `SquaredGradients` around the optimizer of a compiled model."""
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is None or strategy.num_replicas_in_sync == 1:
+        raise ValueError(
+            "Invalid value for argument `data`. Expected a pair `(x, y)` of "
+            "arrays: there is one replica, whose gradient cannot be compared "
+            "with that of others. Received: data=None"
+        )
+    chain = [model.optimizer]
+    while hasattr(chain[-1], "inner_optimizer"):
+        chain.append(chain[-1].inner_optimizer)
+    if any(isinstance(member, GradientMix) for member in chain):
+        raise ValueError(
+            "The gradients of `GradientMix` are no means of their samples'. "
+            "Expected an optimizer without it, or `data` for "
+            "`GradientNoiseScale`. Received: data=None"
+        )
+    for member in chain:
+        if isinstance(member, SquaredGradients):
+            return member
+    raise ValueError(
+        "`GradientNoiseScale` without `data` needs the optimizer's help. "
+        "Expected `model.compile(keras_lbreg.SquaredGradients(optimizer), "
+        f"...)`, or `data`. Received: optimizer={model.optimizer!r}, data=None"
+    )
 
 
 def _iterations(model):

@@ -12,8 +12,8 @@ class LearningRateLogger(keras.callbacks.Callback):
     wrapped optimizers and from schedules, where the value at the end of an
     epoch is already that of the next one.
 
-    `History`, and a `CSVLogger` or `TensorBoard` that stands *after* this
-    callback, record it as `learning_rate`.
+    `History`, and a `CSVLogger` or `TensorBoard` *after* this callback in
+    the list, record it as `learning_rate`.
 
     Args:
         verbose: `1` prints a line when an epoch begins with another learning
@@ -39,7 +39,7 @@ class LearningRateLogger(keras.callbacks.Callback):
         self._learning_rate = None
 
     def on_train_batch_begin(self, batch, logs=None):
-        # Not in `on_epoch_begin`: a scheduler that stands after this callback
+        # Not in `on_epoch_begin`: a scheduler after this callback in the list
         # has not set the rate by then.
         if batch > 0:
             return

@@ -12,10 +12,6 @@ from keras_lbreg.distribute.broadcast_from_chief import (
     is_chief,
 )
 from keras_lbreg.models._keras_trainer import set_initial_epoch
-from keras_lbreg.models.training_state import (
-    set_training_state,
-    training_state,
-)
 
 
 class MultiWorkerBackup(keras.callbacks.Callback):
@@ -145,3 +141,38 @@ class MultiWorkerBackup(keras.callbacks.Callback):
 
 def _strategy_of(model):
     return getattr(model, "distribute_strategy", None)
+
+
+def training_state(model):
+    """Copies of all variables of a compiled model and its optimizer.
+
+    Under a strategy of several workers it may communicate: all of them call it.
+    """
+    return [_to_array(variable) for variable in _state_variables(model)]
+
+
+def set_training_state(model, state):
+    """Puts a `training_state` back; one that does not fit changes nothing."""
+    variables = _state_variables(model)
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [value.shape for value in state]:
+        raise ValueError(
+            "The saved state does not fit the model: expected "
+            f"{len(shapes)} variables, received {len(state)}, or their shapes "
+            "differ. It was saved by another model or optimizer, or other "
+            "versions. Delete what was saved to begin anew, or write to "
+            "another place."
+        )
+    for variable, value in zip(variables, state, strict=True):
+        variable.assign(value)
+
+
+def _state_variables(model):
+    model.optimizer.build(model.trainable_variables)
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _to_array(variable):
+    array = np.array(keras.ops.convert_to_numpy(variable))
+    # NumPy's files know nothing of bfloat16, of which float32 holds all values.
+    return array.astype("float32") if array.dtype.kind == "V" else array

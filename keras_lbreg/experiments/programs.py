@@ -1,10 +1,10 @@
 """Compiled models, one for each arm, which its seeds share."""
 
-from keras_lbreg.experiments.build import build_model, compile_ahead
-from keras_lbreg.models.training_state import (
+from keras_lbreg.callbacks.multi_worker_backup import (
     set_training_state,
     training_state,
 )
+from keras_lbreg.experiments.build import build_model, compile_ahead
 
 # Of all models that are kept, in bytes: larger ones train so long that it does
 # not matter how long they take to compile.

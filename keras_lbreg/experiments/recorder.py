@@ -4,10 +4,10 @@ import math
 
 import keras
 
+from keras_lbreg.callbacks.multi_worker_backup import training_state
 from keras_lbreg.experiments.events import EpochEnded
 from keras_lbreg.experiments.journal import append_to_journal
 from keras_lbreg.experiments.results import EpochRecord, best_accuracy
-from keras_lbreg.models.training_state import training_state
 
 OWN_COLUMNS = (
     "learning_rate",

@@ -7,6 +7,7 @@ import keras
 
 from keras_lbreg.callbacks.average_replicas import AverageReplicas
 from keras_lbreg.callbacks.learning_rate_logger import LearningRateLogger
+from keras_lbreg.callbacks.multi_worker_backup import set_training_state
 from keras_lbreg.callbacks.weight_distance import WeightDistance
 from keras_lbreg.experiments import build, validation
 from keras_lbreg.experiments.checkpoint import Checkpoint
@@ -21,7 +22,6 @@ from keras_lbreg.experiments.results import (
 )
 from keras_lbreg.experiments.stopwatch import Stopwatch
 from keras_lbreg.experiments.tensorboard_log import TensorBoardLog
-from keras_lbreg.models.training_state import set_training_state
 
 
 @dataclasses.dataclass(frozen=True)

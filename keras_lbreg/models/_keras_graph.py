@@ -1,7 +1,7 @@
 """What surgery needs of Keras's graph internals, checked on Keras 3.15.
 
 Keras publishes no way to walk the calls of a Functional model. Everything
-that relies on its inner names stands here, and
+that relies on its inner names is here, and
 `tests/models/test_keras_graph.py` fails when a new Keras changes them.
 """
 
@@ -9,6 +9,7 @@ import inspect
 
 import keras
 from keras.src.models.functional import Functional
+from keras.src.saving import serialization_lib
 
 # What a subclass of a model may change about its predictions and training.
 METHODS = (
@@ -143,3 +144,23 @@ def further_config(model):
 def sublayers(layer):
     """All layers tracked inside `layer`, without `layer`."""
     return layer._flatten_layers(include_self=False)
+
+
+def config_with_ids(layer, shared):
+    """The config of a layer, in which the configs of `shared` have their id.
+
+    By these ids Keras keeps, in a saved model, what several layers share.
+    """
+    with serialization_lib.ObjectSharingScope():
+        # Keras gives an id from the second time on.
+        for other in shared:
+            keras.saving.serialize_keras_object(other)
+        return layer.get_config()
+
+
+def from_config_with_ids(layer_class, config, objects):
+    """A layer from such a config, with objects by id in place of new ones."""
+    with serialization_lib.ObjectSharingScope():
+        for key, value in objects.items():
+            serialization_lib.record_object_after_deserialization(value, key)
+        return layer_class.from_config(config)

@@ -1,11 +1,22 @@
-"""Ghost batch normalization for an existing model."""
+"""Ghost batch normalization for an existing model, and the way back."""
+
+import numbers
+import warnings
 
 import keras
 
 from keras_lbreg.layers.ghost_batch_normalization import (
     GhostBatchNormalization,
 )
-from keras_lbreg.models.swap_normalization import swap_normalization
+from keras_lbreg.layers.path_normalization import PathNormalization
+from keras_lbreg.models.layer_search import (
+    check_graph_model,
+    find_hidden_layers,
+    find_layers,
+    resolve_layer,
+)
+from keras_lbreg.models.surgery import rebuild
+from keras_lbreg.warnings import NoEffectWarning
 
 
 def apply_ghost_batch_norm(
@@ -27,8 +38,7 @@ def apply_ghost_batch_norm(
     only the arguments of the layers change.
 
     Args:
-        model: A Functional or Sequential model. Subclassed models do not tell
-            which layers they call.
+        model: A Functional or Sequential model.
         ghost_batch_size: Integer, number of samples in a ghost batch.
             Defaults to `128`.
         statistics: `"sequential"` or `"mean"`, how moving statistics are
@@ -72,10 +82,127 @@ def apply_ghost_batch_norm(
         # Not by `from_config`, which turns a refusal into a `TypeError`.
         return GhostBatchNormalization(**config)
 
-    return swap_normalization(
+    return _swap(
         model,
         (keras.layers.BatchNormalization, GhostBatchNormalization),
         convert,
         layers,
         "Use `keras_lbreg.GhostBatchNormalization` where it makes its layers.",
     )
+
+
+def strip_ghost_batch_norm(model):
+    """A copy of a model with plain batch normalization in place of ghosts.
+
+    Every `keras_lbreg.GhostBatchNormalization` becomes a
+    `keras.layers.BatchNormalization` with the same weights, so that the model
+    can be saved and loaded without this package. Predictions stay the same,
+    as both infer by
+
+    ```
+    y = gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta
+    ```
+
+    The model passed is left as it is. The result is not compiled.
+
+    Args:
+        model: A Functional or Sequential model.
+
+    Returns:
+        A new model of the same class, where that can be built by
+        `cls(inputs, outputs, name=...)` or `cls(layers, name=...)`, else a
+        plain `keras.Model` or `keras.Sequential`.
+
+    Raises:
+        ValueError: If the model or a nested model with ghost batch
+            normalization is subclassed, or its class has methods of its own
+            (`call`, `train_step`, ...) that would be lost.
+
+    Example:
+
+    ```python
+    model = keras_lbreg.strip_ghost_batch_norm(model)
+    model.save("plain.keras")
+    ```
+
+    Reference:
+
+    - [Hoffer et al., 2017](https://arxiv.org/abs/1705.08741)
+    """
+
+    def convert(layer):
+        config = layer.get_config()
+        del config["ghost_batch_size"], config["statistics"]
+        return keras.layers.BatchNormalization.from_config(config)
+
+    return _swap(
+        model,
+        (GhostBatchNormalization,),
+        convert,
+        None,
+        "Use `keras.layers.BatchNormalization` where it makes its layers.",
+    )
+
+
+def _swap(model, source_classes, convert, layers, instead):
+    """Rebuilds a model with the layers of exactly these classes converted.
+
+    Subclasses are left alone: they may do something else. A
+    `PathNormalization` around such a layer stays around its conversion.
+    `instead` says what to do where surgery cannot reach.
+    """
+
+    def is_source(layer):
+        return type(_unwrapped(layer)) in source_classes
+
+    check_graph_model(model, instead)
+    candidates = find_layers(model, is_source)
+    if layers is None:
+        _refuse_hidden(model, is_source, instead)
+        chosen = list(candidates.values())
+    else:
+        if isinstance(layers, (str, numbers.Integral, keras.layers.Layer)):
+            layers = [layers]
+        chosen = [
+            resolve_layer(model, which, candidates, "layers")
+            for which in layers
+        ]
+    if not chosen:
+        names = " or ".join(c.__name__ for c in source_classes)
+        warnings.warn(
+            f"Model '{model.name}' has no {names} layer to convert: it is "
+            "copied as it is.",
+            NoEffectWarning,
+            stacklevel=3,
+        )
+    chosen_ids = {id(layer) for layer in chosen}
+    return rebuild(
+        model,
+        lambda layer: (
+            _convert(layer, convert) if id(layer) in chosen_ids else None
+        ),
+    )
+
+
+def _convert(layer, convert):
+    if not isinstance(layer, PathNormalization):
+        return convert(layer)
+    return PathNormalization(
+        convert(layer.layer), name=layer.name, dtype=layer.dtype_policy
+    )
+
+
+def _unwrapped(layer):
+    return layer.layer if isinstance(layer, PathNormalization) else layer
+
+
+def _refuse_hidden(model, is_source, instead):
+    hidden = find_hidden_layers(model, is_source)
+    if hidden:
+        raise ValueError(
+            "Invalid value for argument `model`. Expected batch normalization "
+            "in Functional and Sequential models only. These layers are inside "
+            f"a subclassed model or a composite layer: {hidden}. {instead} To "
+            "convert the other layers alone, name them in `layers`. "
+            f"Received: model={model!r}"
+        )

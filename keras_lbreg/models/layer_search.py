@@ -1,5 +1,7 @@
 """Finding layers in models, nested models included."""
 
+import numbers
+
 import keras
 
 from keras_lbreg.models._keras_graph import (
@@ -22,8 +24,8 @@ def check_graph_model(model, what):
     if not is_graph_model(model):
         raise ValueError(
             "Invalid value for argument `model`. Expected a Functional or "
-            "Sequential model: a subclassed model does not tell which layers "
-            f"it calls, and in which order. {what} "
+            "Sequential model: which layers a subclassed model calls, and "
+            f"in which order, is not known. {what} "
             f"Received: model={model!r} (of type {type(model)})"
         )
     if not can_be_kept(type(model)):
@@ -123,7 +125,7 @@ def resolve_layer(model, which, candidates, argument="layer"):
         The layer.
     """
     unique = list(dict.fromkeys(candidates.values()))
-    if isinstance(which, int) and not isinstance(which, bool):
+    if isinstance(which, numbers.Integral) and not isinstance(which, bool):
         if -len(unique) <= which < len(unique):
             return unique[which]
         matches = []
@@ -164,7 +166,7 @@ def downstream_layers(model, sources):
     reached = {}
 
     def walk(model, from_source):
-        """Marks the layers reached; tells which outputs depend on a source."""
+        """Marks layers; returns which outputs depend on a source."""
         if isinstance(model, keras.Sequential):
             for layer in model.layers:
                 from_source = visit(layer, from_source)[0]

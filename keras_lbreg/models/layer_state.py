@@ -48,12 +48,14 @@ def copy_state(old, new):
     """
     ensure_built(old, new)
     old_variables, new_variables = old.variables, new.variables
-    if [v.shape for v in old_variables] != [v.shape for v in new_variables]:
+    if [v.shape for v in old_variables] != [
+        v.shape for v in new_variables
+    ] or len(sublayers(old)) != len(sublayers(new)):
         raise ValueError(
             f"Layer '{old.name}' (of type {type(old)}) does not get the same "
-            "variables when it is made again from its `get_config()`, so its "
-            "weights cannot be carried over. Mend its `get_config()` and "
-            "`build()`. Expected variables: "
+            "variables and layers when it is made again from its "
+            "`get_config()`, so its weights cannot be carried over. Mend its "
+            "`get_config()` and `build()`. Expected variables: "
             f"{[(v.path, v.shape) for v in old_variables]}. Received: "
             f"{[(v.path, v.shape) for v in new_variables]}"
         )

@@ -19,7 +19,7 @@ def sizes_that_divide(model, ctx):
 
 
 def plain_again(model):
-    from keras_lbreg.models.strip_ghost_batch_norm import (
+    from keras_lbreg.models.apply_ghost_batch_norm import (
         strip_ghost_batch_norm,
     )
 

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from keras_lbreg.models.loss_surface import make_derivatives, resolve_loss
+from keras_lbreg.analysis.derivatives import make_derivatives
+from keras_lbreg.analysis.loss_surface import resolve_loss
 
 
 def minibatch_noise(model, x, y, batch, batches=24, seed=0, loss=None):

@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
+import keras_lbreg
 from keras_lbreg.analysis import gradient_noise_scale
 from keras_lbreg.analysis.gradient_noise_scale import noise_and_signal
-from keras_lbreg.models.batch_statistics import estimate_statistics
 from tests.analysis.quadratic import linear_model, small_network
 
 SIZE = 5
@@ -86,11 +86,7 @@ def test_mistakes(arguments, message):
 def test_statistics_that_lag_behind():
     model, x, y = small_network()
     settled, _, _ = small_network()
-    estimated = estimate_statistics(model, x)
-    for variable, value in zip(
-        settled.non_trainable_variables, estimated, strict=True
-    ):
-        variable.assign(value)
+    keras_lbreg.reestimate_batch_norm(settled, x)
     for variable in model.non_trainable_variables:
         if variable.name == "moving_variance":
             variable.assign(variable * 0 + 1e-3)

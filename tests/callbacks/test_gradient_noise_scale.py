@@ -325,3 +325,99 @@ def test_no_advice_before_a_measurement():
     noise = keras_lbreg.GradientNoiseScale(problem())
     with pytest.raises(ValueError, match="measured nothing yet"):
         noise.advice()
+
+
+# |G_B|^2 = |G|^2 + S / B gives S and |G|^2 back.
+S = [20.0, 30.0, 10.0, 40.0]
+SIGNAL = [3.0, 1.0, -1.0, 2.0]
+
+
+def measured(decay, squares=()):
+    """The callback after measurements, without a `fit`."""
+    noise = keras_lbreg.GradientNoiseScale(
+        problem(), small_batch=4, big_batch=32, decay=decay
+    )
+    for update, values in enumerate(squares, 1):
+        noise._add(10 * update, values)
+    return noise
+
+
+SQUARES = [(g + s / 4, g + s / 32) for s, g in zip(S, SIGNAL, strict=True)]
+
+
+@pytest.mark.parametrize("decay", [0, 0.5, 0.9])
+def test_the_recursion_with_bias_correction(decay):
+    noise = measured(decay, SQUARES)
+    m_noise = m_signal = 0.0
+    for n, (s, signal) in enumerate(zip(S, SIGNAL, strict=True)):
+        m_noise = decay * m_noise + (1 - decay) * s
+        m_signal = decay * m_signal + (1 - decay) * signal
+        ratio = m_noise / m_signal if m_signal > 0 else np.inf
+        assert noise.noise_scales[n] == pytest.approx(ratio)
+    np.testing.assert_allclose(noise.noises, S)
+    np.testing.assert_allclose(noise.signals, SIGNAL)
+
+
+def test_after_a_rollback():
+    noise = measured(0.5, SQUARES)
+    before = noise.noise_scales
+    noise._add(20, SQUARES[1])
+    assert noise.updates == [10, 20]
+    np.testing.assert_allclose(noise.noise_scales, before[:2])
+
+
+def test_an_overflow_does_not_stay():
+    noise = measured(0.5, [*SQUARES, (np.inf, np.inf)])
+    assert noise.noise_scales[-1] == pytest.approx(noise.noise_scales[-2])
+    only = measured(0.5, [(np.inf, np.nan)])
+    assert np.isnan(only.noise_scales[0])
+
+
+@pytest.mark.parametrize(
+    "policy", ["bfloat16", "mixed_bfloat16", "float16", "float64"]
+)
+@pytest.mark.parametrize("statistics", ["batch", "estimate"])
+def test_precisions(policy, statistics):
+    if policy == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has it only where it is switched on")
+
+    # Random numbers of another precision are others.
+    weights = small_network()[0].get_weights()
+
+    def measure(policy):
+        keras.config.set_dtype_policy(policy)
+        model, x, y = small_network()
+        model.set_weights(weights)
+        model.compile(
+            keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy"
+        )
+        model.layers[-1].activation = keras.activations.softmax
+        surface = LossSurface(model, x, y, statistics=statistics, batch_size=25)
+        return surface.squared_gradients(
+            surface.point(), np.split(np.arange(50), 2)
+        )
+
+    expected = measure("float32")
+    tolerance = {"float64": 1e-4, "float16": 0.02}.get(policy, 0.1)
+    np.testing.assert_allclose(measure(policy), expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize("path_reduction", ["sum", "mean"])
+def test_both_paths_of_dreg(path_reduction):
+    """With almost equal paths, all is as in the plain model, once or twice."""
+    plain, x, y = small_network()
+    model = keras_lbreg.apply_dreg(
+        plain, 0, init_distance=1e-6, path_reduction=path_reduction
+    )
+    factor = 2.0 if path_reduction == "sum" else 1.0
+    index = np.arange(50)
+    gradients = []
+    for network in (plain, model):
+        surface = LossSurface(
+            network, x, y, plain.loss, statistics="batch", batch_size=50
+        )
+        gradients.append(surface.gradient_of(surface.point(), index))
+    # Of the behind layers, whose weights both paths use.
+    np.testing.assert_allclose(
+        gradients[1][-20:], factor * gradients[0][-20:], rtol=1e-4, atol=1e-6
+    )

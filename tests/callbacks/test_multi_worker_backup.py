@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_lbreg.callbacks import MultiWorkerBackup
-from keras_lbreg.models.training_state import training_state
+from keras_lbreg.callbacks.multi_worker_backup import training_state
 from keras_lbreg.optimizers import GradientNoise
 
 X = np.random.default_rng(0).normal(size=(16, 3)).astype("float32")

@@ -111,7 +111,7 @@ def test_steps_per_execution_divides_an_epoch(arm, steps):
 
 
 def test_compiling_ahead_leaves_no_trace_once_the_state_is_back():
-    from keras_lbreg.models.training_state import (
+    from keras_lbreg.callbacks.multi_worker_backup import (
         set_training_state,
         training_state,
     )

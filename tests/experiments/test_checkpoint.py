@@ -2,12 +2,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lbreg.experiments import checkpoint as checkpoint_module
-from keras_lbreg.experiments.checkpoint import Checkpoint
-from keras_lbreg.models.training_state import (
+from keras_lbreg.callbacks.multi_worker_backup import (
     set_training_state,
     training_state,
 )
+from keras_lbreg.experiments import checkpoint as checkpoint_module
+from keras_lbreg.experiments.checkpoint import Checkpoint
 
 
 def make_model(units=3):

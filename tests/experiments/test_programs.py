@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 
+from keras_lbreg.callbacks.multi_worker_backup import training_state
 from keras_lbreg.experiments import compare
 from keras_lbreg.experiments.load_data import load_data
 from keras_lbreg.experiments.plan import make_plan
 from keras_lbreg.experiments.programs import Programs
 from keras_lbreg.experiments.recipe import Recipe
-from keras_lbreg.models.training_state import training_state
 from tests.experiments.small_problem import experiment, numbers
 
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from keras_lbreg import distribute
+from keras_lbreg.callbacks.multi_worker_backup import training_state
 from keras_lbreg.callbacks.weight_distance import WeightDistance
 from keras_lbreg.experiments import recorder as recorder_module
 from keras_lbreg.experiments.checkpoint import Checkpoint
 from keras_lbreg.experiments.journal import read_journal
 from keras_lbreg.experiments.placement import Placement
 from keras_lbreg.experiments.recorder import Recorder
-from keras_lbreg.models.training_state import training_state
 
 
 @pytest.fixture

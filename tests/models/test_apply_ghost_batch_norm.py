@@ -236,18 +236,69 @@ def test_before_and_after_apply_dreg_is_the_same():
     assert list(ghosts(stripped)) == ["bn"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50"])
-def test_applications(name):
-    model = getattr(keras.applications, name)(
-        weights=None, input_shape=(32, 32, 3), classes=5
+def test_strip_undoes_apply():
+    model = make_model()
+    plain = strip_ghost_batch_norm(apply_ghost_batch_norm(model, 4))
+    assert plain.get_config() == model.get_config()
+    for old, new in zip(model.weights, plain.weights, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_predictions_of_a_trained_model_are_equal():
+    ghost = apply_ghost_batch_norm(make_model(), 4)
+    ghost.compile("sgd", "mse")
+    ghost.fit(X, np.zeros((8, 3)), epochs=2, verbose=0)
+    plain = strip_ghost_batch_norm(ghost)
+    np.testing.assert_array_equal(plain(X), ghost(X))
+    assert not find_layers(
+        plain, lambda layer: isinstance(layer, GhostBatchNormalization)
     )
-    new = apply_ghost_batch_norm(model, 4)
-    plain = [
-        layer
-        for layer in model.layers
-        if isinstance(layer, keras.layers.BatchNormalization)
-    ]
-    assert len(ghosts(new)) == len(plain) > 20
-    x = np.random.default_rng(0).normal(size=(2, 32, 32, 3))
-    np.testing.assert_array_equal(new(x), model(x))
+
+
+def test_nothing_to_strip_warns():
+    with pytest.warns(NoEffectWarning, match="no GhostBatchNormalization"):
+        strip_ghost_batch_norm(make_model())
+
+
+def test_hidden_ghosts_are_refused():
+    block = Block(name="block", norm=GhostBatchNormalization(name="ghost"))
+    model = keras.Sequential([keras.Input((3,)), block])
+    with pytest.raises(ValueError, match="block/ghost"):
+        strip_ghost_batch_norm(model)
+
+
+@pytest.mark.parametrize("integer", [np.int32, np.int64, np.uint8])
+def test_integers_of_numpy(integer):
+    new = apply_ghost_batch_norm(make_model(), integer(4), layers=integer(1))
+    assert list(ghosts(new)) == ["inner/bn"]
+    assert new.get_layer("inner").get_layer("bn").ghost_batch_size == 4
+
+
+APPLICATIONS = sorted(
+    name
+    for name, value in vars(keras.applications).items()
+    if callable(value) and name[0].isupper()
+)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::keras_lbreg.warnings.NoEffectWarning")
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_applications(name):
+    """There and back, every model that Keras has comes out as it was."""
+    make = getattr(keras.applications, name)
+    model = make(weights=None, input_shape=(96, 96, 3), classes=5)
+    ghost = apply_ghost_batch_norm(model, 4)
+    plain = find_layers(
+        model, lambda layer: type(layer) is keras.layers.BatchNormalization
+    )
+    assert list(ghosts(ghost)) == list(plain)
+    again = strip_ghost_batch_norm(ghost)
+    assert again.get_config() == model.get_config()
+    x = np.random.default_rng(0).normal(size=(1, 96, 96, 3))
+    expected = model(x)
+    for new in (ghost, again):
+        for old_v, new_v in zip(model.weights, new.weights, strict=True):
+            assert new_v.path == old_v.path
+            np.testing.assert_array_equal(new_v, old_v)
+        np.testing.assert_array_equal(new(x), expected)

@@ -412,6 +412,69 @@ def test_layer_that_forgets_its_config_is_refused():
         copy(model)
 
 
+@pytest.mark.parametrize(
+    "policy",
+    ["float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"],
+)
+@pytest.mark.parametrize("as_floatx", [False, True])
+def test_precision_is_kept(policy, as_floatx):
+    if as_floatx and policy.startswith("mixed"):
+        pytest.skip("no floatx")
+    if policy == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has it only where it is switched on")
+    keras.config.set_dtype_policy(policy)
+    if as_floatx:
+        keras.config.set_floatx(policy)
+    try:
+        model = keras.Sequential(
+            [
+                keras.Input((3,)),
+                keras.layers.Dense(4),
+                keras.layers.BatchNormalization(),
+                keras.layers.Dense(2, dtype="float32"),
+            ]
+        )
+        # What the process prefers later is of no account.
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+        new = copy(model)
+    finally:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+    assert [t.dtype for t in new.inputs] == [t.dtype for t in model.inputs]
+    for old_layer, new_layer in zip(model.layers, new.layers, strict=True):
+        assert new_layer.dtype_policy == old_layer.dtype_policy
+        for old, fresh in zip(
+            old_layer.variables, new_layer.variables, strict=True
+        ):
+            assert fresh.dtype == old.dtype
+            np.testing.assert_array_equal(to_numpy(fresh), to_numpy(old))
+    x = np.ones((2, 3), model.inputs[0].dtype)
+    np.testing.assert_array_equal(to_numpy(new(x)), to_numpy(model(x)))
+
+
+@pytest.mark.tensorflow
+def test_ragged_and_sparse_inputs():
+    import tensorflow as tf
+
+    ids = keras.Input((None,), dtype="int32", ragged=True)
+    h = keras.layers.Embedding(5, 4)(ids)
+    h = keras.layers.Lambda(
+        lambda x: tf.reduce_mean(x, axis=1), output_shape=(4,)
+    )(h)
+    rows = keras.Input((6,), sparse=True)
+    h = h + keras.layers.Dense(4)(rows)
+    model = keras.Model([ids, rows], keras.layers.BatchNormalization()(h))
+    new = copy(model)
+    assert new.inputs[0].ragged
+    assert new.inputs[1].sparse
+    x = [
+        tf.ragged.constant([[1, 2], [3], [4, 0, 1]], dtype="int32"),
+        tf.sparse.from_dense(np.eye(3, 6, dtype="float32")),
+    ]
+    np.testing.assert_array_equal(new(x), model(x))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50"])
 def test_applications(name):

@@ -15,9 +15,9 @@ from keras_lbreg.layers.dreg_twin import DRegTwin
 from keras_lbreg.layers.ghost_batch_normalization import (
     GhostBatchNormalization,
 )
+from keras_lbreg.models.apply_ghost_batch_norm import strip_ghost_batch_norm
 from keras_lbreg.models.layer_search import find_layers, is_graph_model
 from keras_lbreg.models.strip_dreg import strip_dreg
-from keras_lbreg.models.strip_ghost_batch_norm import strip_ghost_batch_norm
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_lbreg.models.noise_scale import advice
+from keras_lbreg.analysis.gradient_noise_scale import advice
 
 SCALES = (
     "Compare models of one architecture on the same samples. Even so, a "

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lbreg.models.training_state import (
+from keras_lbreg.callbacks.multi_worker_backup import (
     set_training_state,
     training_state,
 )

@@ -5,13 +5,15 @@ import inspect
 import keras
 import numpy as np
 
-from keras_lbreg.models.batch_statistics import estimate_statistics, to_array
+from keras_lbreg.analysis.derivatives import make_derivatives
+from keras_lbreg.models.dreg_model import DRegModel
 
 # Data up to this size is handed to the backend once and stays there.
 MOST_KEPT_BYTES = 2**30
 
-# Samples on which statistics are measured.
+# Samples on which statistics are estimated, and how many at a time.
 MOST_FOR_STATISTICS = 10_000
+STATISTICS_BATCH = 1000
 
 
 class LossSurface:
@@ -39,10 +41,12 @@ class LossSurface:
             as it is done.
         statistics: `"moving"` (the default) keeps the moving statistics of
             batch normalization, which lag behind the weights, `"estimate"`
-            measures them anew on the inputs (10,000 random ones, if there are
-            more). `"batch"` runs the model in training mode, each batch with
-            statistics of its own and the gradient passing through them: f is
-            then a function of how the data is cut into batches.
+            those that `keras_lbreg.reestimate_batch_norm` measures on the
+            inputs (10,000 random ones, if there are more). `"batch"` runs the
+            model in training mode, each batch with statistics of its own and
+            the gradient passing through them: f is then a function of how the
+            data is cut into batches. With a `keras_lbreg.DRegModel`, it is
+            the sum or mean of the two paths' losses, without the penalty.
 
     Raises:
         ValueError: The model has no variables or no loss, or the arrays do
@@ -54,7 +58,6 @@ class LossSurface:
     >>> theta = surface.point()
     >>> loss, gradient = surface.loss_and_gradient(theta)
 
-    Reference: the functions of `keras_lbreg.analysis` explore it.
     """
 
     def __init__(
@@ -82,26 +85,44 @@ class LossSurface:
         self.statistics = statistics
         self.on_progress = on_progress or (lambda samples: None)
         self.shapes = [tuple(v.shape) for v in model.trainable_variables]
+        # Points are in the variables' precision, but no lower than float32.
+        self.dtypes = [
+            keras.backend.result_type(v.dtype, "float32")
+            for v in model.trainable_variables
+        ]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
         # A model of the user's own may not take `training`.
         takes = inspect.signature(model.call).parameters
         mode = {"training": statistics == "batch"}
         self._mode = mode if "training" in takes else {}
+        self._estimate = None
         self._derivatives = make_derivatives(self._batch_loss)
         self._batches = None
         self.read_frozen()
 
     def read_frozen(self):
         """Read anew what the model has beside its trainable variables."""
-        if self.statistics != "estimate" or not self._mode:
-            variables = self.model.non_trainable_variables
-            self._frozen = [to_array(v) for v in variables]
-            return
-        chosen = slice(None)
-        if len(self.x) > MOST_FOR_STATISTICS:
-            generator = np.random.default_rng(0)
-            chosen = generator.permutation(len(self.x))[:MOST_FOR_STATISTICS]
-        self._frozen = estimate_statistics(self.model, self.x[chosen])
+        # Not above: the callbacks import this module.
+        from keras_lbreg.callbacks.reestimate_batch_normalization import (
+            StatisticsEstimator,
+        )
+
+        estimated = {}
+        if self.statistics == "estimate":
+            if self._estimate is None:
+                self._estimate = StatisticsEstimator(self.model)
+            estimated = {
+                id(variable): value.astype(to_array(variable).dtype)
+                for variable, value in self._estimate(
+                    self.x,
+                    STATISTICS_BATCH,
+                    steps=MOST_FOR_STATISTICS // STATISTICS_BATCH,
+                )
+            }
+        self._frozen = [
+            estimated.get(id(v), to_array(v))
+            for v in self.model.non_trainable_variables
+        ]
 
     @property
     def size(self):
@@ -118,8 +139,10 @@ class LossSurface:
     def unflat(self, vector):
         parts = np.split(np.asarray(vector), np.cumsum(self.sizes)[:-1])
         return [
-            to_tensor(part.reshape(shape).astype("float32"))
-            for part, shape in zip(parts, self.shapes, strict=True)
+            to_tensor(part.reshape(shape).astype(dtype))
+            for part, shape, dtype in zip(
+                parts, self.shapes, self.dtypes, strict=True
+            )
         ]
 
     def loss(self, theta):
@@ -162,7 +185,10 @@ class LossSurface:
             The pair of both, floats.
         """
         point = self.unflat(theta)
-        total = [np.zeros(shape, "float32") for shape in self.shapes]
+        total = [
+            np.zeros(shape, dtype)
+            for shape, dtype in zip(self.shapes, self.dtypes, strict=True)
+        ]
         small = 0.0
         for part in parts:
             squared, *total = self._derivatives.squared_gradient(
@@ -217,30 +243,25 @@ class LossSurface:
 
     def _batch_loss(self, point, frozen, x, y):
         predicted, _ = self.model.stateless_call(point, frozen, x, **self._mode)
-        return keras.ops.mean(self.loss_function(y, predicted))
+        paths = 1
+        if self.statistics == "batch" and isinstance(self.model, DRegModel):
+            # Predictions of the right path, then of the left one.
+            paths = keras.ops.shape(predicted)[0] // keras.ops.shape(y)[0]
+            y = keras.ops.concatenate([y] * 2)[: keras.ops.shape(predicted)[0]]
+        loss = keras.ops.mean(self.loss_function(y, predicted))
+        if getattr(self.model, "path_reduction", "mean") == "sum":
+            loss = loss * keras.ops.cast(paths, loss.dtype)
+        return loss
 
 
 def to_tensor(array):
     return keras.ops.convert_to_tensor(array)
 
 
-def make_derivatives(function):
-    if keras.backend.backend() == "tensorflow":
-        from keras_lbreg.models.derivatives.tensorflow_derivatives import (
-            TensorFlowDerivatives,
-        )
-
-        return TensorFlowDerivatives(function)
-    if keras.backend.backend() == "jax":
-        from keras_lbreg.models.derivatives.jax_derivatives import (
-            JaxDerivatives,
-        )
-
-        return JaxDerivatives(function)
-    raise RuntimeError(
-        "Derivatives of the loss are there for the backends tensorflow and "
-        f"jax. Received: {keras.backend.backend()}"
-    )
+def to_array(variable):
+    array = keras.ops.convert_to_numpy(variable)
+    # JAX's bfloat16 is no type of NumPy's own.
+    return array.astype("float32") if array.dtype.kind == "V" else array
 
 
 def resolve_loss(model, loss):

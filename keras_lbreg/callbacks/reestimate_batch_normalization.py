@@ -1,0 +1,530 @@
+"""Precise batch normalization: population statistics for fixed weights."""
+
+import collections.abc
+import contextlib
+import inspect
+import itertools
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lbreg.checks import check_positive_int
+from keras_lbreg.layers.path_normalization import PathNormalization
+from keras_lbreg.models._keras_graph import sublayers
+
+
+def reestimate_batch_norm(model, data, batch_size=256, steps=None, seed=0):
+    """Replaces moving statistics by those of the data at the present weights.
+
+    The moving averages of batch normalization lag behind the weights: after
+    few updates, as with a large batch, they hold a good part of their initial
+    values, and a network that has learned well predicts badly. Here the
+    weights stay fixed, the network runs over `data` in training mode, and
+    every batch normalization gets the mean and the variance of all that
+    entered it,
+
+    ```
+    moving_mean     = (1/n) sum_b n_b mu_b                    = E[x]
+    moving_variance = (1/n) sum_b n_b (var_b + mu_b^2) - E[x]^2 = Var[x]
+    ```
+
+    with `mu_b`, `var_b` the mean and biased variance of the `n_b` elements of
+    a feature in batch `b`, and `n = sum_b n_b`. This is the "PreciseBN" of Wu
+    & Johnson; Ioffe & Szegedy's average of the batches' variances lacks the
+    variance of the `mu_b`, about `1/n_b` of the whole. All layers are
+    estimated in one pass: in it, a layer behind others sees what those make of
+    the batch by the batch's own statistics, as in training.
+
+    Ghost batches (`GhostBatchNormalization`) pool in the same way: the
+    statistics are those of all samples, whatever `ghost_batch_size` and
+    `statistics` are. In a model with DReg, each path has statistics of its
+    own. A layer used at several places pools what enters it at each. Elements
+    that a mask excludes do not count. Dropout is at work, as in training.
+
+    Layers that training would leave alone stay as they are: frozen ones, and
+    those called with `training=False`. Nothing else of the model changes:
+    weights, seeds of random numbers, metrics and optimizer.
+
+    Under a `tf.distribute` strategy the statistics are computed on one device,
+    and all replicas get them. Each of several workers computes them on the
+    data that it is given: give all the same, or call
+    `keras_lbreg.AverageReplicas` afterwards.
+
+    Args:
+        model: A built `keras.Model` of any kind. It is changed in place.
+        data: Training data. An array, a dictionary or list of arrays for
+            several inputs, or a tuple `(x, y)` or `(x, y, sample_weight)` of
+            which `x` alone is used; a `tf.data.Dataset`,
+            `keras.utils.PyDataset` or other iterable of batches, each `x` or
+            such a tuple.
+        batch_size: Integer, the number of samples in a batch where `data` are
+            arrays. Defaults to `256`. Take that of training: it decides by
+            which statistics the layers in front normalize.
+        steps: Optional integer, the largest number of batches. Some 1,000 to
+            10,000 samples suffice (Wu & Johnson). Defaults to all of them.
+        seed: Integer, the seed of the order in which the samples of arrays are
+            drawn. Defaults to `0`.
+
+    Returns:
+        `model`.
+
+    Raises:
+        ValueError: If an argument is out of its range, the model is not built,
+            has moving statistics in a layer which is no
+            `keras.layers.BatchNormalization`, or `data` is endless and `steps`
+            is `None`.
+
+    Example:
+
+    >>> norm = keras.layers.BatchNormalization()
+    >>> model = keras.Sequential([keras.Input((1,)), norm])
+    >>> x = np.array([[1.0], [3.0], [5.0], [7.0]])
+    >>> model = keras_lbreg.reestimate_batch_norm(model, x)
+    >>> float(norm.moving_mean[0]), float(norm.moving_variance[0])
+    (4.0, 5.0)
+
+    Reference:
+
+    - [Wu and Johnson, 2021](https://arxiv.org/abs/2105.07576), Section 3
+    - [Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167), Algorithm 2
+    """
+    estimate = StatisticsEstimator(model)
+    for variable, value in estimate(data, batch_size, steps, seed):
+        variable.assign(value)
+    return model
+
+
+class ReestimateBatchNormalization(keras.callbacks.Callback):
+    """Validates the model with re-estimated normalization statistics.
+
+    When `fit` begins a validation, the moving statistics give way to those of
+    `keras_lbreg.reestimate_batch_norm`, so that `val_loss` and the other
+    `val_` values are those of the present weights, and not of their average
+    over many updates past. At the end of the epoch the moving statistics come
+    back: training goes on bit for bit as without this callback.
+
+    In `on_epoch_end`, callbacks *before* this one in the list see the
+    re-estimated statistics, callbacks *after* it the moving ones. Put
+    `ModelCheckpoint` and `EarlyStopping` before it, so that they keep what was
+    validated, and `BackupAndRestore` after it, so that an interrupted training
+    goes on exactly.
+
+    `evaluate` outside of `fit` is not affected.
+
+    Args:
+        data: Training data, as in `reestimate_batch_norm`. An iterable is
+            iterated anew each time.
+        batch_size: Integer, the number of samples in a batch where `data` are
+            arrays. Defaults to `256`.
+        steps: Optional integer, the largest number of batches. Defaults to
+            all of them.
+        seed: Integer, the seed of the order of the samples. Defaults to `0`.
+        keep: Boolean, whether the model has re-estimated statistics when `fit`
+            ends (one more estimation, of the last weights), or the moving
+            ones. Defaults to `True`.
+
+    Raises:
+        ValueError: If an argument is out of its range; at the first validation
+            as `reestimate_batch_norm`.
+
+    Example:
+
+    >>> model = keras.Sequential(
+    ...     [
+    ...         keras.Input((3,)),
+    ...         keras.layers.Dense(4),
+    ...         keras.layers.BatchNormalization(),
+    ...         keras.layers.Dense(1),
+    ...     ]
+    ... )
+    >>> model.compile("sgd", "mse")
+    >>> x, y = np.random.normal(size=(64, 3)), np.ones((64, 1))
+    >>> precise = keras_lbreg.ReestimateBatchNormalization(x)
+    >>> history = model.fit(
+    ...     x, y, validation_data=(x, y), callbacks=[precise], verbose=0
+    ... )
+
+    Reference:
+
+    - [Wu and Johnson, 2021](https://arxiv.org/abs/2105.07576), Section 3
+    """
+
+    def __init__(self, data, batch_size=256, steps=None, seed=0, keep=True):
+        super().__init__()
+        _check_arguments(batch_size, steps)
+        if isinstance(data, collections.abc.Iterator):
+            raise ValueError(
+                "Invalid value for argument `data`. Expected arrays, or an "
+                "iterable that can be iterated at every validation, since an "
+                f"iterator ends after the first. Received: data={data!r}"
+            )
+        self.data = data
+        self.batch_size = batch_size
+        self.steps = steps
+        self.seed = seed
+        self.keep = keep
+        self._in_fit = False
+        self._estimate = None
+        self._moving = []
+
+    def on_train_begin(self, logs=None):
+        # Made anew: other layers may be frozen than in an earlier `fit`.
+        self._estimate = None
+        self._in_fit = True
+
+    def on_test_begin(self, logs=None):
+        if self._in_fit:
+            self._reestimate()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._restore()
+
+    def on_train_end(self, logs=None):
+        self._in_fit = False
+        self._restore()
+        if self.keep:
+            self._reestimate()
+            self._moving = []
+        # It holds compiled functions.
+        self._estimate = None
+
+    def _reestimate(self):
+        if self._estimate is None:
+            self._estimate = StatisticsEstimator(self.model)
+        estimated = self._estimate(
+            self.data, self.batch_size, self.steps, self.seed
+        )
+        # Under a strategy, moving statistics are each replica's own.
+        self._moving = [(v, _values(v)) for v, _ in estimated]
+        for variable, value in estimated:
+            variable.assign(value)
+
+    def _restore(self):
+        for variable, values in self._moving:
+            _assign_values(variable, values)
+        self._moving = []
+
+
+class StatisticsEstimator:
+    """Population statistics of a model's batch normalizations.
+
+    Called with data, it returns pairs of variable and value, and changes
+    nothing. It is compiled once for all its calls.
+    """
+
+    def __init__(self, model):
+        if not model.built:
+            raise ValueError(
+                "Invalid value for argument `model`. Expected a built model: "
+                "give it an `Input`, or call it on a batch before. Received: "
+                f"model={model!r}"
+            )
+        self.model = model
+        inside = {id(layer): layer for layer in sublayers(model)}.values()
+        self.layers = [
+            layer
+            for layer in inside
+            if isinstance(layer, keras.layers.BatchNormalization)
+        ]
+        self.path_wrappers = {
+            id(layer.layer): layer
+            for layer in inside
+            if isinstance(layer, PathNormalization)
+        }
+        # A model of the user's own may not take `training`.
+        takes = inspect.signature(model.call).parameters
+        self._mode = {"training": True} if "training" in takes else {}
+        self._records = {}
+        self._run = self._compile()
+
+    def __call__(self, data, batch_size=256, steps=None, seed=0):
+        _check_arguments(batch_size, steps)
+        model = self.model
+        if not model.non_trainable_variables:
+            return []
+        trained, state = (
+            [ops.convert_to_tensor(v) for v in variables]
+            for variables in (
+                model.trainable_variables,
+                model.non_trainable_variables,
+            )
+        )
+        before = state
+        pooled = {}
+        with self._recording():
+            for x in _batches(data, batch_size, steps, seed):
+                # The state is handed on: each batch draws dropout of its own.
+                state, moments = self._run(trained, state, x)
+                if not pooled:
+                    self._check_nothing_else_moves(before, state)
+                for (index, side, _), (count, mean, variance) in (
+                    (key.split("/"), map(_to_float64, value))
+                    for key, value in moments.items()
+                ):
+                    key = int(index), int(side)
+                    pooled[key] = _pool(
+                        pooled.get(key), (count, mean, variance)
+                    )
+        return [
+            (variable, value)
+            for (index, side), (count, mean, variance) in pooled.items()
+            if np.all(count > 0)
+            for variable, value in self._values(index, side, mean, variance)
+        ]
+
+    def _compile(self):
+        def run(trained, state, x):
+            self._records = {}
+            _, state = self.model.stateless_call(
+                trained, state, x, **self._mode
+            )
+            return state, self._records
+
+        if getattr(self.model, "run_eagerly", False):
+            return run
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            return tf.function(run, autograph=False, reduce_retracing=True)
+        if keras.backend.backend() == "jax":
+            import jax
+
+            return jax.jit(run)
+        return run
+
+    @contextlib.contextmanager
+    def _recording(self):
+        """While it is open, training-mode calls record their inputs."""
+        # In the instances' dictionaries: nothing is to be tracked.
+        before = [vars(layer).get("call") for layer in self.layers]
+        for index, layer in enumerate(self.layers):
+            vars(layer)["call"] = self._recorded(index, layer)
+        try:
+            yield
+        finally:
+            for layer, call in zip(self.layers, before, strict=True):
+                del vars(layer)["call"]
+                if call is not None:
+                    vars(layer)["call"] = call
+            self._records = {}
+
+    def _recorded(self, index, layer):
+        call = layer.call
+        signature = inspect.signature(call)
+
+        def recorded(*args, **kwargs):
+            bound = signature.bind(*args, **kwargs).arguments
+            if bound.get("training") and layer.trainable:
+                number = sum(
+                    key.startswith(f"{index}/") for key in self._records
+                )
+                # `PathNormalization` calls its layer for the right path first.
+                side = number % 2 if id(layer) in self.path_wrappers else 0
+                self._records[f"{index}/{side}/{number}"] = _moments(
+                    bound["inputs"], layer.axis, bound.get("mask")
+                )
+            return call(*args, **kwargs)
+
+        return recorded
+
+    def _values(self, index, side, mean, variance):
+        """The statistics of a layer with their new values."""
+        layer = self.layers[index]
+        values = {
+            "moving_mean": mean,
+            "moving_variance": variance,
+            # With `renorm=True`, of which Keras derives the variance.
+            "moving_stddev": np.sqrt(variance + layer.epsilon),
+        }
+        statistics = [getattr(layer, name, None) for name in values]
+        if side:
+            wrapper = self.path_wrappers[id(layer)]
+            left = {
+                id(right): left
+                for right, left in zip(
+                    wrapper.right_statistics,
+                    wrapper.left_statistics,
+                    strict=True,
+                )
+            }
+            statistics = [left.get(id(variable)) for variable in statistics]
+        return [
+            (variable, value)
+            for variable, value in zip(statistics, values.values(), strict=True)
+            if variable is not None
+        ]
+
+    def _check_nothing_else_moves(self, before, after):
+        known = {id(v) for layer in self.layers for v in layer.variables} | {
+            id(v)
+            for wrapper in self.path_wrappers.values()
+            for v in wrapper.left_statistics
+        }
+        unknown = [
+            variable.path
+            for variable, old, new in zip(
+                self.model.non_trainable_variables, before, after, strict=True
+            )
+            if variable.name in ("moving_mean", "moving_variance")
+            and id(variable) not in known
+            and np.any(_to_float64(old) != _to_float64(new))
+        ]
+        if unknown:
+            raise ValueError(
+                "Invalid value for argument `model`. Expected all moving "
+                "statistics to be those of `keras.layers.BatchNormalization` "
+                "or a subclass of it; of other layers it is not known what "
+                f"they average. Received: variables {unknown}"
+            )
+
+
+def _moments(x, axis, mask):
+    """Number, mean and biased variance of the elements of each feature."""
+    x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    axis = axis % len(x.shape)
+    axes = [a for a in range(len(x.shape)) if a != axis]
+    if mask is None:
+        count = ops.cast(ops.size(x) / ops.shape(x)[axis], x.dtype)
+        weight = ops.ones((), x.dtype)
+    else:
+        weight = ops.cast(ops.expand_dims(mask, -1), x.dtype)
+        weight = ops.broadcast_to(weight, ops.shape(x))
+        # What is masked may be infinite or no number at all.
+        x = ops.where(weight > 0, x, 0)
+        count = ops.sum(weight, axes)
+    total = ops.maximum(count, 1)
+    mean = ops.sum(x, axes) / total
+    shape = [1] * len(x.shape)
+    shape[axis] = -1
+    centered = weight * (x - ops.reshape(mean, shape))
+    return count, mean, ops.sum(ops.square(centered), axes) / total
+
+
+def _pool(first, second):
+    """Count, mean and variance of the elements of two sets together."""
+    if first is None:
+        return second
+    (n, mean, variance), (m, other, spread) = first, second
+    total = np.maximum(n + m, 1)
+    shift = other - mean
+    return (
+        n + m,
+        mean + shift * m / total,
+        (n * variance + m * spread + n * m / total * shift**2) / total,
+    )
+
+
+def _batches(data, batch_size, steps, seed):
+    """The inputs of the model, batch by batch, as tensors."""
+    if isinstance(data, keras.utils.PyDataset):
+        size = data.num_batches
+        _check_it_ends(size is not None, data, steps)
+        counter = itertools.count() if size is None else range(size)
+        batches = (_inputs(data[i]) for i in counter)
+    elif hasattr(data, "element_spec"):
+        # A `tf.data.Dataset`.
+        _check_it_ends(int(data.cardinality()) != -1, data, steps)
+        batches = map(_inputs, data)
+    elif hasattr(data, "shape") or isinstance(data, (dict, list, tuple)):
+        batches = _batches_of_arrays(_inputs(data), batch_size, seed)
+    else:
+        _check_it_ends(hasattr(data, "__len__"), data, steps)
+        batches = map(_inputs, data)
+    empty = True
+    for batch in itertools.islice(batches, steps):
+        empty = False
+        yield keras.tree.map_structure(_to_tensor, batch)
+    if empty:
+        raise ValueError(
+            "Invalid value for argument `data`. Expected at least one sample. "
+            f"Received: data={data!r}"
+        )
+
+
+def _batches_of_arrays(x, batch_size, seed):
+    arrays = [
+        a if _is_ragged(a) else np.asarray(a) for a in keras.tree.flatten(x)
+    ]
+    if any(len(array.shape) == 0 for array in arrays):
+        raise ValueError(
+            "Invalid value for argument `data`. Expected dense or ragged "
+            "arrays: of sparse ones, give a `tf.data.Dataset` of batches. "
+            f"Received: types {[type(a) for a in keras.tree.flatten(x)]}"
+        )
+    sizes = {int(a.shape[0]) for a in arrays}
+    if len(sizes) != 1:
+        raise ValueError(
+            "Invalid value for argument `data`. Expected arrays with as many "
+            f"samples each. Received: {sorted(sizes)} samples"
+        )
+    order = np.random.default_rng(seed).permutation(sizes.pop())
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        yield keras.tree.pack_sequence_as(
+            x, [_take(array, rows) for array in arrays]
+        )
+
+
+def _inputs(batch):
+    """`x` of `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
+    return batch[0] if isinstance(batch, tuple) else batch
+
+
+def _is_ragged(array):
+    return hasattr(array, "row_splits")
+
+
+def _take(array, rows):
+    if not _is_ragged(array):
+        return array[rows]
+    import tensorflow as tf
+
+    return tf.gather(array, rows)
+
+
+def _to_tensor(value):
+    if keras.backend.backend() != "tensorflow":
+        return ops.convert_to_tensor(np.asarray(value))
+    import tensorflow as tf
+
+    return value if tf.is_tensor(value) else tf.convert_to_tensor(value)
+
+
+def _to_float64(value):
+    return ops.convert_to_numpy(value).astype("float64")
+
+
+def _check_it_ends(ends, data, steps):
+    if not ends and steps is None:
+        raise ValueError(
+            "Invalid value for argument `steps`. Expected the number of "
+            "batches to take, since the length of `data` is not known. "
+            f"Received: steps=None, data={data!r}"
+        )
+
+
+def _check_arguments(batch_size, steps):
+    check_positive_int("batch_size", batch_size)
+    if steps is not None:
+        check_positive_int("steps", steps)
+
+
+def _values(variable):
+    """The values of a variable on each replica."""
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in _local(variable)]
+
+
+def _assign_values(variable, values):
+    for local, value in zip(_local(variable), values, strict=True):
+        local.assign(value)
+
+
+def _local(variable):
+    """A variable, or what it is on each replica of this worker."""
+    if keras.backend.backend() != "tensorflow":
+        return [variable]
+    strategy = getattr(variable.value, "distribute_strategy", None)
+    if strategy is None:
+        return [variable]
+    return strategy.experimental_local_results(variable.value)

@@ -1,1 +1,0 @@
-"""Derivatives of a loss, compiled by the backend."""
