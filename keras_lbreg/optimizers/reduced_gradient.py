@@ -137,12 +137,14 @@ class ReducedGradient(OptimizerWrapper):
             if gradient is not None
             and not keras_hooks.overwrites_with_gradient(variable)
         ]
-        reduced = _reduce(
-            wrappers,
-            optimizer,
-            [grads[i] for i in reducible],
-            [variables[i] for i in reducible],
-        )
+        # Its own name scope, as every Keras optimizer's.
+        with keras.name_scope(self.name, caller=self):
+            reduced = _reduce(
+                wrappers,
+                optimizer,
+                [grads[i] for i in reducible],
+                [variables[i] for i in reducible],
+            )
         for i, gradient in zip(reducible, reduced, strict=True):
             grads[i] = gradient
 
