@@ -33,8 +33,10 @@ def mix_sample_weights(
     ```
 
     the one of `GradientMix` on K replicas with the same seed, regularizers
-    included: the weights sum to one, and what does not depend on the samples
-    is not changed. Existing sample weights are multiplied.
+    of weights included: the weights of the groups sum to one, and what does not
+    depend on the samples is not changed. What a layer adds to the loss from its
+    activations (`activity_regularizer`, `add_loss`) has no sample weights, and
+    is not mixed here. Existing sample weights are multiplied.
 
     A batch whose size K does not divide gets groups whose sizes differ by one,
     the larger ones first; a batch of less than K samples has empty groups. The
