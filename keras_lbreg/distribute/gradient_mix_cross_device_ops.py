@@ -21,6 +21,8 @@ logger = logging.getLogger("keras_lbreg")
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
+    from keras_lbreg.distribute import tensorflow_hooks
+
     CrossDeviceOps = tf.distribute.CrossDeviceOps
 else:
     # The name can be imported on every backend; only the constructor complains.
@@ -164,8 +166,8 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
     def _gather_implementation(
         self, per_replica_value, destinations, axis, options
     ):
-        return self.inner._gather(
-            per_replica_value, destinations, axis, options
+        return tensorflow_hooks.gather(
+            self.inner, per_replica_value, destinations, axis, options
         )
 
     def _mix(self, value_destination_pairs):

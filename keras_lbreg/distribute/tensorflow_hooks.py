@@ -1,6 +1,5 @@
-"""TensorFlow's context: how long workers wait, what random numbers they draw.
+"""The private parts of TensorFlow 2.21 that `distribute` relies on.
 
-The private parts of TensorFlow 2.21 that this package's strategy relies on;
 tests/distribute/test_tensorflow_hooks.py checks what they do.
 
 TensorFlow configures its coordination service itself when a multi-worker
@@ -68,3 +67,10 @@ def random_state():
         return None
     state = repr((seed, context.context()._rng.getstate()))
     return zlib.crc32(state.encode())
+
+
+def gather(cross_device_ops, per_replica_value, destinations, axis, options):
+    """What `Strategy.gather` asks of a `tf.distribute.CrossDeviceOps`."""
+    return cross_device_ops._gather(
+        per_replica_value, destinations, axis, options
+    )
