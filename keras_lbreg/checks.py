@@ -26,6 +26,17 @@ def check_positive_int(name, value):
         )
 
 
+def check_non_negative_int(name, value):
+    """Raises the house error unless `value` is an integer of at least 0."""
+    if isinstance(value, bool) or not (
+        isinstance(value, Integral) and value >= 0
+    ):
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected an integer >= 0. "
+            f"Received: {name}={value!r}"
+        )
+
+
 def check_fraction(name, value):
     """Raises the house error unless `value` lies in `[0, 1)`."""
     if isinstance(value, bool) or not (

@@ -25,12 +25,11 @@ VIRTUAL_DEVICES = 8
 
 # Test modules that share the clusters of tests/checks/clusters.py.
 CLUSTERS = (
-    "test_broadcast_from_chief",
+    "test_cluster",
     "test_data_sharding",
-    "test_keras_trainer_hooks",
+    "test_keras_issue_20585",
     "test_multi_worker_mirrored_strategy",
     "test_multi_worker_trajectories",
-    "test_watch_steps",
 )
 
 if os.environ["KERAS_BACKEND"] == "jax":

@@ -39,11 +39,8 @@ FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
 # Files that may look into private parts of Keras or TensorFlow. Each has a
 # contract test of the same name under tests/.
 HOOKS = {
-    "distribute/coordination_hooks.py": (
-        "tests/distribute/test_coordination_hooks.py"
-    ),
-    "distribute/keras_trainer_hooks.py": (
-        "tests/distribute/test_keras_trainer_hooks.py"
+    "distribute/keras_issue_20585.py": (
+        "tests/distribute/test_keras_issue_20585.py"
     ),
     "distribute/tensorflow_hooks.py": (
         "tests/distribute/test_tensorflow_hooks.py"

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_lbreg.data.sources.npz import read_arrays
-from keras_lbreg.distribute.broadcast_from_chief import (
+from keras_lbreg.distribute.cluster import (
     broadcast_from_chief,
     is_chief,
 )

@@ -1,14 +1,13 @@
 """GradientMix on one device: random sample weights for groups of a batch."""
 
 import collections.abc
-import numbers
+import functools
 import sys
 
 import keras
 import numpy as np
 
-from keras_lbreg.data.mixed_batches import MixedPyDataset, mixed_batches
-from keras_lbreg.data.mixed_tf_dataset import mixed_tf_dataset
+from keras_lbreg.checks import check_non_negative_int, check_positive_int
 from keras_lbreg.random.counter_based import resolve_seed
 from keras_lbreg.random.mixing_weights import check_mixing_law, mixing_weights
 
@@ -33,8 +32,11 @@ def mix_sample_weights(
     g = sum_k w_k g_k,    w ~ Dirichlet(c, ..., c),    E[w_k] = 1 / K
     ```
 
-    the one of `GradientMix` on K replicas with the same seed. Existing sample
-    weights are multiplied.
+    the one of `GradientMix` on K replicas with the same seed, regularizers
+    of weights included: the weights of the groups sum to one, and what does not
+    depend on the samples is not changed. What a layer adds to the loss from its
+    activations (`activity_regularizer`, `add_loss`) has no sample weights, and
+    is not mixed here. Existing sample weights are multiplied.
 
     A batch whose size K does not divide gets groups whose sizes differ by one,
     the larger ones first; a batch of less than K samples has empty groups. The
@@ -54,21 +56,29 @@ def mix_sample_weights(
       batch to build a model; where the cardinality is unknown, it does. An
       endless dataset begins at `initial_step` each time it is iterated.
     - `keras.utils.PyDataset`: batch `i` of epoch `e` has step `e * n + i` for
-      `n` batches in an epoch, in whatever order `fit(shuffle=True)` takes them.
-      With `workers > 1`, which read ahead, Keras's look at a first batch may
-      count as an epoch.
+      `n` batches in an epoch, in whatever order `fit(shuffle=True)` takes them,
+      with any number of `workers`, threads or processes. An epoch that is left
+      early does not count; with workers, which read ahead, it does. One without
+      an end begins at `initial_step` in each `fit`.
+
+    The Gaussian law is Hoffer et al.'s multiplicative noise for groups,
+    `K w_k ~ N(1, stddev^2)`, independent. These weights do not sum to one: the
+    gradient of the samples is scaled as a whole, with standard deviation
+    `stddev / sqrt(K)`, beside that of a regularizer, which is not. Gradients
+    that are mixed after backpropagation contain the regularizer's; this law is
+    therefore offered here alone.
 
     Args:
         dataset: Batches `(x, y)` or `(x, y, sample_weight)` with NumPy arrays
-            or tensors, as a `tf.data.Dataset`, a `keras.utils.PyDataset`, or an
-            iterable. Arrays are no dataset: batch them first.
+            or tensors of shape `(samples, ...)`, as a `tf.data.Dataset`, a
+            `keras.utils.PyDataset`, or an iterable. Arrays are no dataset:
+            batch them first.
         groups: Positive integer, the number K of groups.
         concentration: Positive float `c` of the Dirichlet law. Defaults to
             `1.0`, uniform on the simplex.
         seed: Integer from 0 to 2**31 - 1, or None for a random one, which
-            `keras.utils.set_random_seed` makes repeatable.
-        law: `"dirichlet"`, or `"gaussian"` for independent, non-convex weights
-            `K w_k ~ N(1, stddev^2)`. Defaults to `"dirichlet"`.
+            `keras.utils.set_random_seed` makes repeatable. Defaults to `None`.
+        law: `"dirichlet"` or `"gaussian"`. Defaults to `"dirichlet"`.
         stddev: Non-negative float, used by the Gaussian law alone. Defaults to
             `1.0`.
         initial_step: Non-negative integer, the step of the first batch.
@@ -76,7 +86,8 @@ def mix_sample_weights(
 
     Returns:
         A `tf.data.Dataset` or a `PyDataset` where `dataset` is one; a generator
-        for any other iterable.
+        for any other iterable. Batches are `(x, y, sample_weight)` with float32
+        weights of shape `(samples,)` unless given weights have another.
 
     Raises:
         TypeError: If `dataset` is none of the above.
@@ -87,6 +98,8 @@ def mix_sample_weights(
 
     >>> batches = [(np.ones((8, 3)), np.ones((8, 1)))]
     >>> x, y, weights = next(mix_sample_weights(batches, groups=4, seed=1))
+    >>> weights.shape
+    (8,)
 
     Reference:
 
@@ -94,20 +107,21 @@ def mix_sample_weights(
     - [Hoffer et al., 2017](https://arxiv.org/abs/1705.08741), Gaussian law
     """
     check_mixing_law(law, concentration, stddev)
-    _check_integer("groups", groups, minimum=1)
-    _check_integer("initial_step", initial_step, minimum=0)
-    seed = resolve_seed(seed)
-
-    def group_weights(step):
-        weights = mixing_weights(
-            seed, step, groups, law, concentration, stddev, xp=np
-        )
-        return np.float32(groups) * weights
-
+    check_positive_int("groups", groups)
+    check_non_negative_int("initial_step", initial_step)
+    # Not a closure: worker processes may get it as a pickle.
+    group_weights = functools.partial(
+        _group_weights,
+        resolve_seed(seed),
+        groups=int(groups),
+        law=law,
+        concentration=float(concentration),
+        stddev=float(stddev),
+    )
     if isinstance(dataset, keras.utils.PyDataset):
-        return MixedPyDataset(dataset, group_weights, initial_step)
+        return _MixedPyDataset(dataset, group_weights, int(initial_step))
     if _is_tf_dataset(dataset):
-        return mixed_tf_dataset(dataset, group_weights, initial_step)
+        return _mixed_tf_dataset(dataset, group_weights, initial_step)
     # A tuple or list of arrays is iterable, but not by batches.
     if isinstance(dataset, np.ndarray | tuple | dict) or not isinstance(
         dataset, collections.abc.Iterable
@@ -118,19 +132,153 @@ def mix_sample_weights(
             "`(x, y)` or `(x, y, sample_weight)`. Received: "
             f"dataset of type {type(dataset)}"
         )
-    return mixed_batches(dataset, group_weights, initial_step)
-
-
-def _check_integer(argument, value, minimum):
-    is_integer = isinstance(value, numbers.Integral)
-    if isinstance(value, bool) or not is_integer or value < minimum:
-        raise ValueError(
-            f"Invalid value for argument `{argument}`. Expected an integer >= "
-            f"{minimum}. Received: {argument}={value}"
-        )
+    return _mixed_batches(dataset, group_weights, initial_step)
 
 
 def _is_tf_dataset(dataset):
     # Nobody has a dataset of TensorFlow without having imported TensorFlow.
     tf = sys.modules.get("tensorflow")
     return tf is not None and isinstance(dataset, tf.data.Dataset)
+
+
+def _group_weights(seed, step, groups, **law):
+    """`K w_k` for each of the groups."""
+    weights = mixing_weights(seed, step, groups, **law, xp=np)
+    return np.float32(groups) * weights
+
+
+def _weights_of_samples(group_weights, batch_size):
+    """Gives every sample the weight of its group, as `numpy.array_split`."""
+    size, larger = divmod(int(batch_size), len(group_weights))
+    sizes = np.full(len(group_weights), size)
+    sizes[:larger] += 1
+    return np.repeat(group_weights, sizes)
+
+
+def _weigh(batch, weigh_samples):
+    """Multiplies the sample weights of `(x, y)` or `(x, y, sample_weight)`.
+
+    `weigh_samples` takes a target and returns the weights of its samples.
+    """
+    if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+        raise ValueError(
+            "Sample weights need targets. Expected batches `(x, y)` or "
+            "`(x, y, sample_weight)`. Received: a batch of type "
+            f"{type(batch).__name__}"
+            + (f" and length {len(batch)}" if hasattr(batch, "__len__") else "")
+        )
+    x, y, given = (*batch, None)[:3]
+    weights = weigh_samples(keras.tree.flatten(y)[0])
+    if given is None:
+        return x, y, weights
+
+    def multiply(given):
+        # Temporal weights have shape (samples, timesteps).
+        trailing = (None,) * (len(given.shape) - 1)
+        return given * weights[(..., *trailing)]
+
+    return x, y, keras.tree.map_structure(multiply, given)
+
+
+def _mixed_batches(batches, group_weights, initial_step):
+    """Yields the batches of an iterable with mixed sample weights."""
+    for step, batch in enumerate(batches, start=initial_step):
+        weights = group_weights(step)
+        yield _weigh(
+            batch,
+            lambda y, weights=weights: _weights_of_samples(weights, y.shape[0]),
+        )
+
+
+class _MixedPyDataset(keras.utils.PyDataset):
+    """A `PyDataset` with mixed sample weights."""
+
+    def __init__(self, dataset, group_weights, initial_step):
+        super().__init__(
+            workers=dataset.workers,
+            use_multiprocessing=dataset.use_multiprocessing,
+            max_queue_size=dataset.max_queue_size,
+        )
+        self.dataset = dataset
+        self.group_weights = group_weights
+        self.initial_step = initial_step
+        self.epoch = 0
+        self._has_begun = False
+        self._is_complete = False
+
+    @property
+    def num_batches(self):
+        return self.dataset.num_batches
+
+    def __getitem__(self, index):
+        length = self.num_batches or 0
+        self._is_complete |= index == length - 1
+        weights = self.group_weights(
+            self.initial_step + self.epoch * length + index
+        )
+        return _weigh(
+            self.dataset[index], lambda y: _weights_of_samples(weights, len(y))
+        )
+
+    # Keras starts its workers before it calls `on_epoch_begin`
+    # (https://github.com/keras-team/keras/issues/23283) and stops them before
+    # `on_epoch_end`: the epoch may change in the latter alone.
+
+    def on_epoch_begin(self):
+        self.dataset.on_epoch_begin()
+        self._has_begun = True
+        # What workers have read ahead says nothing about what was used.
+        self._is_complete = self.workers > 1 or self.use_multiprocessing
+
+    def on_epoch_end(self):
+        # Keras also calls this before the first epoch, and after a look at a
+        # first batch: such epochs do not count.
+        self.dataset.on_epoch_end()
+        if self._has_begun and self._is_complete:
+            self.epoch += 1
+        self._has_begun = False
+
+
+def _mixed_tf_dataset(dataset, group_weights, initial_step):
+    """Maps the batches of a `tf.data.Dataset` to weighted ones.
+
+    NumPy computes the weights: they do not depend on the Keras backend.
+    """
+    import tensorflow as tf
+
+    steps = _Steps(initial_step, int(dataset.cardinality()))
+
+    def weights_of_batch(index, batch_size):
+        weights = group_weights(steps.at(int(index)))
+        return _weights_of_samples(weights, batch_size).astype("float32")
+
+    def map_batch(index, batch):
+        def weigh_samples(y):
+            weights = tf.numpy_function(
+                weights_of_batch, [index, tf.shape(y)[0]], tf.float32
+            )
+            return tf.ensure_shape(weights, y.shape[:1])
+
+        return _weigh(batch, weigh_samples)
+
+    return dataset.enumerate().map(map_batch)
+
+
+class _Steps:
+    """Counts the batches of one pass after another over a dataset."""
+
+    def __init__(self, initial_step, cardinality):
+        self._cardinality = cardinality
+        self._begin = initial_step
+        self._next = initial_step
+
+    def at(self, index):
+        import tensorflow as tf
+
+        if index == 0:
+            self._begin = self._next
+        step = self._begin + index
+        unknown = self._cardinality == tf.data.UNKNOWN_CARDINALITY
+        if unknown or index == self._cardinality - 1:
+            self._next = step + 1
+        return step

@@ -1,7 +1,7 @@
 """Parts of `tf.distribute` strategies."""
 
 from keras_lbreg.distribute.batch_layout import BatchLayout, batch_layout
-from keras_lbreg.distribute.broadcast_from_chief import (
+from keras_lbreg.distribute.cluster import (
     broadcast_from_chief,
     is_chief,
 )

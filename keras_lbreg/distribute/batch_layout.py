@@ -1,6 +1,7 @@
 """What a batch size means under a strategy."""
 
 import dataclasses
+import numbers
 
 import keras
 
@@ -8,7 +9,6 @@ from keras_lbreg.checks import (
     check_positive_int,
     check_positive_number,
 )
-from keras_lbreg.layers.ghost_batches import GhostBatches
 from keras_lbreg.schedules.scale_learning_rate import scale_learning_rate
 
 
@@ -130,17 +130,20 @@ def batch_layout(
 
     Args:
         global_batch_size: Positive integer, the samples of one update.
-        strategy: A `tf.distribute.Strategy`, a `keras.distribution.
-            DataParallel`, the number of replicas, or None for one device.
-        ghost_batch_size: Optional positive integer, as for
-            `GhostBatchNormalization`.
-        base_batch_size: Optional positive integer, the batch size that
-            `base_learning_rate` is good at.
-        base_learning_rate: Optional positive float.
-        rule: `"sqrt"` or `"linear"`, see `scale_learning_rate`.
-        concentration: Optional positive float, as for `GradientMix`.
-        groups: Optional positive integer, as for `mix_sample_weights`.
-            Defaults to the number of replicas.
+        strategy: A `tf.distribute.Strategy`, a
+            `keras.distribution.DataParallel`, the number of replicas, or None
+            for one device. Defaults to `None`.
+        ghost_batch_size: Positive integer, as for `GhostBatchNormalization`,
+            or None. Defaults to `None`.
+        base_batch_size: Positive integer, the batch size that
+            `base_learning_rate` is good at, or None. Defaults to `None`.
+        base_learning_rate: Positive float, or None. Defaults to `None`.
+        rule: `"sqrt"` or `"linear"`, see `scale_learning_rate`. Defaults to
+            `"sqrt"`.
+        concentration: Positive float, as for `GradientMix`, or None for no
+            mixing, unless `groups` is given; then it is 1. Defaults to `None`.
+        groups: Positive integer, as for `mix_sample_weights`, or None for the
+            number of replicas. Defaults to `None`.
 
     Returns:
         A `BatchLayout`; print it.
@@ -186,11 +189,11 @@ def batch_layout(
     if ghost_batch_size is not None:
         check_positive_int("ghost_batch_size", ghost_batch_size)
         whole = global_batch_size // unit_count
-        cut = GhostBatches((whole, 1), ghost_batch_size, axis=1)
+        count = max(1, whole // ghost_batch_size)
         fields |= {
-            "ghosts_per_replica": cut.count,
-            "last_ghost_size": cut.last_size,
-            "ghosts": cut.count * unit_count,
+            "ghosts_per_replica": count,
+            "last_ghost_size": whole - (count - 1) * ghost_batch_size,
+            "ghosts": count * unit_count,
         }
         if whole < ghost_batch_size:
             notes.append(
@@ -231,7 +234,7 @@ def _devices(strategy):
     if isinstance(strategy, keras.distribution.DataParallel):
         return strategy.num_model_replicas, False
     replicas = getattr(strategy, "num_replicas_in_sync", strategy)
-    if isinstance(replicas, bool) or not isinstance(replicas, int):
+    if isinstance(replicas, bool) or not isinstance(replicas, numbers.Integral):
         raise TypeError(
             "Invalid value for argument `strategy`. Expected a "
             "`tf.distribute.Strategy`, a `keras.distribution.DataParallel`, "

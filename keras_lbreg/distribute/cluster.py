@@ -1,34 +1,24 @@
-"""Who the workers of a cluster are, as a resolver or `TF_CONFIG` tells."""
+"""The workers of a cluster: who they are, and the chief's arrays on all."""
 
 import dataclasses
+import io
 import json
 import os
 
+import numpy as np
+
 # The kinds of tasks that train; an evaluator is not one of them.
 TRAINING_TASKS = ("chief", "worker")
+# Arrays are sent in pieces, so that a large model needs little memory more.
+PIECE = 2**22
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """The training tasks of a cluster, the chief first, and which one we are.
+    """The training tasks of a cluster, the chief first, and our own."""
 
-    Args:
-        addresses: Tuple of `"host:port"`.
-        index: Position of this process in `addresses`.
-
-    Example:
-
-    >>> cluster = Cluster(("10.0.0.1:2222", "10.0.0.2:2222"), 1)
-    >>> cluster.is_chief
-    False
-
-    Reference:
-
-    - [TF_CONFIG](https://www.tensorflow.org/guide/distributed_training)
-    """
-
-    addresses: tuple
-    index: int
+    addresses: tuple  # of "host:port"
+    index: int  # this process's position among them
 
     @property
     def is_chief(self):
@@ -39,31 +29,9 @@ class Cluster:
     def size(self):
         return len(self.addresses)
 
-    def others(self):
-        """Pairs of index and address of all workers but this one."""
-        return [
-            (index, address)
-            for index, address in enumerate(self.addresses)
-            if index != self.index
-        ]
-
 
 def read_tf_config():
-    """Reads the environment variable `TF_CONFIG` and checks it.
-
-    Returns:
-        A `Cluster`, or None if there is no `TF_CONFIG` or it names no cluster.
-
-    Raises:
-        ValueError: If it is no JSON, or describes no cluster that this process
-            could be a part of.
-
-    Example:
-
-    >>> read_tf_config()
-
-    Reference: `tf.distribute.cluster_resolver.TFConfigClusterResolver`.
-    """
+    """The `Cluster` that `TF_CONFIG` in the environment names, or None."""
     text = os.environ.get("TF_CONFIG", "").strip()
     if not text:
         return None
@@ -87,19 +55,7 @@ def read_tf_config():
 
 
 def make_cluster(jobs, task_type, task_index):
-    """Makes a `Cluster` of job names and addresses.
-
-    Args:
-        jobs: Dictionary of job names, each with its list of addresses.
-        task_type: Name of this process's job.
-        task_index: Its index there.
-
-    Returns:
-        A `Cluster`.
-
-    Raises:
-        ValueError: If they do not fit together.
-    """
+    """The `Cluster` of job names, each with its addresses, and our own task."""
     for name, addresses in jobs.items():
         if not isinstance(addresses, (list, tuple)) or not all(
             _is_address(address) for address in addresses
@@ -132,17 +88,7 @@ def make_cluster(jobs, task_type, task_index):
 
 
 def resolve_cluster(resolver):
-    """Makes the `Cluster` that a resolver describes.
-
-    Args:
-        resolver: A `tf.distribute.cluster_resolver.ClusterResolver`.
-
-    Returns:
-        A `Cluster`, or None if it describes none.
-
-    Raises:
-        ValueError: If it does not fit together.
-    """
+    """The `Cluster` that a `ClusterResolver` of TensorFlow names, or None."""
     jobs = resolver.cluster_spec().as_dict()
     if not jobs:
         return None
@@ -169,3 +115,109 @@ def _bad(reason, text):
         '"host1:2222"]}, "task": {"type": "worker", "index": 0}}. '
         f"Received: {text}"
     )
+
+
+def is_chief(strategy=None):
+    """Whether this process is the one that writes files.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`, or None.
+
+    Returns:
+        Boolean; true where there is one process.
+
+    Example:
+
+    >>> if is_chief(strategy):
+    ...     model.save("model.keras")
+
+    Reference:
+
+    - [Multi-worker training with
+      Keras](https://www.tensorflow.org/tutorials/distribute/multi_worker_with_keras)
+    """
+    cluster = _cluster_of(strategy)
+    return cluster is None or cluster.is_chief
+
+
+def broadcast_from_chief(strategy, arrays):
+    """Gives all workers the chief's arrays.
+
+    What one worker reads from its disk, such as a checkpoint, has to be the
+    same on all of them, and need not be on a disk that they share. All workers
+    call it together. Bits are kept: two bytes at a time travel as one exact
+    float32, which every kind of device can sum.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`, or None.
+        arrays: List of NumPy arrays, numbers or strings; of the other workers
+            it is ignored and may be None.
+
+    Returns:
+        List of NumPy arrays.
+
+    Example:
+
+    >>> [epoch] = broadcast_from_chief(strategy, [read_epoch()])
+
+    Reference: `tf.distribute.Strategy.reduce`.
+    """
+    cluster = _cluster_of(strategy)
+    if cluster is None or cluster.size == 1:
+        return [np.asarray(array) for array in arrays]
+    content = np.zeros(0, "float32")
+    if cluster.is_chief:
+        content = _to_numbers(arrays)
+    [size] = sum_of_workers(strategy, np.array([len(content)], "int64"))
+    pieces = []
+    for start in range(0, int(size), PIECE):
+        length = min(PIECE, int(size) - start)
+        piece = np.zeros(length, "float32")
+        if cluster.is_chief:
+            piece = content[start : start + length]
+        pieces.append(sum_of_workers(strategy, piece))
+    return _to_arrays(np.concatenate(pieces))
+
+
+def _cluster_of(strategy):
+    resolver = getattr(strategy, "cluster_resolver", None)
+    if resolver is None:
+        return None
+    import tensorflow as tf
+
+    # Others have resolvers, too, such as a TPU's, which names hosts, not
+    # workers: there is one process.
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return None
+    return resolve_cluster(resolver)
+
+
+def sum_of_workers(strategy, array):
+    """The sum of one array of each worker, all of one shape, on all of them."""
+    import tensorflow as tf
+
+    first = True
+
+    def value(context):
+        nonlocal first
+        mine = array if first else np.zeros_like(array)
+        first = False
+        return tf.constant(mine)
+
+    values = strategy.experimental_distribute_values_from_function(value)
+    return strategy.reduce("SUM", values, axis=None).numpy()
+
+
+def _to_numbers(arrays):
+    file = io.BytesIO()
+    np.savez(file, *arrays)
+    content = file.getvalue()
+    # A zip file may have anything after its end.
+    content += b"\0" * (len(content) % 2)
+    return np.frombuffer(content, "uint16").astype("float32")
+
+
+def _to_arrays(numbers):
+    file = io.BytesIO(numbers.astype("uint16").tobytes())
+    with np.load(file, allow_pickle=False) as content:
+        return [content[f"arr_{i}"] for i in range(len(content.files))]

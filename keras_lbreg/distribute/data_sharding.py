@@ -7,17 +7,13 @@ import zlib
 import keras
 import numpy as np
 
-from keras_lbreg.distribute.broadcast_from_chief import sum_of_workers
+from keras_lbreg.distribute.cluster import sum_of_workers
 
 POLICIES = ("data", "file", "off")
 
 
 def check_policy(policy):
-    """Checks the name of a policy.
-
-    Raises:
-        ValueError: If there is none of that name.
-    """
+    """Raises a `ValueError` if there is no policy of that name."""
     if policy not in POLICIES:
         raise ValueError(
             "Invalid value for argument `auto_shard_policy`. Expected one of "
@@ -32,13 +28,6 @@ def with_policy(dataset, policy):
     TensorFlow's `AUTO`, what a dataset has that says nothing, divides the files
     of a dataset that reads files: other batches than in one process. It is
     never used.
-
-    Args:
-        dataset: `tf.data.Dataset`.
-        policy: `"data"`, `"file"` or `"off"`.
-
-    Returns:
-        `tf.data.Dataset`.
     """
     import tensorflow as tf
 
@@ -66,13 +55,8 @@ def warn_of_generator():
 def warn_of_unequal_parts(dataset, replicas):
     """Warns if replicas get parts of different sizes of every batch.
 
-    Args:
-        dataset: `tf.data.Dataset`. Without labels, as for `predict`, nothing
-            is averaged. Nothing is said if its batch size is not known.
-        replicas: Number of replicas.
-
-    Warns:
-        UserWarning: If they do not divide its batch size.
+    Without labels, as for `predict`, nothing is averaged. Nothing is said if
+    the batch size is not known.
     """
     if not isinstance(dataset.element_spec, tuple):
         return
@@ -107,11 +91,7 @@ def _batch_size(dataset):
 
 
 def states_of_python():
-    """What an order depends on that Python, or NumPy, has shuffled.
-
-    Returns:
-        Dictionary of integers, by whose generator it is.
-    """
+    """What an order depends on that Python, or NumPy, has shuffled."""
     _, keys, *position = np.random.get_state()
     return {
         "Python's": zlib.crc32(repr(random.getstate()).encode()),
@@ -124,22 +104,8 @@ def check_same_data(strategy, dataset, random_states):
 
     It communicates: all workers call it together, as they do in `fit`. What one
     of them could find alone is therefore checked here, too: it would leave the
-    others waiting.
-
-    Args:
-        strategy: `tf.distribute.Strategy` of several workers.
-        dataset: This worker's `tf.data.Dataset`.
-        random_states: What the order of a shuffled dataset depends on: a
-            dictionary, with the same names on all workers, of integers, or None
-            for what is left to chance.
-
-    Raises:
-        ValueError: On all workers, if they differ in kind or length, or if
-            nobody divides the datasets and they are finite.
-
-    Warns:
-        UserWarning: On all workers, if they read the same dataset, each a part
-            of every batch, with random generators in different states.
+    others waiting. `random_states` are integers, or None for what is left to
+    chance, by the name of the generator: what a shuffled order depends on.
     """
     policy = _policy_of(dataset)
     kind = f"{policy}: {dataset.element_spec}"

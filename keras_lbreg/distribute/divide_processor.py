@@ -2,28 +2,14 @@
 
 
 def divide_processor(count, backend):
-    """Make the processor look like several devices, and hide all GPUs.
+    """Makes the processor look like `count` devices, and hides all GPUs.
 
     Nothing may have been computed in this process before.
-
-    Args:
-        count: Number of virtual devices.
-        backend: `"tensorflow"` or `"jax"`, the running one.
-
-    Raises:
-        ValueError: `count` is not positive.
-
-    Example:
-
-    >>> divide_processor(4, keras.backend.backend())
-
-    Reference: `tf.config.set_logical_device_configuration`,
-    `jax_num_cpu_devices`.
     """
     if count < 1:
         raise ValueError(
-            "Invalid value for option `--virtual-devices`. Expected an integer "
-            f"of at least 1. Received: --virtual-devices {count}"
+            "Invalid value for argument `count`. Expected an integer of at "
+            f"least 1, the number of virtual devices. Received: count={count}"
         )
     if backend == "jax":
         import jax

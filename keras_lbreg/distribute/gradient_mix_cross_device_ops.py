@@ -1,16 +1,27 @@
 """GradientMix at the level of the cross-device reduction."""
 
+import logging
+import re
+import warnings
+import weakref
+
 import keras
 
-from keras_lbreg.distribute import tensorflow_hooks
-from keras_lbreg.optimizers import keras_hooks, sparse_gradients
-from keras_lbreg.optimizers.gradient_mix import GradientMix
-from keras_lbreg.optimizers.reduced_gradient import ReducedGradient, chain_of
+from keras_lbreg.checks import check_non_negative_int
+from keras_lbreg.optimizers import sparse_gradients
 from keras_lbreg.random.counter_based import resolve_seed
-from keras_lbreg.random.mixing_weights import check_mixing_law, mixing_weights
+from keras_lbreg.random.mixing_weights import (
+    check_concentration,
+    mixing_weights,
+)
+from keras_lbreg.warnings import NoEffectWarning
+
+logger = logging.getLogger("keras_lbreg")
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+
+    from keras_lbreg.distribute import tensorflow_hooks
 
     CrossDeviceOps = tf.distribute.CrossDeviceOps
 else:
@@ -27,29 +38,43 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
 
     The same as `GradientMix`, for a plain Keras optimizer: it goes to
     `tf.distribute.MirroredStrategy(cross_device_ops=...)` and multiplies each
-    replica's gradient by `K w_k` before `inner` sums them.
+    replica's gradient by `K w_k` before `inner` sums them. One draw for each
+    reduction of gradients, shared by all variables.
 
-    What an optimizer does to a gradient before its all-reduce, it does here to
-    the unmixed gradient of one replica. A `ReducedGradient` around it moves the
-    all-reduce to the front:
+    What is a gradient. Everything that replicas exchange goes through this
+    object: gradients, but also metrics, moving statistics and the sums of
+    synchronized batch normalization. Mixed is a batch of sums
+    (`ReduceOp.SUM`) of floating-point values, not all of them scalars, that is
+    reduced in the TensorFlow name scope of a Keras optimizer, in which
+    `Optimizer.apply` does all that it does; a component of the scope has to be
+    the optimizer's class, as its default name is: `"adam"`, `"my_sgd_1"` for a
+    class `MySGD`. Nothing else is touched. Therefore not mixed, with a warning
+    where several values are summed at once:
 
-    - `clipnorm`, `global_clipnorm` and `clipvalue` need one: clipped gradients,
-      mixed, are not a mixed gradient, clipped. Without it they are refused.
-    - `LossScaleOptimizer`, which `compile` adds under `mixed_float16`, looks at
-      replica 0's gradients alone: an infinite one of another replica spoils the
-      variables, without a warning. `ReducedGradient` looks at the sum.
-
-    Batch statistics, metrics, losses and variables travel through the same
-    object and are left alone. What is a gradient is not guessed from shapes: it
-    is what a Keras optimizer's own all-reduce is waiting for. Gradients that a
-    custom loop reduces itself, with `ReplicaContext.all_reduce`, are therefore
-    *not* mixed. The weights belong to that optimizer's number of completed
-    updates: one draw for each update, shared by all variables, continued by a
-    run that is loaded, provided that `seed` is given.
+    - gradients that a custom loop reduces itself;
+    - those of an optimizer with a `name` of another kind;
+    - with `run_eagerly=True`, where there are no name scopes;
+    - those of a model all of whose variables are scalars.
 
     Under XLA on GPUs alone (`jit_compile=True`), TensorFlow replaces custom
-    cross-device operations silently by its own; this class raises instead. Use
-    `GradientMix` there.
+    cross-device operations by its own, and logs so in the first step. Use
+    `GradientMix` there. One that was never asked to reduce a gradient logs a
+    warning when it is deleted; `step` says at any time how many reductions
+    there were.
+
+    What an optimizer does to a gradient before its all-reduce, it does here to
+    the unmixed gradient of one replica: `clipnorm`, `global_clipnorm`,
+    `clipvalue`, the own weights of a `GradientMix`. It is refused; wrap the
+    optimizer in a `ReducedGradient`, which clips the mixed gradient. A Keras
+    `LossScaleOptimizer` around an optimizer without such a wrapper looks at
+    replica 0's gradients alone.
+
+    Steps. The weights are a function of `(seed, step)`, and `step`, a
+    `tf.Variable`, counts the reductions of gradients: the updates of one
+    optimizer that neither accumulates gradients nor skips updates. In a run
+    that is loaded, continue with
+    `ops.step.assign(model.optimizer.iterations)`, or keep it in a
+    `tf.train.Checkpoint`.
 
     Args:
         inner: The `tf.distribute.CrossDeviceOps` that communicates. Defaults to
@@ -59,18 +84,14 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
             `1.0`, uniform on the simplex.
         seed: Integer from 0 to 2**31 - 1, or None for a random one, which
             `keras.utils.set_random_seed` makes repeatable and no checkpoint
-            carries.
-        law: `"dirichlet"`, or `"gaussian"` for independent, non-convex weights
-            `K w_k ~ N(1, stddev^2)`. Defaults to `"dirichlet"`.
-        stddev: Non-negative float, used by the Gaussian law alone. Defaults to
-            `1.0`.
+            carries. Defaults to `None`.
+        initial_step: Non-negative integer, the step of the first reduction.
+            Defaults to `0`.
 
     Raises:
-        RuntimeError: If the Keras backend is not TensorFlow; or, at the first
-            step, if TensorFlow is about to ignore this object.
-        ValueError: If an argument is outside of its range. At the first step:
-            if the optimizer is in a `GradientMix`, which would mix twice, or
-            if it clips and is in no `ReducedGradient`.
+        RuntimeError: If the Keras backend is not TensorFlow.
+        ValueError: If an argument is outside of its range. In the first step:
+            if the optimizer changes gradients before they are reduced.
 
     Example:
 
@@ -87,12 +108,7 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
     """
 
     def __init__(
-        self,
-        inner=None,
-        concentration=1.0,
-        seed=None,
-        law="dirichlet",
-        stddev=1.0,
+        self, inner=None, concentration=1.0, seed=None, initial_step=0
     ):
         backend = keras.backend.backend()
         if backend != "tensorflow":
@@ -102,22 +118,37 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
                 f"`mix_sample_weights`. Received: backend={backend}"
             )
         super().__init__()
-        check_mixing_law(law, concentration, stddev)
+        check_concentration(concentration)
+        check_non_negative_int("initial_step", initial_step)
         self.inner = _default_inner() if inner is None else inner
-        self.concentration = concentration
+        self.concentration = float(concentration)
         self.seed = seed
-        self.law = law
-        self.stddev = stddev
+        self.step = tf.Variable(
+            initial_step, trainable=False, dtype="int64", name="step"
+        )
         self._resolved_seed = resolve_seed(seed)
+        self._has_warned = False
+        self._seen = {"gradients": False}
+        weakref.finalize(self, _warn_if_never_asked, self._seen)
+
+    def __repr__(self):
+        return (
+            f"{type(self).__name__}(concentration={self.concentration}, "
+            f"seed={self.seed})"
+        )
 
     def batch_reduce_implementation(
         self, reduce_op, value_destination_pairs, options
     ):
-        optimizer = self._reducing_optimizer()
-        if optimizer is not None:
-            value_destination_pairs = self._mix(
-                value_destination_pairs, optimizer.iterations
-            )
+        values = [value.values for value, _ in value_destination_pairs]
+        if _may_be_gradients(reduce_op, values):
+            scope = _scope_of_optimizer()
+            if scope is not None:
+                _check_unchanged([value[0] for value in values], scope)
+                self._seen["gradients"] = True
+                value_destination_pairs = self._mix(value_destination_pairs)
+            elif len(values) > 1:
+                self._warn_once(len(values))
         return self.inner.batch_reduce(
             reduce_op, value_destination_pairs, options
         )
@@ -132,37 +163,19 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
     def broadcast_implementation(self, tensor, destinations):
         return self.inner.broadcast(tensor, destinations)
 
-    @property
-    def __class__(self):
-        # `isinstance` asks for it where the type alone does not decide: the
-        # only trace that TensorFlow leaves before it ignores this object.
-        tensorflow_hooks.raise_if_about_to_be_ignored(self)
-        return type(self)
+    def _gather_implementation(
+        self, per_replica_value, destinations, axis, options
+    ):
+        return tensorflow_hooks.gather(
+            self.inner, per_replica_value, destinations, axis, options
+        )
 
-    def _reducing_optimizer(self):
-        """The optimizer whose gradients are being reduced, if any are."""
-        for frame in tensorflow_hooks.frames_of_waiting_replicas(self):
-            optimizer = keras_hooks.reducing_optimizer(frame)
-            if optimizer is not None:
-                wrapper = keras_hooks.self_of_caller(
-                    ReducedGradient.apply, frame
-                )
-                if wrapper is None:
-                    _check_clips_nothing(optimizer)
-                else:
-                    _check_mixed_once(wrapper)
-                return optimizer
-        return None
-
-    def _mix(self, value_destination_pairs, step):
+    def _mix(self, value_destination_pairs):
         groups = len(value_destination_pairs[0][0].values)
+        step = self.step.read_value()
+        self.step.assign_add(1)
         weights = mixing_weights(
-            self._resolved_seed,
-            step,
-            groups,
-            law=self.law,
-            concentration=self.concentration,
-            stddev=self.stddev,
+            self._resolved_seed, step, groups, concentration=self.concentration
         )
         factors = tf.unstack(groups * weights, num=groups)
         mixed_pairs = []
@@ -179,31 +192,81 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
             mixed_pairs.append((mixed, destinations))
         return mixed_pairs
 
+    def _warn_once(self, count):
+        if self._has_warned:
+            return
+        self._has_warned = True
+        where = "eagerly"
+        if not tf.executing_eagerly():
+            where = f"in the name scope {tf.get_current_name_scope()!r}"
+        warnings.warn(
+            f"`GradientMixCrossDeviceOps` has left a sum of {count} values as "
+            f"it is, which were reduced {where}. Expected, if they are "
+            "gradients, a Keras optimizer with its default name to reduce "
+            "them, in a `tf.function` as in `fit`; or use `GradientMix`.",
+            NoEffectWarning,
+            stacklevel=2,
+        )
+
+
+def _may_be_gradients(reduce_op, values):
+    """Whether they are sums of floating-point values, not scalars alone."""
+    return (
+        reduce_op == tf.distribute.ReduceOp.SUM
+        and all(value[0].dtype.is_floating for value in values)
+        and any(value[0].shape.rank != 0 for value in values)
+    )
+
+
+def _scope_of_optimizer():
+    """The name scope in which an optimizer is applied, or None.
+
+    `MirroredStrategy` reduces in the name scope of its replicas.
+    """
+    names = {"".join(c.__name__.lower().split("_")) for c in _classes()}
+    components = tf.get_current_name_scope().split("/")
+    for end in range(len(components), 0, -1):
+        # Keras writes "rm_sprop", TensorFlow "rm_sprop_1" the second time.
+        name = re.sub(r"_\d+$", "", components[end - 1]).replace("_", "")
+        if name.lower() in names:
+            return "/".join(components[:end])
+    return None
+
+
+def _classes(parent=keras.optimizers.Optimizer):
+    """All classes of optimizers that there are."""
+    for child in parent.__subclasses__():
+        yield child
+        yield from _classes(child)
+
+
+def _check_unchanged(gradients, scope):
+    """Raises if replica 0's gradients come from inside of the scope."""
+    for gradient in gradients:
+        if gradient.op.name.startswith(f"{scope}/"):
+            raise ValueError(
+                f"The optimizer {scope.rpartition('/')[2]!r} changes each "
+                "replica's gradient before `GradientMixCrossDeviceOps` can mix "
+                f"them (by {gradient.op.name!r}). Expected an optimizer "
+                "without `clipnorm`, `global_clipnorm`, `clipvalue` and "
+                "`loss_scale_factor`, in no `GradientMix`. To clip the mixed "
+                "gradient, wrap the optimizer: "
+                "`keras_lbreg.optimizers.ReducedGradient(optimizer)`."
+            )
+
+
+def _warn_if_never_asked(seen):
+    if not seen["gradients"]:
+        logger.warning(
+            "`GradientMixCrossDeviceOps` was never asked to reduce gradients, "
+            "and nothing was mixed: no model was trained with it on several "
+            "replicas, or XLA compiled the steps for GPUs (`jit_compile=True`),"
+            " where TensorFlow uses operations of its own. Use `GradientMix` "
+            "there."
+        )
+
 
 def _default_inner():
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.NcclAllReduce()
     return tf.distribute.ReductionToOneDevice()
-
-
-def _check_mixed_once(wrapper):
-    if any(isinstance(member, GradientMix) for member in chain_of(wrapper)):
-        raise ValueError(
-            "The gradients would be mixed twice. Expected either "
-            "`GradientMix` around the optimizer or `GradientMixCrossDeviceOps` "
-            f"in the strategy, not both. Received: optimizer={wrapper}"
-        )
-
-
-def _check_clips_nothing(optimizer):
-    for argument in ("clipnorm", "global_clipnorm", "clipvalue"):
-        value = getattr(optimizer, argument)
-        if value:
-            raise ValueError(
-                f"Invalid value for argument `{argument}` of an optimizer "
-                "under `GradientMixCrossDeviceOps`. Expected None, as Keras "
-                "clips each replica's gradient before they are mixed. To clip "
-                "the mixed gradient, wrap the optimizer: "
-                "`keras_lbreg.optimizers.ReducedGradient(optimizer)`. "
-                f"Received: {argument}={value}"
-            )

@@ -1,20 +1,20 @@
 """`model.fit` of Keras 3 on several machines."""
 
 import contextlib
-import faulthandler
+import json
 import logging
 import numbers
 import random
+import re
 import secrets
-import weakref
+import signal
+import threading
 
 import keras
 import numpy as np
 
 from keras_lbreg._version import __version__
 from keras_lbreg.distribute import cluster as clusters
-from keras_lbreg.distribute import rendezvous
-from keras_lbreg.distribute.broadcast_from_chief import broadcast_from_chief
 from keras_lbreg.distribute.data_sharding import (
     check_policy,
     check_same_data,
@@ -29,13 +29,9 @@ logger = logging.getLogger("keras_lbreg")
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
-    from keras_lbreg.distribute import (
-        coordination_hooks,
-        keras_trainer_hooks,
-    )
-    from keras_lbreg.distribute.watch_steps import watch_steps
+    from keras_lbreg.distribute import keras_issue_20585, tensorflow_hooks
 
-    Base = tf.distribute.MultiWorkerMirroredStrategy
+    Base = keras_issue_20585.StrategyForFit
 else:
     # The name can be imported on every backend; only the constructor complains.
     Base = object
@@ -59,10 +55,11 @@ class MultiWorkerMirroredStrategy(Base):
     batch, samples are not weighted equally. It warns if R does not divide a
     known batch size.
 
-    A worker that does not start within `start_timeout` seconds, and one that
-    dies, end in an error on the others. TensorFlow cannot take a worker back:
+    TensorFlow's coordination service watches the workers. One that does not
+    start within `start_timeout` seconds, two with the same index, and one that
+    dies end in an error on the others. TensorFlow cannot take a worker back:
     start all of them again, with a `MultiWorkerBackup` among the callbacks. A
-    worker that is alive but stuck is waited for no longer than `step_timeout`.
+    worker that is alive but stuck is waited for without a limit.
 
     Where `fit` shuffles, or a dataset does, all workers have to shuffle alike:
     call `keras.utils.set_random_seed` with one number on all of them. Without
@@ -89,23 +86,23 @@ class MultiWorkerMirroredStrategy(Base):
             `"off"`: every worker's own dataset yields batches of the global
             size, and is read whole by this worker alone. Defaults to `"data"`.
             Arrays are always divided as with `"data"`.
-        start_timeout: Seconds to wait for all workers to start. Defaults to
+        start_timeout: Seconds to wait for all workers to start, at least 1.
+            Meanwhile Python stands still; Ctrl-C ends the process. Defaults to
             `600`.
         heartbeat_timeout: Seconds without a sign of life after which a worker
-            counts as dead. Defaults to `10`.
-        step_timeout: Seconds that a step may take, or anything else that
-            TensorFlow does in one call. Then the worker waits for the others no
-            longer, and ends in a `tf.errors.DeadlineExceededError`: one of them
-            hangs, or does something alone. A warning comes before. The first
-            step, which compiles, and what the chief does alone have to be
-            shorter. None is no limit. Defaults to `1800`.
+            counts as dead, at least 1. Defaults to `10`.
 
     Raises:
         RuntimeError: If the Keras backend is not TensorFlow; if TensorFlow was
-            used before in this process; if workers do not start in time.
+            used before in this process.
+        TimeoutError: If workers do not start in time.
         OSError: If another process listens on this worker's port.
-        ValueError: If `TF_CONFIG` or an argument makes no sense; from `fit`:
-            if the workers' datasets have different numbers of batches.
+        ValueError: If `TF_CONFIG` or an argument makes no sense; if two workers
+            have the same index, or they differ in versions or numbers of
+            devices; from `fit`: if the workers' datasets have different numbers
+            of batches.
+        tf.errors.UnavailableError: From whatever communicates, if another
+            worker has died.
 
     Example:
 
@@ -127,7 +124,6 @@ class MultiWorkerMirroredStrategy(Base):
         auto_shard_policy="data",
         start_timeout=600,
         heartbeat_timeout=10,
-        step_timeout=1800,
     ):
         backend = keras.backend.backend()
         if backend != "tensorflow":
@@ -139,8 +135,6 @@ class MultiWorkerMirroredStrategy(Base):
         check_policy(auto_shard_policy)
         _check_seconds("start_timeout", start_timeout)
         _check_seconds("heartbeat_timeout", heartbeat_timeout)
-        if step_timeout is not None:
-            _check_seconds("step_timeout", step_timeout)
         self.auto_shard_policy = auto_shard_policy
         self._has_read_data = False
         self.cluster = (
@@ -148,59 +142,42 @@ class MultiWorkerMirroredStrategy(Base):
             if cluster_resolver is None
             else clusters.resolve_cluster(cluster_resolver)
         )
-        arguments = (cluster_resolver, communication_options)
         if self.cluster is None or self.cluster.size == 1:
-            super().__init__(*arguments)
+            super().__init__(cluster_resolver, communication_options)
             return
         resolver = (
             cluster_resolver
             or tf.distribute.cluster_resolver.TFConfigClusterResolver()
         )
-        coordination_hooks.configure_coordination(
+        tensorflow_hooks.configure_coordination(
             resolver.cluster_spec(), start_timeout, heartbeat_timeout
         )
-        rendezvous.meet(self.cluster, start_timeout, _facts())
-        # Nothing can be said later: see `_no_longer_than`.
         logger.warning(
-            "All %d workers have come. TensorFlow connects them; if it cannot "
-            "within %g s, because one has died, this process ends.",
+            "Worker %d of %d waits up to %g s for the others: %s.",
+            self.cluster.index,
             self.cluster.size,
             start_timeout,
+            ", ".join(self.cluster.addresses),
         )
-        with _no_longer_than(start_timeout):
-            super().__init__(*arguments)
-        if step_timeout is not None:
-            end = watch_steps(
-                step_timeout,
-                f"Worker {self.cluster.index} of {self.cluster.size}",
-            )
-            # At the latest when Python ends.
-            weakref.finalize(self, end)
-        self._seed_shuffling()
+        try:
+            with _interruptible():
+                super().__init__(cluster_resolver, communication_options)
+                _check_alike(self.cluster, start_timeout)
+            self._seed_shuffling()
+        except tf.errors.OpError as error:
+            raise _explained(
+                error, self.cluster, resolver.cluster_spec(), start_timeout
+            ) from error
 
     @property
     def is_chief(self):
         """Whether this worker is the one that writes files."""
         return self.cluster is None or self.cluster.is_chief
 
-    def reduce(self, reduce_op, value, axis):
-        model = keras_trainer_hooks.model_to_build()
-        if model is not None:
-            _check_model(model, self.extended.worker_devices)
-            # Keras is after shapes and types: one replica's are enough.
-            return tf.nest.map_structure(
-                lambda part: self.experimental_local_results(part)[0], value
-            )
-        if keras_trainer_hooks.reduces_outputs_of_step():
-            # A mean over replicas, as on one machine: the results of a step
-            # have no axis of samples.
-            axis = None
-        return super().reduce(reduce_op, value, axis)
-
     def experimental_distribute_dataset(self, dataset, options=None):
         warn_of_unequal_parts(dataset, self.num_replicas_in_sync)
         if self.cluster is not None and self.cluster.size > 1:
-            if keras_trainer_hooks.reads_python_generator():
+            if keras_issue_20585.reads_python_generator():
                 warn_of_generator()
             dataset = with_policy(dataset, self.auto_shard_policy)
             check_same_data(self, dataset, self._random_states())
@@ -212,7 +189,7 @@ class MultiWorkerMirroredStrategy(Base):
             # Later, threads that prepare data may draw, each at its own pace.
             states = states_of_python()
             self._has_read_data = True
-        return {"TensorFlow's": coordination_hooks.random_state(), **states}
+        return {"TensorFlow's": tensorflow_hooks.random_state(), **states}
 
     def _seed_shuffling(self):
         """Lets all workers shuffle alike, where the user has set no seed.
@@ -221,26 +198,24 @@ class MultiWorkerMirroredStrategy(Base):
         Python's. Workers with different orders would train with some samples
         twice and with others never.
         """
-        [seed] = broadcast_from_chief(self, [secrets.randbelow(2**31)])
-        if coordination_hooks.random_state() is None:
+        [seed] = clusters.broadcast_from_chief(self, [secrets.randbelow(2**31)])
+        if tensorflow_hooks.random_state() is None:
             tf.random.set_seed(int(seed))
             random.seed(int(seed))
             np.random.seed(int(seed))
 
 
 @contextlib.contextmanager
-def _no_longer_than(seconds):
-    """Ends the process if TensorFlow does not let go of it.
-
-    Only another thread that needs no Python can: a worker that dies between the
-    rendezvous and here leaves all others in TensorFlow's own wait.
-    """
-    # Standard error itself: notebooks replace `sys.stderr`.
-    faulthandler.dump_traceback_later(seconds, exit=True, file=2)
+def _interruptible():
+    """Lets Ctrl-C end the process while TensorFlow waits with Python's lock."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
     finally:
-        faulthandler.cancel_dump_traceback_later()
+        signal.signal(signal.SIGINT, handler)
 
 
 def _check_seconds(argument, value):
@@ -251,29 +226,81 @@ def _check_seconds(argument, value):
         )
 
 
-def _facts():
-    """What has to be the same on all workers."""
-    return {
+def _check_alike(cluster, timeout):
+    """Raises on all workers if two differ in what has to be the same."""
+    facts = {
         # Without GPUs, TensorFlow uses one CPU device.
-        "number of devices": len(tf.config.get_visible_devices("GPU")) or 1,
+        "number of devices": len(tf.config.list_physical_devices("GPU")) or 1,
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
         "keras_lbreg": __version__,
+        "addresses": list(cluster.addresses),
     }
+    chief, *others = map(
+        json.loads,
+        tensorflow_hooks.exchange(
+            "keras_lbreg",
+            cluster.index,
+            cluster.size,
+            json.dumps(facts),
+            timeout,
+        ),
+    )
+    for index, theirs in enumerate(others, 1):
+        for name, value in chief.items():
+            if theirs[name] != value:
+                raise ValueError(
+                    "The workers do not fit together. Expected the same "
+                    "addresses, versions and numbers of devices on all of "
+                    f"them. Received: {name} {theirs[name]!r} on worker "
+                    f"{index}, {value!r} on worker 0"
+                )
 
 
-def _check_model(model, devices):
-    if model.jit_compile and "CPU" in devices[0]:
-        raise ValueError(
-            "Invalid value for argument `jit_compile` of `compile`. Expected "
-            "False under a strategy of several workers without GPUs, whose "
-            "communication TensorFlow cannot compile. Received: "
-            f"jit_compile={model.jit_compile}"
+def _explained(error, cluster, cluster_spec, timeout):
+    """TensorFlow's error of a cluster that does not begin, in our words."""
+    text = error.message
+    again = "Look at what the others wrote, then start all again."
+    if "gRPC server" in text:
+        return OSError(
+            f"Worker {cluster.index} cannot listen at "
+            f"{cluster.addresses[cluster.index]}, its own address in the "
+            "cluster. A worker of an earlier run is still alive, or two "
+            "workers have the same index: stop it, or choose another port on "
+            "all workers."
         )
-    if model.steps_per_execution != 1:
-        raise ValueError(
-            "Invalid value for argument `steps_per_execution` of `compile`. "
-            "Expected 1 under a strategy of several workers, whose "
-            "communication TensorFlow cannot place inside of a loop. Received: "
-            f"steps_per_execution={model.steps_per_execution}"
+    names = [
+        _name_of_task(cluster, cluster_spec, job, int(task))
+        for job, task in re.findall(r"/job:(\w+)/replica:\d+/task:(\d+)", text)
+    ]
+    if "incarnation" in text:
+        # The text of a worker that is refused names the chief, which refused.
+        twice = names[0] if isinstance(error, tf.errors.AbortedError) else None
+        twice = twice or f"worker {cluster.index}"
+        return ValueError(
+            f"Two workers are {twice}, or it was started again. Expected one "
+            f"process for each index. {again}"
         )
+    if isinstance(error, tf.errors.DeadlineExceededError):
+        missing = text.partition("timed out task names:")[2]
+        missing = {
+            _name_of_task(cluster, cluster_spec, job, int(task))
+            for job, task in re.findall(
+                r"^/job:(\w+)/replica:\d+/task:(\d+)$", missing, re.MULTILINE
+            )
+        }
+        if missing:
+            reason = f"{', '.join(sorted(missing))} did not start"
+        else:
+            reason = f"worker 0 ({cluster.addresses[0]}) did not answer"
+        return TimeoutError(
+            f"The cluster is not complete: {reason} within {timeout:g} s. "
+            "Expected all workers to be started, each with an index of its "
+            f"own, and their ports to be open to one another. {again}"
+        )
+    return RuntimeError(f"The workers cannot connect: {text} {again}")
+
+
+def _name_of_task(cluster, cluster_spec, job, task):
+    address = cluster_spec.task_address(job, task)
+    return f"worker {cluster.addresses.index(address)} ({address})"

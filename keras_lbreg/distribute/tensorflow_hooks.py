@@ -1,59 +1,76 @@
-"""Private parts of `tf.distribute` that GradientMixCrossDeviceOps relies on.
+"""The private parts of TensorFlow 2.21 that `distribute` relies on.
 
-Checked against TensorFlow 2.21; tests/distribute/test_tensorflow_hooks.py fails
-loudly when one of them changes.
+tests/distribute/test_tensorflow_hooks.py checks what they do.
+
+TensorFlow configures its coordination service itself when a multi-worker
+strategy is made, unless it is configured already. By itself it waits an hour
+for a chief that never comes and for ever for any other worker, whatever the
+register timeout, as that timeout is one of the registration's barrier, which is
+off.
 """
 
-import sys
-import threading
+import zlib
+
+from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+from tensorflow.python.distribute import multi_worker_util
+from tensorflow.python.eager import context
 
 
-def frames_of_waiting_replicas(cross_device_ops):
-    """The Python frames in which replicas wait for a cross-device operation.
+def configure_coordination(cluster_spec, start_timeout, heartbeat_timeout):
+    """Sets how many seconds workers wait to start, and for a sign of life.
 
-    `MirroredStrategy` runs each replica in a thread of its own and stops all
-    of them at a `merge_call`, so that the cross-device operation, which runs
-    in the caller's thread, does not see who asked for it: their stacks tell.
-
-    Args:
-        cross_device_ops: The object that the strategy was made with.
-
-    Returns:
-        List of frames, one for each replica of the strategy.
+    With a barrier, all workers register together: a missing one is an error on
+    all others when the time is over, and names the missing; a second one with
+    the same index is an error on all.
     """
-    frames = sys._current_frames()
+    if context.context()._context_handle is not None:
+        raise RuntimeError(
+            "TensorFlow is already running in this process. Expected "
+            "`MultiWorkerMirroredStrategy` to be made before the first tensor, "
+            "variable or dataset: make it at the beginning of the program."
+        )
+    jobs = [job for job in ("chief", "worker") if job in cluster_spec.jobs]
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=multi_worker_util.coordination_leader(cluster_spec),
+        cluster_register_timeout_in_ms=int(1000 * start_timeout),
+        heartbeat_timeout_in_ms=int(1000 * heartbeat_timeout),
+        coordinated_jobs=[
+            coordination_config_pb2.CoordinatedJob(
+                name=job, num_tasks=cluster_spec.num_tasks(job)
+            )
+            for job in jobs
+        ],
+    )
+    service = context.context().coordination_service
+    service.cluster_register_with_barrier = True
+
+
+def exchange(key, index, size, value, timeout):
+    """The texts of all workers, from the store of the coordination service."""
+    store = context.context()
+    store.set_config_key_value(f"{key}/{index}", value)
     return [
-        frames[thread.ident]
-        for thread in threading.enumerate()
-        if _cross_device_ops_of(thread) is cross_device_ops
-        and thread.ident in frames
+        store.get_config_key_value(f"{key}/{i}", int(1000 * timeout))
+        for i in range(size)
     ]
 
 
-def _cross_device_ops_of(thread):
-    strategy = getattr(thread, "distribution", None)
-    extended = getattr(strategy, "extended", None)
-    return getattr(extended, "_cross_device_ops", None)
+def random_state():
+    """What the next seeds of random operations depend on; None without a seed.
 
-
-def raise_if_about_to_be_ignored(cross_device_ops):
-    """Raises if TensorFlow is choosing other operations instead.
-
-    Under XLA with GPUs alone, `MirroredExtended._get_cross_device_ops` returns
-    its own collective operations. It looks at the given object's class in that
-    case and in no other.
-
-    Args:
-        cross_device_ops: The object whose `__class__` is being read.
-
-    Raises:
-        RuntimeError: If that is so.
+    TensorFlow keeps their generator in its context, and shows it to nobody
+    without drawing from it.
     """
-    reader = sys._getframe(2)
-    if reader.f_code.co_name == "_get_cross_device_ops":
-        name = type(cross_device_ops).__name__
-        raise RuntimeError(
-            f"`{name}` has no effect when XLA compiles a step for GPUs alone: "
-            "TensorFlow uses its own collective operations there. Use the "
-            "optimizer wrapper `GradientMix`, or `jit_compile=False`."
-        )
+    seed = context.global_seed()
+    if seed is None:
+        return None
+    state = repr((seed, context.context()._rng.getstate()))
+    return zlib.crc32(state.encode())
+
+
+def gather(cross_device_ops, per_replica_value, destinations, axis, options):
+    """What `Strategy.gather` asks of a `tf.distribute.CrossDeviceOps`."""
+    return cross_device_ops._gather(
+        per_replica_value, destinations, axis, options
+    )

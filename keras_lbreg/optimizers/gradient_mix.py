@@ -6,7 +6,10 @@ import keras
 
 from keras_lbreg.optimizers import replicas, sparse_gradients
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
-from keras_lbreg.random.mixing_weights import check_mixing_law, mixing_weights
+from keras_lbreg.random.mixing_weights import (
+    check_concentration,
+    mixing_weights,
+)
 from keras_lbreg.warnings import NoEffectWarning
 
 
@@ -42,10 +45,6 @@ class GradientMix(ReducedGradient):
         seed: Integer from 0 to 2**31 - 1, or None for a random one, which
             `keras.utils.set_random_seed` makes repeatable. It is among
             `variables`, so that a checkpoint restores it either way.
-        law: `"dirichlet"`, or `"gaussian"` for independent, non-convex weights
-            `K w_k ~ N(1, stddev^2)`. Defaults to `"dirichlet"`.
-        stddev: Non-negative float, used by the Gaussian law alone. Defaults to
-            `1.0`.
         name: String, the name of the wrapper.
 
     Raises:
@@ -61,7 +60,6 @@ class GradientMix(ReducedGradient):
     Reference:
 
     - GradientMix, submission to ICLR 2023
-    - [Hoffer et al., 2017](https://arxiv.org/abs/1705.08741), Gaussian law
     """
 
     def __init__(
@@ -69,16 +67,12 @@ class GradientMix(ReducedGradient):
         inner_optimizer,
         concentration=1.0,
         seed=None,
-        law="dirichlet",
-        stddev=1.0,
         name=None,
     ):
         super().__init__(inner_optimizer, name=name)
-        check_mixing_law(law, concentration, stddev)
+        check_concentration(concentration)
         self.concentration = float(concentration)
         self.seed = seed if seed is None else int(seed)
-        self.law = law
-        self.stddev = float(stddev)
         self._seed_variable = self.add_seed(seed)
         self._has_warned = False
 
@@ -91,9 +85,7 @@ class GradientMix(ReducedGradient):
             self._seed_variable,
             step,
             groups,
-            law=self.law,
             concentration=self.concentration,
-            stddev=self.stddev,
         )
         factor = groups * keras.ops.take(weights, replicas.replica_index())
         return [sparse_gradients.scale(g, factor) for g in gradients]
@@ -116,6 +108,4 @@ class GradientMix(ReducedGradient):
             **super().get_config(),
             "concentration": self.concentration,
             "seed": self.seed,
-            "law": self.law,
-            "stddev": self.stddev,
         }

@@ -1,5 +1,7 @@
 """The random weights with which the gradients of K groups are mixed."""
 
+import numbers
+
 import keras
 import numpy as np
 
@@ -35,7 +37,9 @@ def mixing_weights(
 
     The weights are a function of `(seed, step)` alone. `GradientMix`,
     `GradientMixCrossDeviceOps` and `mix_sample_weights` all call this function
-    and therefore agree.
+    and therefore agree. The Gaussian law, whose weights do not sum to one, is
+    that of `mix_sample_weights` alone: a regularizer has no part in sample
+    weights, while mixed gradients contain its own.
 
     Args:
         seed: Non-negative integer below 2**31, or an integer tensor.
@@ -76,34 +80,27 @@ def mixing_weights(
 
 
 def check_mixing_law(law, concentration, stddev):
-    """Raises a `ValueError` unless the arguments name a mixing law.
-
-    Args:
-        law: `"dirichlet"` or `"gaussian"`.
-        concentration: Positive float.
-        stddev: Non-negative float.
-
-    Example:
-
-    >>> check_mixing_law("dirichlet", concentration=1.0, stddev=1.0)
-
-    Reference: see `mixing_weights`.
-    """
+    """Raises a `ValueError` unless the arguments name a mixing law."""
     if law not in LAWS:
         raise ValueError(
             f"Invalid value for argument `law`. Expected one of {LAWS}. "
-            f"Received: law={law}"
+            f"Received: law={law!r}"
         )
-    if not (np.isfinite(concentration) and concentration > 0):
+    check_concentration(concentration)
+    if not (_is_finite(stddev) and stddev >= 0):
+        raise ValueError(
+            "Invalid value for argument `stddev`. Expected a finite number "
+            f">= 0. Received: stddev={stddev!r}"
+        )
+
+
+def check_concentration(concentration):
+    """Raises a `ValueError` unless it is a positive finite number."""
+    if not (_is_finite(concentration) and concentration > 0):
         raise ValueError(
             "Invalid value for argument `concentration`. Expected a positive "
             "finite number; for plain averaging leave the mixing out. "
-            f"Received: concentration={concentration}"
-        )
-    if not (np.isfinite(stddev) and stddev >= 0):
-        raise ValueError(
-            "Invalid value for argument `stddev`. Expected a finite number "
-            f">= 0. Received: stddev={stddev}"
+            f"Received: concentration={concentration!r}"
         )
 
 
@@ -157,3 +154,9 @@ def _uniforms(key, sizes, stream, xp):
         blocks.append(numbers[start : start + size])
         start += size
     return blocks
+
+
+def _is_finite(value):
+    # NumPy's scalars are numbers, too.
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_number and bool(np.isfinite(value))

@@ -7,8 +7,6 @@ their own numbers.
 import pathlib
 import random
 import tempfile
-import threading
-import time
 import warnings
 
 import keras
@@ -22,8 +20,6 @@ from keras_lbreg.distribute.data_sharding import (
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
-
-    from keras_lbreg.distribute.watch_steps import watch_steps
 
 SAMPLES = 20
 
@@ -197,19 +193,3 @@ def broadcast(strategy):
 
 def chief(strategy):
     return [is_chief(strategy), strategy.is_chief, is_chief()]
-
-
-def threads(strategy):
-    return [thread.name for thread in threading.enumerate()]
-
-
-def stuck(strategy):
-    """Worker 1 does something alone. Nothing can communicate afterwards."""
-    if worker(strategy) == 1:
-        time.sleep(6)
-        return "was alone"
-    end = watch_steps(2, "Worker 0 of 2")
-    try:
-        return broadcast_from_chief(strategy, [1])
-    finally:
-        end()

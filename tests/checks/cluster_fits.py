@@ -19,7 +19,7 @@ from tests.checks import trajectories as t
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
-    from keras_lbreg.distribute import keras_trainer_hooks
+    from keras_lbreg.distribute import keras_issue_20585
 
 
 @functools.cache
@@ -300,12 +300,12 @@ def steps_in_one_execution(strategy):
 @contextlib.contextmanager
 def without(hook, value):
     """Takes the strategy the answer of one of its hooks."""
-    kept = getattr(keras_trainer_hooks, hook)
-    setattr(keras_trainer_hooks, hook, lambda: value)
+    kept = getattr(keras_issue_20585, hook)
+    setattr(keras_issue_20585, hook, lambda: value)
     try:
         yield
     finally:
-        setattr(keras_trainer_hooks, hook, kept)
+        setattr(keras_issue_20585, hook, kept)
 
 
 def without_hook_of_shapes(strategy):

@@ -52,10 +52,7 @@ def two_workers():
         f.moving_statistics,
         f.compiled_step,
         f.steps_in_one_execution,
-        d.threads,
         *TRAJECTORIES,
-        # Last: it ends all communication.
-        d.stuck,
     )
 
 

@@ -1,3 +1,5 @@
+import pickle
+import time
 import types
 
 import keras
@@ -157,14 +159,65 @@ def test_fit_with_generator():
     assert_steps(weights_seen_by_fit(mixed, steps_per_epoch=4))
 
 
+class SlowlyBegun(Sequence):
+    """Gives workers the time to read ahead before an epoch has begun."""
+
+    def on_epoch_begin(self):
+        super().on_epoch_begin()
+        time.sleep(0.1)
+
+
 @pytest.mark.tensorflow
-def test_fit_with_py_dataset():
-    data = Sequence()
+@pytest.mark.parametrize(
+    "reading",
+    [
+        {},
+        {"workers": 3},
+        {"workers": 2, "max_queue_size": 1},
+        {"workers": 2, "use_multiprocessing": True},
+    ],
+    ids=["none", "threads", "short queue", "processes"],
+)
+def test_fit_with_py_dataset(reading):
+    data = SlowlyBegun(**reading)
     mixed = mix_sample_weights(data, 4, seed=SEED, initial_step=2)
     assert isinstance(mixed, keras.utils.PyDataset)
-    assert_steps(weights_seen_by_fit(mixed), first=2)
-    assert data.epochs_begun == 2
-    assert mixed.epoch == 2
+    # A second `fit` goes on.
+    rows = weights_seen_by_fit(mixed) + weights_seen_by_fit(mixed)
+    assert_steps(rows, first=2)
+    assert data.epochs_begun == 4
+    assert mixed.epoch == 4
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("workers", [1, 3])
+def test_fit_with_endless_py_dataset(workers):
+    class Endless(keras.utils.PyDataset):
+        num_batches = None
+
+        def __getitem__(self, index):
+            return list(batches())[index % 4]
+
+    mixed = mix_sample_weights(Endless(workers=workers), 4, seed=SEED)
+    assert_steps(weights_seen_by_fit(mixed, steps_per_epoch=4))
+
+
+@pytest.mark.tensorflow
+def test_no_draw_comes_twice_where_epochs_are_left_early():
+    mixed = mix_sample_weights(SlowlyBegun(workers=2), 4, seed=SEED)
+    seen = WeightsSeen()
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", seen, run_eagerly=True, jit_compile=False)
+    for _ in range(3):
+        model.fit(mixed, steps_per_epoch=3, verbose=0, shuffle=False)
+    rows = {tuple(np.ravel(row)) for row in seen.rows if np.ndim(row)}
+    assert len(rows) == 9
+
+
+def test_py_dataset_can_be_sent_to_processes():
+    mixed = mix_sample_weights(Sequence(), 4, seed=SEED, initial_step=2)
+    again = pickle.loads(pickle.dumps(mixed))
+    np.testing.assert_array_equal(again[1][2], mixed[1][2])
 
 
 def test_py_dataset_counts_the_epochs_that_keras_trains():

@@ -27,6 +27,16 @@ def test_all_of_it():
     assert layout.learning_rate == scale_learning_rate(0.1, 128, 4096)
 
 
+def test_numbers_of_numpy():
+    numbers = {"ghost_batch_size": 128, "groups": 8, "concentration": 0.5}
+    ours = batch_layout(
+        np.int64(4096),
+        np.int32(4),
+        **{name: np.asarray(n)[()] for name, n in numbers.items()},
+    )
+    assert ours == batch_layout(4096, 4, **numbers)
+
+
 def test_one_device_and_nothing_else():
     assert str(batch_layout(512)).splitlines() == [
         "global batch   512",

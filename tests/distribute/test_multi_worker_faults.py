@@ -1,6 +1,8 @@
-"""A worker dies: the others say so soon, and a second start goes on."""
+"""A worker is missing, doubled or dies: the others say so soon."""
 
 import functools
+import json
+import socket
 import sys
 import time
 
@@ -19,6 +21,65 @@ KILLED = ["worker", pytest.param("chief", marks=pytest.mark.slow)]
 
 # TensorFlow notices after `heartbeat_timeout`, 10 s; starting takes the rest.
 LONGEST_RUN = 120
+
+
+def said(arguments, configs):
+    """What each process says when it makes the strategy."""
+    command = [sys.executable, "-m", "tests.checks.cluster_start"]
+    texts = run_processes(
+        [[*command, *words.split()] for words in arguments],
+        configs,
+        LONGEST_RUN,
+    )
+    lines = []
+    for text in texts:
+        [line] = [x for x in text.splitlines() if x.startswith("said ")]
+        lines.append(line.removeprefix("said "))
+    return lines
+
+
+def address(config, index):
+    return json.loads(config)["cluster"]["worker"][index]
+
+
+def test_a_cluster_that_cannot_begin():
+    """Five processes, none of which has to do with another."""
+    alone, other, taken, late = (tf_configs(2) for _ in range(4))
+    port = int(address(taken[0], 0).rpartition(":")[2])
+    with socket.create_server(("", port)):
+        lines = said(
+            ["5", "5", "5", "5 before", "5 before"],
+            [alone[0], other[1], taken[0], late[0], "{}"],
+        )
+    nobody, chief, port_in_use, too_late, too_late_alone = lines
+    assert nobody.startswith("TimeoutError: The cluster is not complete: ")
+    where = address(alone[0], 1)
+    assert f"worker 1 ({where}) did not start within 5 s" in nobody
+    assert chief.startswith("TimeoutError")
+    assert f"worker 0 ({address(other[0], 0)}) did not answer" in chief
+    assert port_in_use.startswith("OSError: Worker 0 cannot listen at ")
+    assert too_late.startswith("RuntimeError: TensorFlow is already running")
+    assert too_late_alone == "nothing"
+
+
+def test_two_workers_with_one_index():
+    """On two hosts: the second has a port that the others do not know."""
+    configs = tf_configs(2)
+    second = json.loads(configs[1])
+    [elsewhere] = json.loads(tf_configs(1)[0])["cluster"]["worker"]
+    second["cluster"]["worker"][1] = elsewhere
+    lines = said(["30 60"] * 3, [*configs, json.dumps(second)])
+    # Before all have met, as they meet, or when they train.
+    twice = (
+        "Two workers are worker 1",
+        "The workers do not fit together",
+        "a different incarnation",
+    )
+    assert sum(any(text in line for text in twice) for line in lines) > 1, lines
+    for line in lines:
+        assert line.startswith(
+            ("ValueError", "AbortedError", "TimeoutError")
+        ), lines
 
 
 def run(folder, kill=()):

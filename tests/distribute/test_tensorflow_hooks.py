@@ -1,63 +1,87 @@
 """The private parts of TensorFlow 2.21 that tensorflow_hooks.py relies on.
 
-If one of these fails, TensorFlow has changed there: adapt tensorflow_hooks.py
-before raising the upper bound of the `tensorflow` dependency.
+If one of these fails, TensorFlow has changed there. What the coordination
+service does with missing, doubled and dead workers, and that the random states
+of workers are compared, the clusters of the other modules show.
 """
 
-import inspect
-
+import keras
 import pytest
-
-from keras_lbreg.distribute import tensorflow_hooks
-from tests.checks.replicas import mirrored_strategy
 
 pytestmark = pytest.mark.tensorflow
 
-CHECKED_WITH = ("2.21.", "2.22.")
+
+@pytest.fixture
+def hooks():
+    from keras_lbreg.distribute import tensorflow_hooks
+
+    return tensorflow_hooks
 
 
-def test_tensorflow_version_is_one_that_was_checked():
+def test_a_process_that_has_used_tensorflow_is_refused(hooks):
     import tensorflow as tf
 
-    assert tf.__version__.startswith(CHECKED_WITH), (
-        "read the hooks again with this version of TensorFlow"
-    )
+    tf.constant(0)
+    with pytest.raises(RuntimeError, match="already running"):
+        hooks.configure_coordination(tf.train.ClusterSpec({}), 1, 1)
 
 
-def test_waiting_replicas_are_found_by_their_cross_device_ops():
+@pytest.mark.parametrize(
+    ("jobs", "coordinated", "leader"),
+    [
+        (
+            {"worker": ["a:1", "b:2"]},
+            [("worker", 2)],
+            "/job:worker/replica:0/task:0",
+        ),
+        # An evaluator is not waited for.
+        (
+            {"chief": ["a:1"], "worker": ["b:2"], "evaluator": ["c:3"]},
+            [("chief", 1), ("worker", 1)],
+            "/job:chief/replica:0/task:0",
+        ),
+    ],
+)
+def test_a_fresh_context_is_configured(
+    hooks, monkeypatch, jobs, coordinated, leader
+):
     import tensorflow as tf
 
-    strategy = mirrored_strategy(3)
-    ops = strategy.extended._cross_device_ops
-    found = {}
-
-    def merge(strategy):
-        for asked in (ops, tf.distribute.ReductionToOneDevice()):
-            frames = tensorflow_hooks.frames_of_waiting_replicas(asked)
-            found[asked is ops] = [
-                set(functions_above(frame)) for frame in frames
-            ]
-
-    def functions_above(frame):
-        while frame is not None:
-            yield frame.f_code.co_name
-            frame = frame.f_back
-
-    def waiting_replica():
-        tf.distribute.get_replica_context().merge_call(merge)
-
-    for run in (strategy.run, tf.function(strategy.run)):
-        run(waiting_replica)
-        assert len(found[True]) == 3
-        assert all("merge_call" in names for names in found[True])
-        assert found[False] == []
-    assert tensorflow_hooks.frames_of_waiting_replicas(ops) == []
+    # One in which nothing has been computed.
+    fresh = type(hooks.context.context())()
+    monkeypatch.setattr(hooks.context, "context", lambda: fresh)
+    hooks.configure_coordination(tf.train.ClusterSpec(jobs), 20, 3)
+    service = fresh.config.experimental.coordination_config
+    assert service.cluster_register_timeout_in_ms == 20000
+    assert service.cluster_register_with_barrier
+    assert service.heartbeat_timeout_in_ms == 3000
+    assert service.service_leader == leader
+    found = [(j.name, j.num_tasks) for j in service.coordinated_job_list]
+    assert found == coordinated
 
 
-def test_the_class_is_read_where_tensorflow_ignores_the_object():
-    strategy = mirrored_strategy(2)
-    code = inspect.getsource(strategy.extended._get_cross_device_ops)
-    ignoring, using = code.split("return self._collective_ops")
-    assert "if not self._use_merge_call():" in ignoring
-    assert "isinstance(self._cross_device_ops" in ignoring
-    assert "isinstance(self._cross_device_ops" not in using
+def test_random_state_is_looked_at_without_drawing(hooks):
+    import tensorflow as tf
+
+    def draws():
+        return tf.random.uniform((3,)).numpy().tolist()
+
+    keras.utils.set_random_seed(1)
+    state = hooks.random_state()
+    assert hooks.random_state() == state
+    first = draws()
+    assert hooks.random_state() != state
+    keras.utils.set_random_seed(1)
+    assert hooks.random_state() == state
+    assert draws() == first
+    keras.utils.set_random_seed(2)
+    assert hooks.random_state() != state
+
+
+def test_no_seed_is_no_state(hooks):
+    import tensorflow as tf
+
+    tf.random.set_seed(None)
+    assert hooks.random_state() is None
+    tf.random.set_seed(0)
+    assert hooks.random_state() is not None

@@ -58,18 +58,6 @@ def test_replicas_follow_groups_on_one_device(mixed, unmixed, replicas):
 
 
 @pytest.mark.tensorflow
-def test_gaussian_law_on_replicas_follows_groups():
-    law = {"law": "gaussian", "stddev": 0.5}
-    model = compiled(lambda: mix(**law), 2)
-    fit(model, epochs=5)
-    np.testing.assert_allclose(
-        weights(model),
-        weights(train_on_groups(lambda: sgd(global_clipnorm=0.5), 2, **law)),
-        atol=1e-5,
-    )
-
-
-@pytest.mark.tensorflow
 def test_order_of_nesting_does_not_matter():
     final = descend(mix_in_noise, replicas=2)
     np.testing.assert_array_equal(descend(noise_in_mix, replicas=2), final)
@@ -151,8 +139,6 @@ def test_fit_on_one_replica_warns():
     [
         ("concentration", 0.0),
         ("concentration", float("inf")),
-        ("law", "uniform"),
-        ("stddev", -1.0),
         ("seed", -1),
     ],
 )
