@@ -13,7 +13,7 @@ from keras_lbreg.experiments.make_optimizer import make_optimizer
 from keras_lbreg.experiments.networks.mobilenet_v2 import STAGES
 from keras_lbreg.experiments.plan import make_plan
 from keras_lbreg.experiments.results import EpochRecord, Results, RunResult
-from keras_lbreg.models.dreg_candidates import dreg_candidates
+from keras_lbreg.models.apply_dreg import dreg_candidates
 from recipes.yuan_2020 import growth, stability
 from recipes.yuan_2020.arms import ARMS
 from recipes.yuan_2020.configuration import (
