@@ -268,7 +268,7 @@ class _DRegLogs(keras.callbacks.Callback):
 
 def dreg_layers(model):
     """The DReg layers in `model`, at any depth, that are built."""
-    return [x for x in path_layers(model) if isinstance(x, DRegLayer)]
+    return [x for x in sublayers(model) if isinstance(x, DRegLayer) and x.built]
 
 
 def dreg_distances(model):
