@@ -505,7 +505,7 @@ def test_layers_without_batch_statistics_do_not_warn():
         ]
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         keras_lbreg.apply_dreg(model, "conv")
 
 

@@ -333,11 +333,16 @@ def test_logs_reach_every_callback_whichever_way_they_are_given():
     spy = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: seen.append(dict(logs))
     )
-    for callbacks in (spy, [spy], keras.callbacks.CallbackList([spy])):
+    for kind in ("one", "list", "CallbackList"):
         model = small_model()
         model.compile("sgd", "mse")
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.set_model(model)
+        callbacks = {
+            "one": spy,
+            "list": [spy],
+            "CallbackList": keras.callbacks.CallbackList(
+                [spy], add_history=True, model=model
+            ),
+        }[kind]
         for _ in range(2):
             model.fit(X, Y, None, 1, 0, callbacks)
     assert len(seen) == 6
