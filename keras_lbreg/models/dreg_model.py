@@ -247,6 +247,10 @@ class DRegModel(keras.Model):
         }
 
 
+# A legacy `.h5` file has the bare name of a model's class.
+keras.saving.get_custom_objects()["DRegModel"] = DRegModel
+
+
 class _Untracked:
     """Holds a metric that Keras is not to find among a model's attributes."""
 

@@ -55,7 +55,7 @@ def by_weights(model, fresh, folder):
 
 def by_legacy_file(model, fresh, folder):
     model.save(folder / "x.h5")
-    return keras.saving.load_model(folder / "x.h5")
+    return keras.saving.load_model(folder / "x.h5", compile=False)
 
 
 def by_pickle(model, fresh, folder):
@@ -100,10 +100,10 @@ def test_all_values_come_back(way, paths, tmp_path):
     assert names.count("moving_mean_left") == 1
     again = way(model, make(paths), tmp_path)
     assert type(again) is type(model)
-    found = {v.path.split("/", 1)[1]: to_numpy(v) for v in again.variables}
-    for variable, value in zip(model.variables, expected, strict=True):
+    assert [v.name for v in again.variables] == names
+    for variable, value in zip(again.variables, expected, strict=True):
         np.testing.assert_array_equal(
-            found[variable.path.split("/", 1)[1]], value, err_msg=variable.path
+            to_numpy(variable), value, err_msg=variable.path
         )
     assert again.layers[-1].active_path == "left"
     np.testing.assert_allclose(again(X), model(X), rtol=1e-6)
