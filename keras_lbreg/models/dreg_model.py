@@ -231,11 +231,14 @@ class DRegModel(keras.Model):
         callbacks = call.arguments.get("callbacks")
         if isinstance(callbacks, keras.callbacks.CallbackList):
             if not any(isinstance(c, _DRegLogs) for c in callbacks.callbacks):
-                callbacks.callbacks.insert(0, _DRegLogs())
+                callbacks.callbacks.insert(0, _DRegLogs(self._objective.metric))
                 callbacks.callbacks[0].set_model(self)
         else:
             # First, so that all others find the entries in the logs.
-            callbacks = [_DRegLogs(), *keras.tree.flatten(callbacks or [])]
+            callbacks = [
+                _DRegLogs(self._objective.metric),
+                *keras.tree.flatten(callbacks or []),
+            ]
         call.arguments["callbacks"] = callbacks
         return super().fit(*call.args, **call.kwargs)
 
@@ -261,12 +264,16 @@ class _Untracked:
 class _DRegLogs(keras.callbacks.Callback):
     """Adds the optimised loss and the distances to the logs of an epoch."""
 
+    def __init__(self, objective):
+        super().__init__()
+        self.objective = objective
+
     def on_epoch_begin(self, epoch, logs=None):
-        self.model._objective.metric.reset_state()
+        self.objective.reset_state()
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            logs["dreg_loss"] = float(self.model._objective.metric.result())
+            logs["dreg_loss"] = float(self.objective.result())
             logs.update(dreg_distances(self.model))
 
 
