@@ -74,8 +74,8 @@ def all_arms(weight=0.1):
         ),
         dreg_arm(
             "dreg_relative",
-            # Recorded when the distance was the bare ratio, ‖D‖² over the sum of
-            # the squares: the bounded distance with λ / n_0.
+            # Recorded with the bare ratio of ‖D‖² and the sum of squares: the
+            # bounded distance with λ / n_0.
             "DReg, bounded distance (recorded: bare ratio)",
             weight=weight,
             distance="bounded",
