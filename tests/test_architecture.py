@@ -48,7 +48,7 @@ HOOKS = {
     "layers/_fused_ghost_normalize.py": (
         "tests/layers/test_fused_ghost_normalize.py"
     ),
-    "layers/_stateless.py": "tests/layers/test_stateless.py",
+    "layers/_keras_layer.py": "tests/layers/test_keras_layer.py",
     "models/_keras_graph.py": "tests/models/test_keras_graph.py",
     "models/_keras_trainer.py": "tests/models/test_keras_trainer.py",
     "optimizers/coupled_weight_decay.py": (

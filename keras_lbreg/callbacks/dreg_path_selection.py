@@ -1,21 +1,39 @@
 """Choosing the path of a DReg model that does better on validation data."""
 
 import collections.abc
+import math
 
 import keras
-import numpy as np
 
-from keras_lbreg.models.active_path import get_active_path, set_active_path
+from keras_lbreg.models.dreg_model import (
+    dreg_distances,
+    get_active_path,
+    set_active_path,
+)
 
 MODES = ("auto", "min", "max")
+LOWER_IS_BETTER = (
+    "loss",
+    "error",
+    "mse",
+    "mae",
+    "mape",
+    "msle",
+    "crossentropy",
+    "divergence",
+    "hinge",
+    "poisson",
+    "logcosh",
+    "false",
+)
 
 
 class DRegPathSelection(keras.callbacks.Callback):
     """Keeps the path of a DReg model active that validates better.
 
-    Once an epoch, both paths are evaluated on the validation data, which are
-    read once. All metrics and the loss are logged for each path
-    (`val_accuracy_right`, `val_accuracy_left`, `val_loss_right`, ...), and
+    Once an epoch, `model.evaluate` runs on the validation data for each path.
+    The loss and all metrics are logged for both (`val_accuracy_right`,
+    `val_accuracy_left`, `val_loss_right`, ...), and
 
     ```
     active path = argmax_{p ∈ {right, left}} monitor_p
@@ -33,17 +51,19 @@ class DRegPathSelection(keras.callbacks.Callback):
     new ones: report the test accuracy.
 
     It works for a `keras_lbreg.DRegModel` and for any model with DReg layers
-    in it.
+    in it, a subclassed one too, and logs ‖W_R − W_L‖_F of each of them as
+    `dreg_distance/<layer name>`.
 
     Args:
-        validation_data: `(x, y)` or `(x, y, sample_weight)` of arrays, a
-            `keras.utils.PyDataset`, or an iterable of batches, such as a
-            `tf.data.Dataset` (on every backend) or a list of tuples. It is
-            read once an epoch, so that a generator will not do.
+        validation_data: `(x, y)` or `(x, y, sample_weight)` of arrays, a list
+            of batches of these, or anything else that `evaluate` can read
+            twice: a `keras.utils.PyDataset`, a `tf.data.Dataset` (on every
+            backend). A generator can be read once.
         monitor: Optional name of the metric that decides, as in `evaluate`.
             By default, `"accuracy"` if the model has it, else `"loss"`.
-        mode: `"min"`, `"max"` or `"auto"` (the default): `"min"` for names
-            that contain `loss` or `error`, else `"max"`.
+        mode: `"min"`, `"max"` or `"auto"` (the default): `"min"` for losses
+            and errors, which it knows by parts of names (`loss`, `error`,
+            `mse`, `mae`, `crossentropy`, ...), else `"max"`.
         batch_size: Batch size where `validation_data` are arrays.
 
     Raises:
@@ -103,6 +123,7 @@ class DRegPathSelection(keras.callbacks.Callback):
         self._in_epoch = False
         if logs is None:
             return
+        logs.update(dreg_distances(self.model))
         for path, results in self._results.items():
             for name, value in results.items():
                 logs[f"val_{name}_{path}"] = value
@@ -114,50 +135,47 @@ class DRegPathSelection(keras.callbacks.Callback):
         other = "left" if active == "right" else "right"
         self._results = self._evaluate_both()
         monitor = self._monitor()
-        gain = (
-            self._results[other][monitor] - self._results[active][monitor]
-        ) * (-1 if self._lower_is_better(monitor) else 1)
-        set_active_path(self.model, other if gain > 0 else active)
+        now, new = (self._results[path][monitor] for path in (active, other))
+        is_better = new < now if self._lower_is_better(monitor) else new > now
+        if is_better or (math.isnan(now) and not math.isnan(new)):
+            set_active_path(self.model, other)
 
     def _evaluate_both(self):
-        """Logs of `evaluate` for each path, in one pass over the data."""
+        """Logs of `evaluate` for each path."""
         model = self.model
         active = get_active_path(model)
-        model.reset_metrics()
-        variables = model.metrics_variables
-        states = dict.fromkeys(("right", "left"), _values(variables))
-        results = {}
-        # `test_on_batch` forgets the batches before. Here they count.
-        model.reset_metrics = lambda: None
         try:
-            for batch in _batches(self.validation_data, self.batch_size):
-                for path in states:
-                    set_active_path(model, path)
-                    for variable, value in zip(
-                        variables, states[path], strict=True
-                    ):
-                        variable.assign(value)
-                    results[path] = model.test_on_batch(
-                        *batch, return_dict=True
-                    )
-                    states[path] = _values(variables)
+            results = {}
+            for path in ("right", "left"):
+                set_active_path(model, path)
+                results[path] = {
+                    name: float(value)
+                    for name, value in model.evaluate(
+                        **self._arguments(), verbose=0, return_dict=True
+                    ).items()
+                }
+            return results
         finally:
-            del model.reset_metrics
             set_active_path(model, active)
-        model.reset_metrics()
-        if not results:
-            raise ValueError(
-                "Invalid value for argument `validation_data`. Expected at "
-                "least one batch. Received: empty validation_data of type "
-                f"{type(self.validation_data)}"
-            )
+
+    def _arguments(self):
+        """The validation data as arguments of `evaluate`."""
+        data = self.validation_data
+        if isinstance(data, list) and all(isinstance(x, tuple) for x in data):
+            _check_not_empty(data, data)
+            return {"x": _Batches(data)}
+        if not isinstance(data, (tuple, list)):
+            return {"x": data}
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(
+            tuple(data) or (None,)
+        )
+        arrays = keras.tree.flatten(x)
+        _check_not_empty([] if x is None else arrays[0], data)
         return {
-            path: {
-                name: float(value)
-                for name, value in logs.items()
-                if name != "dreg_distance"
-            }
-            for path, logs in results.items()
+            "x": x,
+            "y": y,
+            "sample_weight": sample_weight,
+            "batch_size": self.batch_size,
         }
 
     def _monitor(self):
@@ -176,45 +194,26 @@ class DRegPathSelection(keras.callbacks.Callback):
     def _lower_is_better(self, monitor):
         if self.mode != "auto":
             return self.mode == "min"
-        return "loss" in monitor or "error" in monitor
+        return any(part in monitor for part in LOWER_IS_BETTER)
 
 
-def _values(variables):
-    return [keras.ops.convert_to_numpy(v) for v in variables]
+class _Batches(keras.utils.PyDataset):
+    """A list of batches as data that `evaluate` reads."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
 
 
-def _batches(data, batch_size):
-    """Batches `(x, y, sample_weight)` of validation data."""
-    if isinstance(data, keras.utils.PyDataset):
-        batches = (data[i] for i in range(len(data)))
-    elif isinstance(data, tuple | list) and not _is_list_of_batches(data):
-        size = len(keras.tree.flatten(data)[0]) if data else 0
-        batches = (
-            keras.tree.map_structure(
-                lambda array, start=start: (
-                    None if array is None else array[start : start + batch_size]
-                ),
-                tuple(data),
-            )
-            for start in range(0, size, batch_size)
+def _check_not_empty(samples, data):
+    if len(samples) == 0:
+        raise ValueError(
+            "Invalid value for argument `validation_data`. Expected at least "
+            f"one batch. Received: empty validation_data of type {type(data)}"
         )
-    else:
-        batches = iter(data)
-    for batch in batches:
-        batch = keras.tree.map_structure(_readable, batch)
-        yield keras.utils.unpack_x_y_sample_weight(batch)
-
-
-def _is_list_of_batches(data):
-    # `[x, y]` are arrays, as for Keras.
-    return isinstance(data, list) and all(
-        isinstance(batch, tuple) for batch in data
-    )
-
-
-def _readable(array):
-    # A backend reads its own tensors and NumPy's; a `tf.data.Dataset` gives
-    # TensorFlow's to every backend.
-    if keras.ops.is_tensor(array) or not hasattr(array, "__array__"):
-        return array
-    return np.asarray(array)

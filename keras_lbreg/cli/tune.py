@@ -203,7 +203,7 @@ def tune(
     lbreg tune digits --trials 60 --executions 2 --workers 2
     lbreg tune mnist --tuner hyperband --budget 2h
     lbreg tune digits --techniques dreg --always lr_scaling \\
-        --range dreg.weight=0.01..1:log --set dreg.distance=relative
+        --range dreg.weight=0.01..1:log --set dreg.distance=bounded
     lbreg tune my_data.npz --batch-size 1024,4096 --backend jax
     ```
 

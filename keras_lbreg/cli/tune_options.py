@@ -68,7 +68,7 @@ def parse_ranges(ranges, settings):
         ranges: Texts such as `"dreg.weight=0.01..1:log"`,
             `"lr_scaling.warmup_epochs=0..3"` (integers) and
             `"dreg.layer=dense_1,dense_2"` (choices), or `None`.
-        settings: Texts such as `"dreg.distance=relative"`: one value.
+        settings: Texts such as `"dreg.distance=bounded"`: one value.
 
     Returns:
         By technique and hyperparameter a `SearchRange` or a tuple of choices.

@@ -2,20 +2,31 @@
 
 import keras
 
-from keras_lbreg.layers.dreg_twin import DRegTwin
+from keras_lbreg.layers.dreg_layer import DRegLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
-class DRegConv2D(DRegTwin, keras.layers.Conv2D):
+class DRegConv2D(DRegLayer, keras.layers.Conv2D):
     """`keras.layers.Conv2D` with distinctive regularization (DReg).
 
     The layer has two kernels, W_R and W_L. In training both are used and kept
     apart from each other, so that the layers below learn features that serve
-    two different filters. With the rest of the network W, the published loss is
+    two different filters. With the rest of the network W, the loss is
 
     ```
-    L = l(x; W, W_R) + l(x; W, W_L) − λ ‖W_R − W_L‖²_F
+    L = l(x; W, W_R) + l(x; W, W_L) − λ d(W_R, W_L)
+
+    d = ‖W_R − W_L‖²_F                                     "frobenius"
+    d = n₀ ‖W_R − W_L‖²_F / (‖W_R‖²_F + ‖W_L‖²_F)          "bounded"
     ```
+
+    The published distance is the first. It has no upper bound, and grows
+    exponentially in training unless `max_distance` ends its gradient. In the
+    second, n₀ is the value of ‖W_R‖²_F + ‖W_L‖²_F when the layer is built or
+    `apply_dreg` gives it its weights, a constant that is saved with the layer.
+    So λ means the same at the start, but d is at most 2 n₀, and its gradient is
+    orthogonal to the pair of kernels: it turns them apart, at most to
+    W_L = −W_R, and does not make them grow.
 
     At inference the active path alone is used: the layer costs what a
     `Conv2D` costs, and `keras_lbreg.strip_dreg` makes it one again.
@@ -31,36 +42,55 @@ class DRegConv2D(DRegTwin, keras.layers.Conv2D):
     `[R(x); L(x)]`, twice as long on the batch axis. The loss has to know:
     see `keras_lbreg.DRegModel`, and `keras_lbreg.apply_dreg`, which builds it.
 
-    The penalty is added by `add_loss` in float32, in training only, and once
-    in a forward pass. The distance ‖W_R − W_L‖_F is logged as `dreg_distance`.
-    Both paths share the bias. LoRA and quantization are refused.
+    The penalty is one of the layer's `losses` after a training call, once for
+    a forward pass, computed in float32 at least. Both paths share the bias.
+    LoRA and quantization are refused. After assigning another value to
+    `kernel`, call `reset_left()`.
 
     Args:
-        *args, **kwargs: Arguments of `keras.layers.Conv2D`, which come first:
-            `filters`, `kernel_size`, `strides`, `padding`, `data_format`,
-            `dilation_rate`, `groups`, `activation`, `use_bias`, ....
-        weight: λ, the weight of the penalty. Defaults to `0.1`, the paper's.
-        distance: `"relative"` (the default), ‖W_R − W_L‖² / (‖W_R‖² + ‖W_L‖²),
-            bounded by 2; or `"frobenius"`, ‖W_R − W_L‖², as in the paper,
-            whose penalty has no lower bound: without `max_distance` it grows
-            exponentially.
+        filters: Integer, the number of filters.
+        kernel_size: Integer or tuple of 2 integers.
+        strides: Integer or tuple of 2 integers. Defaults to `(1, 1)`.
+        padding: `"valid"` (the default) or `"same"`.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            `keras.config.image_data_format()`.
+        dilation_rate: Integer or tuple of 2 integers. Defaults to `(1, 1)`.
+        groups: Positive integer, the number of groups of channels. Defaults to
+            `1`.
+        activation: Activation function. Defaults to `None`, none.
+        use_bias: Whether to add a bias, which the paths share. Defaults to
+            `True`.
+        kernel_initializer: Initializer of W_R. Defaults to
+            `"glorot_uniform"`.
+        bias_initializer: Initializer of the bias. Defaults to `"zeros"`.
+        kernel_regularizer: Optional regularizer of each kernel.
+        bias_regularizer: Optional regularizer of the bias.
+        activity_regularizer: Optional regularizer of the output.
+        kernel_constraint: Optional constraint of each kernel.
+        bias_constraint: Optional constraint of the bias.
+        weight: λ, the weight of the penalty. Defaults to `0.01`.
+        distance: `"bounded"` (the default), n₀ ‖W_R − W_L‖² / (‖W_R‖² +
+            ‖W_L‖²), or `"frobenius"`, ‖W_R − W_L‖², as published.
         max_distance: Optional number. The penalty has no gradient while
             ‖W_R − W_L‖_F is above it.
         init_distance: Size of the random perturbation that makes the first W_L
             from W_R, relative to ‖W_R‖_F. Defaults to `0.01`.
         paths: `"split"` (the default) or `"both"`.
         seed: Optional integer, the seed of the perturbation.
+        **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype`,
+            `trainable`.
 
     Call arguments:
         inputs: A 4D tensor, as for `keras.layers.Conv2D`.
         training: Whether to use both paths, or the active path alone.
 
-    Raises:
-        ValueError: If an argument is out of its range, or `lora_rank` is
-            given.
-
     Input and output shape: those of `keras.layers.Conv2D`; the batch axis of
     the output is twice as long in training with `paths="both"`.
+
+    Raises:
+        ValueError: If an argument is out of its range, `dtype` is no
+            floating-point policy, or `lora_rank`
+            is given.
 
     Example:
 
@@ -76,6 +106,59 @@ class DRegConv2D(DRegTwin, keras.layers.Conv2D):
 
     - [Yuan et al., 2020](https://arxiv.org/abs/2011.08968)
     """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=(1, 1),
+        padding="valid",
+        data_format=None,
+        dilation_rate=(1, 1),
+        groups=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        *,
+        weight=0.01,
+        distance="bounded",
+        max_distance=None,
+        init_distance=0.01,
+        paths="split",
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(
+            filters=filters,
+            kernel_size=kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            groups=groups,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            weight=weight,
+            distance=distance,
+            max_distance=max_distance,
+            init_distance=init_distance,
+            paths=paths,
+            seed=seed,
+            **kwargs,
+        )
 
     def apply_kernel(self, inputs, kernel):
         """The convolution of the inputs with one kernel, without the bias."""

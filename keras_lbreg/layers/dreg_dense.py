@@ -3,48 +3,61 @@
 import keras
 from keras import ops
 
-from keras_lbreg.layers.dreg_twin import DRegTwin
-from keras_lbreg.layers.path_order import stack_paths
+from keras_lbreg.layers.dreg_layer import DRegLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
-class DRegDense(DRegTwin, keras.layers.Dense):
+class DRegDense(DRegLayer, keras.layers.Dense):
     """`keras.layers.Dense` with distinctive regularization (DReg).
 
     The layer has two kernels, W_R and W_L, which are both trained and kept
     apart:
 
     ```
-    L = l(x; W, W_R) + l(x; W, W_L) − λ ‖W_R − W_L‖²_F
+    L = l(x; W, W_R) + l(x; W, W_L) − λ d(W_R, W_L)
     ```
 
-    `keras_lbreg.DRegConv2D` documents the paths, the penalty and what happens
-    at inference. The paper regularizes convolutions; this layer serves models
-    that have none.
+    `keras_lbreg.DRegConv2D` documents the paths, the distances, the penalty and
+    what happens at inference. The paper regularizes convolutions; this
+    layer serves models that have none.
 
     Args:
-        *args, **kwargs: Arguments of `keras.layers.Dense`, which come first:
-            `units`, `activation`, `use_bias`, ....
-        weight: λ, the weight of the penalty. Defaults to `0.1`.
-        distance: `"relative"` (the default, bounded) or `"frobenius"` (the
-            paper's, unbounded).
+        units: Positive integer, the dimension of the output.
+        activation: Activation function. Defaults to `None`, none.
+        use_bias: Whether to add a bias, which the paths share. Defaults to
+            `True`.
+        kernel_initializer: Initializer of W_R. Defaults to
+            `"glorot_uniform"`.
+        bias_initializer: Initializer of the bias. Defaults to `"zeros"`.
+        kernel_regularizer: Optional regularizer of each kernel.
+        bias_regularizer: Optional regularizer of the bias.
+        activity_regularizer: Optional regularizer of the output.
+        kernel_constraint: Optional constraint of each kernel.
+        bias_constraint: Optional constraint of the bias.
+        weight: λ, the weight of the penalty. Defaults to `0.01`.
+        distance: `"bounded"` (the default), n₀ ‖W_R − W_L‖² / (‖W_R‖² +
+            ‖W_L‖²), or `"frobenius"`, ‖W_R − W_L‖², as published.
         max_distance: Optional number. The penalty has no gradient while
             ‖W_R − W_L‖_F is above it.
-        init_distance: Relative size of the first perturbation. Defaults to
-            `0.01`.
+        init_distance: Size of the random perturbation that makes the first W_L
+            from W_R, relative to ‖W_R‖_F. Defaults to `0.01`.
         paths: `"split"` (the default) or `"both"`.
         seed: Optional integer, the seed of the perturbation.
+        **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype`,
+            `trainable`.
 
     Call arguments:
-        inputs: A tensor of rank 2 or more, as for `keras.layers.Dense`.
+        inputs: A tensor of rank 2 or more, as for `keras.layers.Dense`, dense
+            or sparse.
         training: Whether to use both paths, or the active path alone.
-
-    Raises:
-        ValueError: If an argument is out of its range, or `lora_rank` is
-            given.
 
     Input and output shape: those of `keras.layers.Dense`; the batch axis of
     the output is twice as long in training with `paths="both"`.
+
+    Raises:
+        ValueError: If an argument is out of its range, `dtype` is no
+            floating-point policy, or `lora_rank`
+            is given.
 
     Example:
 
@@ -59,11 +72,47 @@ class DRegDense(DRegTwin, keras.layers.Dense):
     - [Yuan et al., 2020](https://arxiv.org/abs/2011.08968)
     """
 
+    def __init__(
+        self,
+        units,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        *,
+        weight=0.01,
+        distance="bounded",
+        max_distance=None,
+        init_distance=0.01,
+        paths="split",
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(
+            units=units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            weight=weight,
+            distance=distance,
+            max_distance=max_distance,
+            init_distance=init_distance,
+            paths=paths,
+            seed=seed,
+            **kwargs,
+        )
+
     def apply_kernel(self, inputs, kernel):
         """The product of the inputs with one kernel, without the bias."""
         return ops.matmul(inputs, kernel)
-
-    def compute_mask(self, inputs, previous_mask):
-        if previous_mask is None or not self._stacked:
-            return previous_mask
-        return stack_paths(previous_mask, previous_mask)

@@ -1,30 +1,34 @@
 """The term that drives the two kernels of a DReg layer apart."""
 
+import keras
 from keras import ops
 
-DISTANCES = ("relative", "frobenius")
+DISTANCES = ("bounded", "frobenius")
 
 
 def kernel_distance(right, left):
-    """‖W_R − W_L‖_F of two kernels, in float32.
-
-    Args:
-        right: Kernel of the right path.
-        left: Kernel of the left path, of the same shape.
-
-    Returns:
-        A float32 scalar.
-    """
-    return ops.sqrt(_squared_norm(_float32(right) - _float32(left)))
+    """‖W_R − W_L‖_F, in float32 at least."""
+    right, left = _precise(right, left)
+    return ops.sqrt(_squared_norm(right - left))
 
 
-def dreg_penalty(right, left, weight, distance="relative", max_distance=None):
+def squared_size(right, left):
+    """‖W_R‖²_F + ‖W_L‖²_F, in float32 at least."""
+    right, left = _precise(right, left)
+    return _squared_norm(right) + _squared_norm(left)
+
+
+def dreg_penalty(
+    right, left, weight, distance, initial_size=None, max_distance=None
+):
     """The distance term of a DReg loss, −λ d(W_R, W_L).
 
     - `"frobenius"`, as published: d = ‖W_R − W_L‖²_F, without an upper bound.
-    - `"relative"`: d = ‖W_R − W_L‖²_F / (‖W_R‖²_F + ‖W_L‖²_F), which lies in
-      [0, 2]. Its gradient is orthogonal to (W_R, W_L), so that no step along
-      it can make kernels grow by a constant factor.
+    - `"bounded"`: d = n₀ ‖W_R − W_L‖²_F / (‖W_R‖²_F + ‖W_L‖²_F). While the sum
+      of squares is n₀, value and gradient are those of the published distance
+      (but for a part of relative size ‖W_R − W_L‖ / √n₀). It lies in
+      [0, 2 n₀], and its gradient is orthogonal to (W_R, W_L): the quotient does
+      not depend on the scale of the pair.
 
     Beyond `max_distance` the term keeps its value and has no gradient.
 
@@ -32,19 +36,21 @@ def dreg_penalty(right, left, weight, distance="relative", max_distance=None):
         right: Kernel of the right path.
         left: Kernel of the left path, of the same shape.
         weight: λ, a non-negative number.
-        distance: `"relative"` or `"frobenius"`.
+        distance: `"bounded"` or `"frobenius"`.
+        initial_size: n₀, ‖W_R‖²_F + ‖W_L‖²_F at the start, for `"bounded"`.
         max_distance: Optional largest ‖W_R − W_L‖_F with a gradient.
 
     Returns:
-        A float32 scalar, to be added to the loss.
+        A scalar in float32, or float64 if the kernels are.
     """
-    right, left = _float32(right), _float32(left)
+    right, left = _precise(right, left)
     squared = _squared_norm(right - left)
     value = squared
-    if distance == "relative":
+    if distance == "bounded":
+        size = _squared_norm(right) + _squared_norm(left)
         # Two kernels of zeros are at distance 0, not 0/0.
-        value = squared / ops.maximum(
-            _squared_norm(right) + _squared_norm(left), 1e-30
+        value = ops.cast(initial_size, size.dtype) * (
+            squared / ops.maximum(size, 1e-30)
         )
     if max_distance is not None:
         value = ops.where(
@@ -53,8 +59,10 @@ def dreg_penalty(right, left, weight, distance="relative", max_distance=None):
     return -weight * value
 
 
-def _float32(kernel):
-    return ops.cast(kernel, "float32")
+def _precise(*kernels):
+    """Kernels in their dtype, in float32 where that is less."""
+    dtype = keras.backend.result_type(kernels[0].dtype, "float32")
+    return [ops.cast(kernel, dtype) for kernel in kernels]
 
 
 def _squared_norm(x):

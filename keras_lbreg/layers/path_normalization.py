@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
-from keras_lbreg.layers.dreg_twin import by_halves, is_left, select
+from keras_lbreg.layers._keras_layer import outside_of_graphs, own_state
+from keras_lbreg.layers.paths import ActivePath, by_halves, select
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
-class PathNormalization(keras.layers.Wrapper):
+class PathNormalization(ActivePath, keras.layers.Wrapper):
     """Normalizes each path of a DReg model by its own statistics.
 
     After a DReg layer the batch is `[right; left]`. The wrapped layer, a
@@ -20,26 +21,9 @@ class PathNormalization(keras.layers.Wrapper):
     DReg layer, and `keras_lbreg.strip_dreg` unwraps them.
 
     Args:
-        layer: The normalization layer. All its non-trainable variables are
-            taken to be statistics of its inputs.
+        layer: The normalization layer. Its variables that no gradient is meant
+            for are taken to be statistics of its inputs.
         **kwargs: Arguments of `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: Input tensor. In training, its first half is the right path's.
-        training: Whether to use the statistics of the batch.
-        mask: Optional mask, as the wrapped layer takes it.
-
-    Input and output shape: those of the wrapped layer.
-
-    Example:
-
-    >>> layer = PathNormalization(keras.layers.BatchNormalization())
-    >>> layer(keras.ops.ones((8, 3)), training=True).shape
-    (8, 3)
-
-    Reference:
-
-    - [Yuan et al., 2020](https://arxiv.org/abs/2011.08968)
     """
 
     def __init__(self, layer, **kwargs):
@@ -49,15 +33,14 @@ class PathNormalization(keras.layers.Wrapper):
 
     def build(self, input_shape):
         super().build(input_shape)
-        # A frozen layer counts gamma and beta among its non-trainable
-        # variables. The statistics are what is not trainable in itself.
-        trainable = self.layer.trainable
-        self.layer.trainable = True
-        statistics = self.layer.non_trainable_variables
-        self.layer.trainable = trainable
-        self.right_statistics = statistics
-        self.left_statistics = [
-            self.add_weight(
+        with outside_of_graphs():
+            self._add_left()
+
+    def _add_left(self):
+        self.right_statistics = own_state(self.layer)
+        self.left_statistics = []
+        for number, variable in enumerate(self.right_statistics):
+            left = self.add_weight(
                 name=f"{variable.name}_left",
                 shape=variable.shape,
                 # A copy: variables that share memory cannot be trained in JAX.
@@ -68,29 +51,13 @@ class PathNormalization(keras.layers.Wrapper):
                 autocast=False,
                 trainable=False,
             )
-            for variable in statistics
-        ]
-        self.left_active = self.add_weight(
-            name="left_active",
-            shape=(),
-            initializer="zeros",
-            dtype="bool",
-            trainable=False,
-        )
+            self.left_statistics.append(left)
+            # `tf.train.Checkpoint` follows attributes, but no lists.
+            setattr(self, f"left_{number}", left)
+        self.add_left_active()
 
     def compute_output_shape(self, input_shape):
         return self.layer.compute_output_shape(input_shape)
-
-    @property
-    def active_path(self):
-        """The path used at inference, `"right"` or `"left"`. Settable."""
-        return (
-            "left" if bool(ops.convert_to_numpy(self.left_active)) else "right"
-        )
-
-    @active_path.setter
-    def active_path(self, path):
-        self.left_active.assign(is_left(path))
 
     def call(self, inputs, training=None, mask=None):
         if training:

@@ -7,9 +7,10 @@ only `BackupAndRestore` can tell a running `fit` with which epoch to begin.
 """
 
 from keras import ops
-from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.losses.loss import unscale_loss_for_distribution
 
-from keras_lbreg.layers.path_order import unstack_paths
+from keras_lbreg.layers._keras_layer import get_keras_mask, set_keras_mask
+from keras_lbreg.layers.paths import unstack_paths
 
 
 def data_loss(model, y, y_pred, sample_weight):
@@ -19,9 +20,14 @@ def data_loss(model, y, y_pred, sample_weight):
     return model._compile_loss(y, y_pred, sample_weight)
 
 
-def additional_losses(model):
-    """Regularization and `add_loss` terms, scaled for distribution."""
-    return [model._aggregate_additional_loss(loss) for loss in model.losses]
+def additional_loss(model, loss):
+    """A term of regularization or `add_loss`, scaled for distribution."""
+    return model._aggregate_additional_loss(loss)
+
+
+def unscaled_loss(loss):
+    """A loss on the scale of one replica, as Keras logs it."""
+    return unscale_loss_for_distribution(loss)
 
 
 def split_batch(x):

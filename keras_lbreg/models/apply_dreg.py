@@ -4,30 +4,50 @@ import warnings
 
 import keras
 
-from keras_lbreg.layers.dreg_twin import DRegTwin
-from keras_lbreg.layers.path_fork import PathFork
+from keras_lbreg.layers._keras_layer import own_state
+from keras_lbreg.layers.dreg_conv2d import DRegConv2D
+from keras_lbreg.layers.dreg_dense import DRegDense
+from keras_lbreg.layers.dreg_depthwise_conv2d import DRegDepthwiseConv2D
+from keras_lbreg.layers.dreg_layer import DRegLayer
 from keras_lbreg.layers.path_normalization import PathNormalization
-from keras_lbreg.models.dreg_candidates import TWINS, dreg_candidates
-from keras_lbreg.models.dreg_model import DRegModel
+from keras_lbreg.layers.paths import PathFork
+from keras_lbreg.models._keras_graph import sublayers
+from keras_lbreg.models.dreg_model import DRegModel, plain_class
 from keras_lbreg.models.layer_search import (
     check_graph_model,
     check_nothing_is_lost,
     check_shapes_are_known,
-    find_hidden_layers,
     find_layers,
     resolve_layer,
 )
 from keras_lbreg.models.layer_state import assign_copy, transfer_by_name
 from keras_lbreg.models.path_graph import PathGraph
-from keras_lbreg.models.plain_class import plain_class
 from keras_lbreg.models.surgery import rebuild
+
+TWINS = {
+    keras.layers.Conv2D: DRegConv2D,
+    keras.layers.DepthwiseConv2D: DRegDepthwiseConv2D,
+    keras.layers.Dense: DRegDense,
+}
+CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+)
 
 
 def apply_dreg(
     model,
     layer="last_conv",
-    weight=0.1,
-    distance="relative",
+    weight=0.01,
+    distance="bounded",
     max_distance=None,
     init_distance=0.01,
     paths="both",
@@ -49,9 +69,12 @@ def apply_dreg(
     new model has to be compiled.
 
     Batch normalizations behind a DReg layer, ghost ones too, keep statistics
-    for each path. What meets a forked tensor without having come through a
-    DReg layer (a shortcut around a block, another input) is forked as well.
-    Of several DReg layers in series, the first forks the batch.
+    for each path. A warning names other layers behind it that have state of
+    their own (batch statistics of another package's, normalization inside a
+    composite layer); stateful recurrent layers are refused with `"both"`. What
+    meets a forked tensor without having come through a DReg layer (a shortcut
+    around a block, another input) is forked as well. Of several DReg layers in
+    series, the first forks the batch.
 
     Applying it again to a layer changes its settings and keeps its weights;
     with the same settings it changes nothing.
@@ -59,14 +82,16 @@ def apply_dreg(
     Args:
         model: A Functional or Sequential model.
         layer: Which layers: `"last_conv"`, the last convolution with a kernel
-            larger than 1x1; the name of a layer; the path of a layer in a
-            nested model (`"backbone/conv1"`); an index from the output among
-            the layers that are possible (`-1`); or a list of these. `Conv2D`,
+            larger than 1x1 (if it is of a kind that cannot be doubled, such as
+            a `SeparableConv2D`, the last one that can be, with a warning); the
+            name of a layer; the path of a layer in a nested model
+            (`"backbone/conv1"`); an index from the output among the layers
+            that are possible (`-1`); or a list of these. `Conv2D`,
             `DepthwiseConv2D` and `Dense` are possible. The paper recommends a
             layer close to the output.
-        weight: λ. Defaults to `0.1`.
-        distance: `"relative"` (the default, bounded) or `"frobenius"` (the
-            paper's, unbounded); see `keras_lbreg.DRegConv2D`.
+        weight: λ. Defaults to `0.01`.
+        distance: `"bounded"` (the default) or `"frobenius"` (the paper's,
+            unbounded); see `keras_lbreg.DRegConv2D`.
         max_distance: Optional number, beyond which the penalty has no gradient.
         init_distance: Relative size of the perturbation. Defaults to `0.01`.
         paths: `"both"` (the default): every sample takes both paths, and the
@@ -84,8 +109,9 @@ def apply_dreg(
 
     Raises:
         ValueError: If an argument is out of its range, a layer is not found or
-            of another type, or `model` is a subclassed model, a Sequential one
-            that was not built yet, or of a class of yours whose methods
+            of another type, its kernel is zero, a stateful recurrent layer
+            would see both paths, or `model` is a subclassed model, a Sequential
+            one that was not built yet, or of a class of yours whose methods
             (`call`, `train_step`, ...) would be lost.
 
     Example:
@@ -121,14 +147,14 @@ def apply_dreg(
     layers = find_layers(model)
     targets = {id(layers[path]) for path in found}
     sources = targets | {
-        id(x) for x in layers.values() if isinstance(x, DRegTwin)
+        id(x) for x in layers.values() if isinstance(x, DRegLayer)
     }
     graph = PathGraph(
         model,
         is_source=lambda x: id(x) in sources,
         is_uniform=lambda x: id(x) in sources or _keeps_statistics(x),
     )
-    _warn_of_hidden_statistics(model, graph)
+    _check_state_behind_fork(model, graph, paths)
     settings = {
         "weight": weight,
         "distance": distance,
@@ -199,11 +225,22 @@ def without_forks(model):
     )
 
 
+def dreg_candidates(model):
+    """The layers that `apply_dreg` takes, by path, in order of call.
+
+    Every `Conv2D`, `DepthwiseConv2D` and `Dense`, in nested models too, and
+    every layer that is doubled already.
+    """
+    return find_layers(
+        model, lambda x: type(x) in TWINS or isinstance(x, DRegLayer)
+    )
+
+
 def _find(model, which):
     """Paths of the layers that the caller chose."""
     candidates = dreg_candidates(model)
     chosen = [
-        _last_convolution(candidates)
+        _last_convolution(model, candidates)
         if one == "last_conv"
         else resolve_layer(model, one, candidates)
         for one in (which if isinstance(which, (list, tuple)) else [which])
@@ -212,7 +249,7 @@ def _find(model, which):
         raise ValueError(
             "Invalid value for argument `layer`. Expected one of "
             f"{list(candidates)}; model '{model.name}' has no two-dimensional "
-            f"convolution. Received: layer={which!r}"
+            f"convolution that can be doubled. Received: layer={which!r}"
         )
     return [
         next(path for path, x in candidates.items() if x is layer)
@@ -220,13 +257,47 @@ def _find(model, which):
     ]
 
 
-def _last_convolution(candidates):
-    """The last convolution, preferably one larger than 1x1."""
-    convolutions = [
-        x for x in candidates.values() if not isinstance(x, keras.layers.Dense)
-    ]
-    spatial = [x for x in convolutions if tuple(x.kernel_size) != (1, 1)]
-    return (spatial or convolutions or [None])[-1]
+def _last_convolution(model, candidates):
+    """The last convolution that can be doubled, preferably a spatial one.
+
+    A spatial convolution has a kernel larger than 1x1. Where the model's last
+    ones cannot be doubled, it is the last of any size.
+    """
+    convolutions = {
+        path: x
+        for path, x in candidates.items()
+        if not isinstance(x, keras.layers.Dense)
+    }
+    if not convolutions:
+        return None
+    spatial = [path for path, x in convolutions.items() if _is_spatial(x)]
+    every_path = list(find_layers(model))
+    others = {
+        path: x
+        for path, x in find_layers(model).items()
+        if path not in convolutions
+        and any(_is_spatial(y) for y in [x, *sublayers(x)])
+    }
+    last = every_path.index(spatial[-1]) if spatial else -1
+    missed = [path for path in others if every_path.index(path) > last]
+    if not missed:
+        return convolutions[(spatial or list(convolutions))[-1]]
+    taken = list(convolutions)[-1]
+    warnings.warn(
+        f"DReg cannot double the last convolutions of model '{model.name}' "
+        f"({missed[-1]!r} is a {type(others[missed[-1]]).__name__}). "
+        f'`layer="last_conv"` takes {taken!r}, layer '
+        f"{every_path.index(taken) + 1} of {len(every_path)}. Pass the name of "
+        f"another layer to choose it: one of {list(candidates)}.",
+        stacklevel=4,
+    )
+    return convolutions[taken]
+
+
+def _is_spatial(layer):
+    return isinstance(layer, CONVOLUTIONS) and any(
+        size > 1 for size in layer.kernel_size
+    )
 
 
 def _twin(old, settings):
@@ -235,7 +306,7 @@ def _twin(old, settings):
             f"Layer '{old.name}' is quantized and cannot be trained. Apply "
             "DReg before `quantize`."
         )
-    twin_class = type(old) if isinstance(old, DRegTwin) else TWINS[type(old)]
+    twin_class = type(old) if isinstance(old, DRegLayer) else TWINS[type(old)]
     # Not by `from_config`, which turns a refusal into a `TypeError`.
     return twin_class(**{**old.get_config(), **settings})
 
@@ -246,23 +317,40 @@ def _keeps_statistics(layer):
     )
 
 
-def _warn_of_hidden_statistics(model, graph):
-    behind = {
-        path
-        for path, layer in find_layers(model).items()
-        if id(layer) in graph.forked_layers
-        and not isinstance(layer, PathNormalization)
-    }
-    hidden = [
-        name
-        for name in find_hidden_layers(model, _keeps_statistics)
-        if name.rpartition("/")[0] in behind
-    ]
-    if hidden:
+def _check_state_behind_fork(model, graph, paths):
+    """Refuses, or warns of, layers whose state would mix the two paths."""
+    mixed = {}
+    for path, layer in find_layers(model).items():
+        if id(layer) not in graph.forked_layers or isinstance(
+            layer,
+            (
+                DRegLayer,
+                PathNormalization,
+                keras.layers.BatchNormalization,
+                # Its statistics are fixed before training.
+                keras.layers.Normalization,
+            ),
+        ):
+            continue
+        inner = [layer, *sublayers(layer)]
+        if any(getattr(x, "stateful", False) for x in inner):
+            if paths == "both":
+                raise ValueError(
+                    f"Layer '{path}' (of type {type(layer).__name__}) is "
+                    "stateful: it keeps one state for each sample of a batch, "
+                    'but with `paths="both"` it would get each sample twice. '
+                    'Use `paths="split"`, or a `layer` behind it.'
+                )
+            continue
+        state = [] if layer.quantization_mode else own_state(layer)
+        if state:
+            mixed[path] = (type(layer).__name__, [v.path for v in state])
+    if mixed:
         warnings.warn(
-            f"Batch normalizations inside other layers ({hidden}) stay as they "
-            "are: their statistics will mix the two paths of DReg. Use them "
-            "as layers of the model itself to keep the paths apart.",
+            "These layers behind the doubled one have state of their own, in "
+            "which both paths of DReg are mixed: "
+            f"{mixed}. Of batch normalization, use Keras's as a layer of the "
+            "model itself to keep the paths apart.",
             stacklevel=3,
         )
 
@@ -283,5 +371,5 @@ def _transfer(old, new):
             assign_copy(left, right)
         return
     transfer_by_name(old, new)
-    if not isinstance(old, DRegTwin):
+    if not isinstance(old, DRegLayer):
         new.reset_left()

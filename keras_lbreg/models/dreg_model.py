@@ -1,21 +1,29 @@
 """The model that trains both paths of its DReg layers."""
 
+import functools
+import inspect
+import warnings
+
 import keras
 from keras import ops
 
-from keras_lbreg.layers._stateless import in_stateless_scope
-from keras_lbreg.layers.dreg_distance import DRegDistance
-from keras_lbreg.layers.path_order import paths_on_every_device
+from keras_lbreg.layers.dreg_layer import DRegLayer
+from keras_lbreg.layers.dreg_penalty import kernel_distance
+from keras_lbreg.layers.paths import ActivePath, paths_on_every_device
+from keras_lbreg.models._keras_graph import is_chain, sublayers
 from keras_lbreg.models._keras_trainer import (
-    additional_losses,
+    additional_loss,
     data_loss,
     right_then_left,
     split_batch,
+    unscaled_loss,
 )
-from keras_lbreg.models.active_path import get_active_path, set_active_path
 from keras_lbreg.models.path_graph import PathGraph, forks
 
 PATH_REDUCTIONS = ("sum", "mean")
+
+# Root mean square of W_R − W_L above which the kernels run away.
+RUNAWAY = 10.0
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
@@ -27,24 +35,36 @@ class DRegModel(keras.Model):
 
     In a training step every sample goes through the layers below the first
     DReg layer once, and through those above it twice: along the right path
-    and along the left. The labels y, sample weights and masks count for both,
+    and along the left. The labels y, sample weights and masks count for both.
+    What is optimised is
 
     ```
-    loss = l(y, ŷ_R) + l(y, ŷ_L) + Σ penalties and regularization
+    dreg_loss = l(y, ŷ_R) + l(y, ŷ_L) − λ d(W_R, W_L) + further losses
     ```
 
-    or half the sum of the first two with `path_reduction="mean"`. The sum is
-    the paper's, and doubles the gradient of all weights that both paths share:
-    compare it with a baseline of twice the learning rate. An output that does
-    not depend on a DReg layer counts in both path losses too. Metrics in
-    training are taken over both paths.
+    or half the sum of the first two with `path_reduction="mean"`; further
+    losses are those of regularizers and `add_loss`. The sum is the paper's, and
+    doubles the gradient of all weights that both paths share: compare it with a
+    baseline of twice the learning rate. An output that does not depend on a
+    DReg layer counts in both path losses too.
+
+    What is logged as `loss` is on the scale of `val_loss`, where the active
+    path is alone and has no penalty:
+
+    ```
+    loss = (l(y, ŷ_R) + l(y, ŷ_L)) / 2 + further losses
+    ```
+
+    It is what `train_on_batch` returns and `compute_loss` has as its value; the
+    gradient is that of `dreg_loss`. `fit` adds to the logs of an epoch the mean
+    of `dreg_loss`, and for each DReg layer ‖W_R − W_L‖_F as
+    `dreg_distance/<layer name>`. `train_on_batch`, `test_on_batch` and
+    `evaluate` return as many values as a plain model's. Metrics in training are
+    taken over both paths.
 
     `model(x, training=True)` returns `[ŷ_R; ŷ_L]`, twice as long on the batch
     axis. `evaluate`, `predict` and `model(x)` use the active path alone and
-    never see a fork.
-
-    `fit` logs the distance ‖W_R − W_L‖_F as `dreg_distance` (with several DReg
-    layers, that of the last); `evaluate` leaves it out.
+    never fork the batch.
 
     Args:
         inputs: Inputs of the model, as in `keras.Model(inputs, outputs)`.
@@ -100,7 +120,10 @@ class DRegModel(keras.Model):
         self.from_sequential = from_sequential
         self._forked_outputs = PathGraph(self, forks).forked_outputs
         self._predictions_hold_both_paths = False
-        self._evaluating = False
+        # Not among the metrics, of which a training step returns each value.
+        self._objective = _Untracked(
+            keras.metrics.Mean(name="dreg_loss", dtype="float32")
+        )
 
     @property
     def active_path(self):
@@ -131,24 +154,48 @@ class DRegModel(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        # `compute_metrics`, which follows, is not told whether it is training.
+        # `compute_metrics`, which follows, does not know if it is training.
         self._predictions_hold_both_paths = training and any(
             self._forked_outputs
         )
-        if not self._predictions_hold_both_paths:
+        if not training:
             return super().compute_loss(
                 x, y, y_pred, sample_weight, training=training
             )
-        if in_stateless_scope():
-            self._look_at_distances()
-        path_losses = [
-            data_loss(self, y, path, sample_weight)
-            for path in self._paths(y_pred)
+        predictions = [y_pred]
+        if self._predictions_hold_both_paths:
+            predictions = self._paths(y_pred)
+        data_losses = [
+            loss
+            for loss in (
+                data_loss(self, y, path, sample_weight) for path in predictions
+            )
+            if loss is not None
         ]
-        if self.path_reduction == "mean":
-            path_losses = [loss / 2 for loss in path_losses if loss is not None]
-        losses = [loss for loss in path_losses if loss is not None]
-        return ops.sum(ops.stack(losses + additional_losses(self)))
+        further = [additional_loss(self, loss) for loss in self.losses]
+        if not data_losses + further:
+            # Keras's error, or what it makes of a model without a loss.
+            return super().compute_loss(x, y, y_pred, sample_weight)
+        penalties = [
+            additional_loss(self, layer.compute_penalty())
+            for layer in dreg_layers(self)
+            if layer.penalty_counts
+        ]
+        scale = 1 / len(data_losses) if data_losses else 1.0
+        mean = [loss * scale for loss in data_losses]
+        logged = _sum(mean + further) - _sum(penalties)
+        is_sum = self.path_reduction == "sum"
+        optimised = _sum((data_losses if is_sum else mean) + further)
+        inputs = keras.tree.flatten(y_pred if x is None else x)
+        self._objective.metric.update_state(
+            unscaled_loss(optimised),
+            sample_weight=ops.shape(next(i for i in inputs if i is not None))[
+                0
+            ],
+        )
+        return ops.stop_gradient(logged) + (
+            optimised - ops.stop_gradient(optimised)
+        )
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         if not self._predictions_hold_both_paths:
@@ -170,26 +217,30 @@ class DRegModel(keras.Model):
             for i in (0, 1)
         ]
 
-    def _look_at_distances(self):
-        """Lets the distance metrics read the weights while they are known."""
-        for metric in self.metrics:
-            if isinstance(metric, DRegDistance):
-                metric.update_state()
-
     @property
-    def metrics(self):
-        metrics = super().metrics
-        if self._evaluating:
-            # `loss, accuracy = model.evaluate(...)` is to keep working.
-            return [m for m in metrics if not isinstance(m, DRegDistance)]
-        return metrics
+    def metrics_variables(self):
+        # JAX's steps return what they change, by this list.
+        return [
+            *super().metrics_variables,
+            *self._objective.metric.variables,
+        ]
 
-    def evaluate(self, *args, **kwargs):
-        self._evaluating = True
-        try:
-            return super().evaluate(*args, **kwargs)
-        finally:
-            self._evaluating = False
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        call = inspect.signature(super().fit).bind(*args, **kwargs)
+        callbacks = call.arguments.get("callbacks")
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            if not any(isinstance(c, _DRegLogs) for c in callbacks.callbacks):
+                callbacks.callbacks.insert(0, _DRegLogs(self._objective.metric))
+                callbacks.callbacks[0].set_model(self)
+        else:
+            # First, so that all others find the entries in the logs.
+            callbacks = [
+                _DRegLogs(self._objective.metric),
+                *keras.tree.flatten(callbacks or []),
+            ]
+        call.arguments["callbacks"] = callbacks
+        return super().fit(*call.args, **call.kwargs)
 
     def get_config(self):
         return {
@@ -197,3 +248,108 @@ class DRegModel(keras.Model):
             "path_reduction": self.path_reduction,
             "from_sequential": self.from_sequential,
         }
+
+
+# A legacy `.h5` file has the bare name of a model's class.
+keras.saving.get_custom_objects()["DRegModel"] = DRegModel
+
+
+class _Untracked:
+    """Holds a metric that Keras is not to find among a model's attributes."""
+
+    def __init__(self, metric):
+        self.metric = metric
+
+
+class _DRegLogs(keras.callbacks.Callback):
+    """Adds the optimised loss and the distances to the logs of an epoch."""
+
+    def __init__(self, objective):
+        super().__init__()
+        self.objective = objective
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.objective.reset_state()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["dreg_loss"] = float(self.objective.result())
+            logs.update(dreg_distances(self.model))
+
+
+def dreg_layers(model):
+    """The DReg layers in `model`, at any depth, that are built."""
+    return [x for x in sublayers(model) if isinstance(x, DRegLayer) and x.built]
+
+
+def dreg_distances(model):
+    """The logs `dreg_distance/<layer>` of all DReg layers in a model.
+
+    A layer has its path in place of its name where another has the same name.
+    A warning says where the two kernels run away from each other.
+    """
+    layers = dreg_layers(model)
+    names = [layer.name for layer in layers]
+    logs = {}
+    for layer in layers:
+        name = layer.name if names.count(layer.name) == 1 else layer.path
+        distance = float(kernel_distance(layer.kernel, layer.kernel_left))
+        logs[f"dreg_distance/{name}"] = distance
+        limit = RUNAWAY * float(ops.prod(layer.kernel.shape)) ** 0.5
+        # Written so that NaN counts as running away.
+        if not distance <= limit:
+            warnings.warn(
+                f"The two kernels of DReg layer '{name}' are running away "
+                "from each other. The published penalty, -weight * "
+                "||R - L||^2, has no lower bound. Use "
+                'distance="bounded", or give `max_distance`.',
+                RuntimeWarning,
+                stacklevel=2,
+            )
+    return logs
+
+
+def path_layers(model):
+    """The layers in `model`, at any depth, that have two paths by now."""
+    return [x for x in find_path_layers(model) if x.left_active is not None]
+
+
+def find_path_layers(model):
+    """The layers with two paths; raises if `model` has none."""
+    layers = [x for x in sublayers(model) if isinstance(x, ActivePath)]
+    if not layers:
+        raise ValueError(
+            "Invalid value for argument `model`. Expected a model with a DReg "
+            "layer, as `keras_lbreg.apply_dreg` makes it. Received: "
+            f"model={model!r}"
+        )
+    return layers
+
+
+def get_active_path(model):
+    """`"right"` or `"left"`; raises if `model` has no DReg layer."""
+    layers = path_layers(model)
+    return layers[0].active_path if layers else "right"
+
+
+def set_active_path(model, path):
+    """Makes all layers of `model` use one path at inference."""
+    for layer in path_layers(model):
+        layer.active_path = path
+
+
+def plain_class(model):
+    """The class in place of `DRegModel`; `None`: the model's own."""
+    if not isinstance(model, DRegModel):
+        return None
+    if model.from_sequential and is_chain(model):
+        return keras.Sequential
+    return keras.Model
+
+
+def _sum(losses):
+    """The sum of losses of any floating-point dtypes; 0 of none."""
+    if not losses:
+        return 0.0
+    dtype = keras.backend.result_type(*[loss.dtype for loss in losses])
+    return sum(ops.cast(loss, dtype) for loss in losses)

@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_lbreg.layers.dreg_twin import DRegTwin
-from keras_lbreg.layers.path_fork import PathFork
+from keras_lbreg.layers.dreg_layer import DRegLayer
+from keras_lbreg.layers.paths import PathFork
 from keras_lbreg.models._keras_graph import calls_in_order, is_graph_model
 
 
@@ -81,7 +81,7 @@ class PathGraph:
 def forks(layer):
     """Whether a layer makes a forked tensor of an ordinary one."""
     return isinstance(layer, PathFork) or (
-        isinstance(layer, DRegTwin) and layer.paths == "both"
+        isinstance(layer, DRegLayer) and layer.paths == "both"
     )
 
 

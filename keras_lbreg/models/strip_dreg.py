@@ -2,17 +2,17 @@
 
 import warnings
 
-from keras_lbreg.layers.dreg_twin import DRegTwin, is_left
-from keras_lbreg.layers.path_fork import PathFork
+from keras_lbreg.layers.dreg_layer import DRegLayer
 from keras_lbreg.layers.path_normalization import PathNormalization
+from keras_lbreg.layers.paths import PathFork, is_left
 from keras_lbreg.models.apply_dreg import TWINS
+from keras_lbreg.models.dreg_model import plain_class
 from keras_lbreg.models.layer_search import (
     check_graph_model,
     check_shapes_are_known,
     find_layers,
 )
 from keras_lbreg.models.layer_state import assign_copy, transfer_by_name
-from keras_lbreg.models.plain_class import plain_class
 from keras_lbreg.models.surgery import rebuild
 from keras_lbreg.warnings import NoEffectWarning
 
@@ -72,7 +72,7 @@ def strip_dreg(model, path="active"):
     check_shapes_are_known(model)
     if path != "active":
         is_left(path)
-    if not find_layers(model, lambda layer: isinstance(layer, DRegTwin)):
+    if not find_layers(model, lambda layer: isinstance(layer, DRegLayer)):
         warnings.warn(
             f"Model '{model.name}' has no DReg layer: there is nothing to "
             "strip.",
@@ -81,7 +81,7 @@ def strip_dreg(model, path="active"):
         )
 
     def replace(old):
-        if isinstance(old, DRegTwin):
+        if isinstance(old, DRegLayer):
             config = old.get_config()
             for name in SETTINGS:
                 del config[name]
@@ -93,7 +93,7 @@ def strip_dreg(model, path="active"):
 
     def transfer(old, new):
         use_left = is_left(old.active_path if path == "active" else path)
-        if isinstance(old, DRegTwin):
+        if isinstance(old, DRegLayer):
             transfer_by_name(old, new)
             if use_left:
                 assign_copy(new.kernel, old.kernel_left)

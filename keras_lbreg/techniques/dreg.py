@@ -15,7 +15,7 @@ def duplicate_layer(model, hp, ctx):
 
 def late_layers(model, ctx):
     """The paths of the candidates closest to the output."""
-    from keras_lbreg.models.dreg_candidates import dreg_candidates
+    from keras_lbreg.models.apply_dreg import dreg_candidates
 
     return tuple(dreg_candidates(model))[-MOST_LAYERS:]
 
@@ -47,8 +47,8 @@ DREG = Technique(
         "apply_dreg",
     ),
     defaults={
-        "weight": 0.1,
-        "distance": "relative",
+        "weight": 0.01,
+        "distance": "bounded",
         "max_distance": None,
         "paths": "both",
         "path_reduction": "sum",
@@ -57,7 +57,7 @@ DREG = Technique(
     },
     search_space={
         "weight": SearchRange(1e-3, 1.0, log=True),
-        "distance": SearchRange(choices=("relative", "frobenius")),
+        "distance": SearchRange(choices=("bounded", "frobenius")),
         "path_reduction": SearchRange(choices=("sum", "mean")),
         "layer": SearchRange(choices=late_layers),
     },

@@ -31,9 +31,8 @@ def growth_factor(weight, learning_rate, momentum=0.0):
     has the same recursion while η is constant.
 
     Args:
-        weight: λ. For the relative distance, λ / (‖W_R‖² + ‖W_L‖²): while the
-            kernels are close, it grows as the published one does with this
-            weight.
+        weight: λ, of the bounded distance too, while the kernels are close;
+            for the bare ratio, λ / (‖W_R‖² + ‖W_L‖²).
         learning_rate: η.
         momentum: m.
 

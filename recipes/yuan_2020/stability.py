@@ -25,7 +25,8 @@ class Setting:
     """A penalty and an optimizer.
 
     Args:
-        distance: `"frobenius"` or `"relative"`.
+        distance: `"frobenius"`, or `"relative"`, the bare ratio of ‖D‖² and
+            ‖W_R‖² + ‖W_L‖²: the bounded distance with λ / n_0.
         max_distance: The cap, or None.
         weight: λ.
         learning_rate: η.
@@ -53,11 +54,15 @@ class Setting:
             f"_rate_{self.learning_rate:g}_momentum_{self.momentum:g}"
         )
 
+    @property
+    def is_ratio(self):
+        return self.distance == "relative"
+
     def plan(self, dataset):
         """The `Plan` of a run on the digits network."""
         arm = dreg_arm(
             weight=self.weight,
-            distance=self.distance,
+            distance="bounded" if self.is_ratio else self.distance,
             max_distance=self.max_distance,
         )
         experiment = Experiment(
@@ -143,6 +148,8 @@ def trace(setting, seed, steps):
     model = build_model(plan, dataset, seed)
     layer = model.get_layer(plan.recipe.dreg_layer)
     size = sum(np.sum(kernel**2) for kernel in kernels(layer))
+    if setting.is_ratio:
+        layer.weight = setting.weight / float(size)
     kept = [(0, distance(layer), 0.0)]
     exploded = None
     with warnings.catch_warnings():

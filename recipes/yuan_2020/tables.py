@@ -210,9 +210,11 @@ def epochs_needed(results, arm):
 
 def end_distance(results, arm):
     """Mean distance of the two kernels after the last epoch."""
+    # Recorded by the name of the layer, and before that without it.
     ends = [
-        run.epochs[-1].extras["dreg_distance"]
+        value
         for run in finished_runs(results, arm).values()
-        if "dreg_distance" in run.epochs[-1].extras
+        for name, value in run.epochs[-1].extras.items()
+        if name.startswith("dreg_distance")
     ]
     return f"{Stat.of(ends).mean:.2g}" if ends else NOTHING

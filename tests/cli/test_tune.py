@@ -236,7 +236,7 @@ def test_the_command_of_a_report_is_the_search():
             "dreg": {
                 "weight": SearchRange(1e-5, 1.0, log=True),
                 "layer": ("dense_1", "dense_2"),
-                "distance": ("relative",),
+                "distance": ("bounded",),
             },
             "lr_scaling": {"warmup_epochs": SearchRange(0, 3)},
         },

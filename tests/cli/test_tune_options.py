@@ -58,9 +58,9 @@ def test_ranges():
         "gradient_noise.gamma=0..0.5",
         "ghost_batch_norm.ghost_batch_size=16,32",
     ]
-    assert parse_ranges(ranges, ["dreg.distance=relative"]) == {
+    assert parse_ranges(ranges, ["dreg.distance=bounded"]) == {
         "dreg": {
-            "distance": ("relative",),
+            "distance": ("bounded",),
             "weight": SearchRange(0.01, 1.0, log=True),
             "layer": ("block/dense_1", "dense_2"),
         },

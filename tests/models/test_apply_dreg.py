@@ -1,10 +1,12 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
 
 import keras_lbreg
-from keras_lbreg.layers.path_fork import PathFork
 from keras_lbreg.layers.path_normalization import PathNormalization
+from keras_lbreg.layers.paths import PathFork
 from tests.checks.layer import save_and_load
 
 to_numpy = keras.ops.convert_to_numpy
@@ -168,7 +170,7 @@ def test_fit_evaluate_save(tmp_path):
         X, LABELS, batch_size=4, verbose=0, validation_data=(X, LABELS)
     ).history
     assert np.isfinite(logs["loss"][0])
-    assert {"accuracy", "dreg_distance", "val_accuracy"} <= set(logs)
+    assert {"accuracy", "dreg_distance/conv", "val_accuracy"} <= set(logs)
     _, accuracy = model.evaluate(X, LABELS, verbose=0)
     assert accuracy == pytest.approx(logs["val_accuracy"][0])
     again = save_and_load(model, tmp_path)
@@ -434,23 +436,156 @@ def test_methods_of_a_class_are_kept_or_refused():
     assert type(keras_lbreg.strip_dreg(new)) is OwnStep
 
 
-def test_hidden_batch_normalization_warns():
-    class Block(L.Layer):
-        def __init__(self, **kwargs):
-            super().__init__(**kwargs)
-            self.inner_bn = L.BatchNormalization(name="inner_bn")
+class Block(L.Layer):
+    """A composite layer, whose inside surgery does not reach."""
 
-        def build(self, input_shape):
-            self.inner_bn.build(input_shape)
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner_bn = L.BatchNormalization(name="inner_bn")
 
-        def call(self, x, training=None):
-            return self.inner_bn(x, training=training)
+    def build(self, input_shape):
+        self.inner_bn.build(input_shape)
 
+    def call(self, x, training=None):
+        return self.inner_bn(x, training=training)
+
+
+class OwnNormalization(L.Layer):
+    """Batch statistics of somebody else's."""
+
+    def build(self, input_shape):
+        self.running = self.add_weight(
+            shape=(input_shape[-1],), trainable=False, name="running"
+        )
+
+    def call(self, x, training=None):
+        if training:
+            self.running.assign(keras.ops.mean(x, axis=(0, 1, 2)))
+        return x - self.running
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (Block, "inner_bn/moving_mean"),
+        (OwnNormalization, "running"),
+        (
+            lambda **kw: L.SpectralNormalization(L.Conv2D(2, 1), **kw),
+            "vector_u",
+        ),
+    ],
+)
+@pytest.mark.parametrize("paths", ["both", "split"])
+@pytest.mark.parametrize("trainable", [True, False])
+def test_other_state_behind_the_fork_warns(make, named, paths, trainable):
     model = keras.Sequential(
-        [keras.Input((8, 8, 3)), L.Conv2D(2, 3), Block(name="block")]
+        [
+            keras.Input((8, 8, 3)),
+            make(name="before"),
+            L.Conv2D(2, 3, name="conv"),
+            make(name="behind", trainable=trainable),
+        ]
     )
-    with pytest.warns(UserWarning, match="block/inner_bn"):
-        keras_lbreg.apply_dreg(model)
+    with pytest.warns(UserWarning, match=f"'behind'.*{named}") as record:
+        keras_lbreg.apply_dreg(model, "conv", paths=paths)
+    assert not any("'before'" in str(w.message) for w in record)
+
+
+def test_layers_without_batch_statistics_do_not_warn():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            L.Conv2D(2, 3, name="conv"),
+            L.Normalization(mean=0.0, variance=1.0),
+            L.Dropout(0.5),
+            L.LayerNormalization(trainable=False),
+            L.RandomFlip(),
+            L.Flatten(),
+            L.Dense(2, trainable=False),
+        ]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        keras_lbreg.apply_dreg(model, "conv")
+
+
+@pytest.mark.parametrize(
+    "recurrent",
+    [
+        lambda: L.LSTM(2, stateful=True, name="rnn"),
+        lambda: L.Bidirectional(L.GRU(2, stateful=True), name="rnn"),
+    ],
+)
+def test_stateful_recurrent_layers_are_refused(recurrent):
+    model = keras.Sequential(
+        [
+            keras.Input(batch_shape=(4, 5, 3)),
+            L.Dense(3, name="in"),
+            recurrent(),
+            L.Dense(2, name="out"),
+        ]
+    )
+    with pytest.raises(ValueError, match=r"'rnn'.* is stateful.*\"split\""):
+        keras_lbreg.apply_dreg(model, "in")
+    for new in (
+        keras_lbreg.apply_dreg(model, "out"),
+        keras_lbreg.apply_dreg(model, "in", paths="split"),
+    ):
+        new.compile("sgd", "mse")
+        new.fit(np.ones((4, 5, 3)), np.ones((4, 2)), batch_size=4, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("last", "taken"),
+    [
+        (lambda: L.SeparableConv2D(4, 3, name="last"), "small"),
+        (lambda: L.Conv2DTranspose(4, 3, name="last"), "small"),
+        (lambda: L.TimeDistributed(L.Conv1D(4, 3), name="last"), "small"),
+        (lambda: L.SeparableConv2D(4, 1, name="last"), "conv"),
+    ],
+)
+def test_last_conv_that_cannot_be_doubled(last, taken):
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            L.Conv2D(3, 3, name="conv"),
+            L.Conv2D(3, 1, name="small"),
+            last(),
+        ]
+    )
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always")
+        new = keras_lbreg.apply_dreg(model)
+    assert [path for path, _ in ours(new)["twin"]] == [taken]
+    messages = [str(w.message) for w in record if "last_conv" in str(w.message)]
+    assert len(messages) == (taken == "small")
+    if messages:
+        assert "'last' is a" in messages[0]
+        assert "takes 'small', layer 2 of 3" in messages[0]
+
+
+def test_a_kernel_of_zeros_is_refused():
+    model = keras.Sequential(
+        [keras.Input((3,)), L.Dense(2, kernel_initializer="zeros", name="top")]
+    )
+    with pytest.raises(ValueError, match="kernel of layer 'top' is zero"):
+        keras_lbreg.apply_dreg(model, "top")
+
+
+def test_n0_is_that_of_the_weights_carried_over():
+    model = residual()
+    kernel = 7.0 * to_numpy(model.get_layer("conv").kernel)
+    model.get_layer("conv").kernel.assign(kernel)
+    new = keras_lbreg.apply_dreg(model, seed=1)
+
+    def n0(model):
+        return float(model.get_layer("conv").initial_size.value)
+
+    assert n0(new) == pytest.approx(2 * np.sum(kernel**2), rel=1e-2)
+    # Of the start, also where the layer changes its settings later.
+    new.get_layer("conv").kernel.assign(3 * kernel)
+    again = keras_lbreg.apply_dreg(new, "conv", weight=0.5)
+    assert n0(again) == n0(new)
 
 
 def test_trainable_flags_and_pretrained_frozen_layers():

@@ -58,7 +58,7 @@ def test_replicas_follow_the_same_trajectory(one_replica, replicas):
     weights, logs = trajectory(replicas)
     for a, b in zip(weights, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    for name in ("loss", "accuracy", "dreg_distance"):
+    for name in ("loss", "dreg_loss", "accuracy", "dreg_distance/conv"):
         np.testing.assert_allclose(
             logs[name], expected_logs[name], rtol=1e-4, err_msg=name
         )

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from keras_lbreg.models._keras_trainer import (
-    additional_losses,
+    additional_loss,
     data_loss,
     set_initial_epoch,
     split_batch,
+    unscaled_loss,
 )
 
 
@@ -28,12 +29,17 @@ def test_the_parts_make_up_compute_loss():
     x, y = np.ones((4, 3)), np.zeros((4, 2))
     weight = np.array([1.0, 2.0, 0.0, 1.0], "float32")
     y_pred = model(x)
-    parts = [data_loss(model, y, y_pred, weight), *additional_losses(model)]
+    parts = [
+        data_loss(model, y, y_pred, weight),
+        *(additional_loss(model, loss) for loss in model.losses),
+    ]
     assert len(parts) == 2
     whole = model.compute_loss(x, y, y_pred, weight)
     np.testing.assert_allclose(sum(float(p) for p in parts), whole, rtol=1e-6)
     assert float(parts[0]) > 0
     assert float(parts[1]) > 0
+    # On one replica nothing is scaled.
+    assert float(unscaled_loss(parts[0])) == float(parts[0])
 
 
 def test_no_loss_is_none():

@@ -1,7 +1,7 @@
 import keras
 
 import keras_lbreg
-from keras_lbreg.layers.path_fork import PathFork
+from keras_lbreg.layers.paths import PathFork
 from keras_lbreg.models.path_graph import PathGraph, forks
 
 

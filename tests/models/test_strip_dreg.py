@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 import keras_lbreg
+from keras_lbreg.models.dreg_model import path_layers
 from keras_lbreg.warnings import NoEffectWarning
 from tests.checks.layer import save_and_load
 from tests.models.test_apply_dreg import (
@@ -32,7 +33,7 @@ def test_strip_gives_the_architecture_and_the_path(name, paths):
         assert layers_of(plain) == layers_of(source)
         assert plain.name == source.name
         assert type(plain) is type(source)
-        for layer in keras_lbreg.models.active_path.path_layers(model):
+        for layer in path_layers(model):
             layer.active_path = path
         predictions[path] = to_numpy(model(X))
         np.testing.assert_allclose(plain(X), predictions[path], atol=1e-6)

@@ -37,7 +37,7 @@ def fake_values(rng):
         values["ghost_batch_norm.ghost_batch_size"] = size
     if values["dreg"]:
         values["dreg.weight"] = log_uniform(rng, 1e-3, 1.0)
-        values["dreg.distance"] = str(rng.choice(["relative", "frobenius"]))
+        values["dreg.distance"] = str(rng.choice(["bounded", "frobenius"]))
         values["dreg.path_reduction"] = str(rng.choice(["sum", "mean"]))
         values["dreg.layer"] = str(rng.choice(["dense", "dense_1", "dense_2"]))
     if values["gradient_noise"]:

@@ -11,7 +11,7 @@ import zipfile
 import keras
 
 from keras_lbreg.analysis.saved.choose_loss import choose_loss, first_sentence
-from keras_lbreg.layers.dreg_twin import DRegTwin
+from keras_lbreg.layers.dreg_layer import DRegLayer
 from keras_lbreg.layers.ghost_batch_normalization import (
     GhostBatchNormalization,
 )
@@ -100,7 +100,7 @@ def read_model(path, name, samples):
     loss, note = choose_loss(model, samples, path)
     notes = [note]
     if is_graph_model(model):
-        if find_layers(model, lambda layer: isinstance(layer, DRegTwin)):
+        if find_layers(model, lambda layer: isinstance(layer, DRegLayer)):
             model = strip_dreg(model)
             notes.append("without the path of DReg that is not active")
         if find_layers(

@@ -18,7 +18,7 @@ from keras_lbreg.experiments.networks.residual import (
 )
 from keras_lbreg.experiments.networks.resnet50 import resnet50
 from keras_lbreg.experiments.networks.vgg16 import vgg16
-from keras_lbreg.models.dreg_candidates import dreg_candidates
+from keras_lbreg.models.apply_dreg import dreg_candidates
 
 CIFAR = (32, 32, 3)
 

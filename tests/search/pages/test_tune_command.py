@@ -28,7 +28,7 @@ SEARCHES = {
         ranges={
             "dreg": {
                 "weight": SearchRange(1e-7, 1.0, log=True),
-                "distance": ("relative",),
+                "distance": ("bounded",),
                 "layer": ("dense", "dense_1"),
             },
             "lr_scaling": {"warmup_epochs": SearchRange(0, 3)},

@@ -3,13 +3,15 @@ import numpy as np
 import pytest
 
 import keras_lbreg
-from keras_lbreg.layers.dreg_twin import by_halves
-from keras_lbreg.layers.path_order import (
+from keras_lbreg.layers.paths import (
+    PathFork,
+    by_halves,
     path_blocks,
     paths_on_every_device,
     stack_paths,
     unstack_paths,
 )
+from tests.checks.layer import save_and_load
 
 to_numpy = keras.ops.convert_to_numpy
 RIGHT = np.arange(8.0).reshape(4, 2)
@@ -108,3 +110,36 @@ def test_outputs_of_a_model_come_right_then_left():
     distribution = keras.distribution.DataParallel(devices=["cpu:0", "cpu:1"])
     with distribution.scope():
         np.testing.assert_allclose(predictions(), expected, atol=1e-6)
+
+
+X = np.arange(6, dtype="float32").reshape(3, 2)
+
+
+def test_the_fork_stacks_in_training_only():
+    np.testing.assert_array_equal(
+        PathFork()(X, training=True), np.concatenate([X, X])
+    )
+    np.testing.assert_array_equal(PathFork()(X, training=False), X)
+    np.testing.assert_array_equal(PathFork()(X), X)
+
+
+def test_dtypes_pass_the_fork_unchanged():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    for dtype in ("int32", "float32"):
+        x = keras.ops.ones((2, 3), dtype)
+        outputs = PathFork()(x, training=True)
+        assert keras.backend.standardize_dtype(outputs.dtype) == dtype
+        symbolic = PathFork()(keras.KerasTensor((2, 3), dtype))
+        assert symbolic.dtype == dtype
+
+
+def test_masks_are_forked():
+    x = np.array([[[1.0], [0.0]]], "float32")
+    outputs = PathFork()(keras.layers.Masking()(x), training=True)
+    np.testing.assert_array_equal(outputs._keras_mask, [[True, False]] * 2)
+
+
+def test_save_and_load_a_fork(tmp_path):
+    inputs = keras.Input((2,))
+    again = save_and_load(keras.Model(inputs, PathFork()(inputs)), tmp_path)
+    assert again(X, training=True).shape == (6, 2)

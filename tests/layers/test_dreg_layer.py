@@ -1,5 +1,7 @@
 """What the three DReg layers have in common."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -162,9 +164,115 @@ def test_the_penalty_of_a_shared_layer_counts_once_in_fit():
     x = inputs_of((6, 4))
     logs = model.fit(x, np.zeros((6, 4)), batch_size=6, verbose=0).history
     assert logs["loss"] == [pytest.approx(-np.sum(difference**2), rel=1e-4)]
-    assert logs["dreg_distance"] == [
-        pytest.approx(np.linalg.norm(difference), rel=1e-4)
-    ]
+
+
+@pytest.mark.parametrize("distance", ["bounded", "frobenius"])
+def test_the_penalty_is_that_of_the_kernels(case, distance):
+    layer, *_, x = make(case, distance=distance, weight=0.5)
+    layer.kernel.assign(3 * to_numpy(layer.kernel))
+    right, left = to_numpy(layer.kernel), to_numpy(layer.kernel_left)
+    expected = np.sum((right - left) ** 2)
+    if distance == "bounded":
+        start = np.sum((right / 3) ** 2) + np.sum(left**2)
+        expected *= start / (np.sum(right**2) + np.sum(left**2))
+    layer(x, training=True)
+    (penalty,) = layer.losses
+    np.testing.assert_allclose(penalty, -0.5 * expected, rtol=1e-5)
+
+
+def sum_of_squares(layer):
+    return sum(
+        np.sum(to_numpy(k).astype("float64") ** 2)
+        for k in (layer.kernel, layer.kernel_left)
+    )
+
+
+def test_n0_is_that_of_the_start_and_is_saved(case, tmp_path):
+    twin_class, _, config, shape = case
+
+    def new():
+        layer = twin_class(**config)
+        return keras.Sequential([keras.Input(shape[1:]), layer]), layer
+
+    model, layer = new()
+    start = sum_of_squares(layer)
+    assert float(layer.initial_size.value) == pytest.approx(start, rel=1e-6)
+    layer.kernel.assign(2 * to_numpy(layer.kernel))
+    assert float(layer.initial_size.value) == pytest.approx(start, rel=1e-6)
+    model.save_weights(tmp_path / "x.weights.h5")
+    again, other = new()
+    again.load_weights(tmp_path / "x.weights.h5")
+    assert float(other.initial_size.value) == pytest.approx(start, rel=1e-6)
+    again, other = new()
+    again.set_weights(model.get_weights())
+    assert float(other.initial_size.value) == pytest.approx(start, rel=1e-6)
+    layer.reset_left()
+    assert float(layer.initial_size.value) == pytest.approx(
+        sum_of_squares(layer), rel=1e-6
+    )
+
+
+def test_a_kernel_of_zeros_has_no_second():
+    layer = keras_lbreg.DRegDense(2, kernel_initializer="zeros", name="top")
+    layer.build((None, 3))
+    with pytest.raises(ValueError, match="kernel of layer 'top' is zero"):
+        layer.reset_left()
+
+
+class Subclassed(keras.Model):
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+        self.flat = keras.layers.Flatten()
+        self.top = keras.layers.Dense(1)
+
+    def call(self, x, training=None):
+        return self.top(self.flat(self.layer(x, training=training)))
+
+
+def sequential_of(layer):
+    return keras.Sequential(
+        [layer, keras.layers.Flatten(), keras.layers.Dense(1)]
+    )
+
+
+@pytest.mark.parametrize("kind", [sequential_of, Subclassed])
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("name", ["conv", "depthwise", "dense"])
+def test_layers_that_the_first_batch_builds(kind, jit_compile, name):
+    twin_class, _, config, shape = CASES[name]
+    layer = twin_class(**config, init_distance=0.5, weight=0.0)
+    model = kind(layer)
+    model.compile("sgd", "mse", metrics=["mae"], jit_compile=jit_compile)
+    x = inputs_of(shape)
+    model.evaluate(x, np.ones((6, 1)), batch_size=6, verbose=0)
+    right, left = to_numpy(layer.kernel), to_numpy(layer.kernel_left)
+    relative = np.linalg.norm(left - right) / np.linalg.norm(right)
+    assert relative == pytest.approx(0.5, rel=1e-3)
+    assert float(layer.initial_size.value) == pytest.approx(
+        sum_of_squares(layer), rel=1e-5
+    )
+    model.fit(x, np.ones((6, 1)), batch_size=6, verbose=0)
+    # Each kernel has learned from its half of the batch.
+    for kernel, before in ((layer.kernel, right), (layer.kernel_left, left)):
+        assert np.abs(to_numpy(kernel) - before).max() > 0
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="needs JAX")
+@pytest.mark.parametrize("paths", ["split", "both"])
+def test_no_tracer_is_kept(paths):
+    import jax
+
+    layer, *_, x = make(CASES["conv"], paths=paths)
+    trained = [v.value for v in layer.trainable_variables]
+    other = [v.value for v in layer.non_trainable_variables]
+    with jax.checking_leaks():
+        *_, losses = jax.jit(
+            lambda t: layer.stateless_call(
+                t, other, x, training=True, return_losses=True
+            )
+        )(trained)
+    assert len(losses) == 1
 
 
 def test_first_kernels_are_slightly_distinctive(case):
@@ -290,6 +398,11 @@ def test_unknown_batch_size_and_switching_without_retracing(jit_compile):
         ("distance", "cosine"),
         ("max_distance", 0.0),
         ("init_distance", 0.0),
+        ("init_distance", "far"),
+        ("weight", float("inf")),
+        ("distance", "relative"),
+        ("dtype", "int8_from_float32"),
+        ("dtype", "float8_from_mixed_bfloat16"),
         ("paths", "all"),
         ("lora_rank", 2),
     ],
@@ -298,6 +411,58 @@ def test_invalid_arguments(argument, value):
     with pytest.raises(ValueError, match=f"argument `{argument}`") as error:
         keras_lbreg.DRegDense(2, **{argument: value})
     assert f"{argument}=" in str(error.value)
+
+
+def test_numpy_scalars_are_numbers():
+    layer = keras_lbreg.DRegDense(
+        2,
+        weight=np.float32(0.5),
+        init_distance=np.float64(0.1),
+        max_distance=np.int64(3),
+        seed=np.int32(1),
+    )
+    config = layer.get_config()
+    assert [config[name] for name in ("weight", "max_distance", "seed")] == [
+        0.5,
+        3.0,
+        1,
+    ]
+    assert {type(config[n]) for n in ("weight", "init_distance")} == {float}
+
+
+@pytest.mark.parametrize("name", ["conv", "depthwise", "dense"])
+def test_the_signature_is_that_of_keras_and_ours(name):
+    twin_class, plain_class, *_ = CASES[name]
+    found = inspect.signature(twin_class.__init__).parameters
+    keras_parameters = inspect.signature(plain_class.__init__).parameters
+    for key, parameter in keras_parameters.items():
+        if not key.startswith(("lora", "quantization")):
+            assert found[key].default == parameter.default
+            assert f"        {key}:" in twin_class.__doc__ or key in (
+                "self",
+                "kwargs",
+            )
+    for key in set(found) - set(keras_parameters):
+        assert f"        {key}: " in twin_class.__doc__
+    assert not any(p.kind is p.VAR_POSITIONAL for p in found.values())
+
+
+@pytest.mark.parametrize("size", [6, 5, 1])
+@pytest.mark.parametrize("paths", ["split", "both"])
+def test_sparse_inputs(paths, size):
+    layer, right, *_ = make(CASES["dense"], paths=paths)
+    x = np.eye(6, 4, dtype="float32")[:size] * 2
+    if keras.backend.backend() == "jax":
+        from jax.experimental import sparse
+
+        inputs = sparse.BCOO.fromdense(x)
+    else:
+        import tensorflow as tf
+
+        inputs = tf.sparse.from_dense(x)
+    np.testing.assert_allclose(layer(inputs), right(x), atol=1e-6)
+    outputs = to_numpy(layer(inputs, training=True))
+    np.testing.assert_allclose(outputs, layer(x, training=True), atol=1e-6)
 
 
 def test_invalid_active_path():
