@@ -8,7 +8,7 @@ from keras_lbreg.checks import (
     check_positive_int,
     check_positive_number,
 )
-from keras_lbreg.layers.ghost_batches import GhostBatches
+from keras_lbreg.layers.ghost_normalize import GhostBatches
 from keras_lbreg.schedules.scale_learning_rate import scale_learning_rate
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lbreg.layers.ghost_batches import GhostBatches
+from keras_lbreg.layers.ghost_normalize import GhostBatches
 
 
 def sizes(batch_size, ghost_batch_size):
