@@ -322,22 +322,8 @@ def fused_normalize(x, ghosts, epsilon, gamma, beta):
         def differentiate(images, gamma, beta, dy):
             def second_order(*upstream):
                 # The kernel's gradient has no gradient of its own.
-                inputs = (images, gamma, beta, dy)
-                with tf.GradientTape() as outer:
-                    outer.watch(inputs)
-                    with tf.GradientTape() as inner:
-                        inner.watch(inputs[:3])
-                        y, _, _ = normalize_in_ops(
-                            images, as_images, epsilon, gamma, beta
-                        )
-                    first = inner.gradient(y, inputs[:3], output_gradients=dy)
-                # In forward mode some of the results are not asked for.
-                asked = [i for i, u in enumerate(upstream) if u is not None]
-                return outer.gradient(
-                    [first[i] for i in asked],
-                    inputs,
-                    output_gradients=[upstream[i] for i in asked],
-                    unconnected_gradients="zero",
+                return _differentiate_gradient(
+                    images, gamma, beta, dy, upstream, as_images, epsilon
                 )
 
             gradients = _fused_backward(
@@ -355,6 +341,58 @@ def fused_normalize(x, ghosts, epsilon, gamma, beta):
     n = tf.reshape(ghosts.elements(x.dtype), [-1, 1])
     variances *= tf.maximum(n - 1, 1) / tf.maximum(n, 1)
     return tf.reshape(y, ghosts.shape), means, variances
+
+
+def _differentiate_gradient(x, gamma, beta, dy, upstream, ghosts, epsilon):
+    """Gradients of `<a, dx> + <g, dgamma> + <b, dbeta>`, `upstream = a, g, b`.
+
+    With `P(u) = u - mean(u) - z * mean(u * z)`, so that
+    `dx = gamma / sigma * P(dy)`, with `d = <a, P(dy)>` and
+    `h = g * dy - gamma / sigma * (a * mean(dy * z) + dy * mean(a * z))`, they
+    are, in no need of a tape (forward mode has stopped recording here),
+
+    ```
+    for x:      P(h) / sigma - gamma * d * z / (n * sigma^2)
+    for gamma:  d / sigma, over all ghosts
+    for dy:     gamma / sigma * P(a) + g * z + b
+    ```
+    """
+    # In forward mode some of the results are not asked for.
+    a, g, b = (
+        ops.zeros_like(tensor) if u is None else u
+        for u, tensor in zip(upstream, (x, gamma, beta), strict=True)
+    )
+    x, dy, a = map(ghosts.split, (x, dy, a))
+    scale, g, b = map(ghosts.expand, (gamma, g, b))
+    count = _count(x, ghosts)
+
+    def mean(u):
+        return ghosts.sum(u) / count
+
+    def project(u):
+        return u - ghosts.spread(mean(u)) - z * ghosts.spread(mean(u * z))
+
+    centred = x - ghosts.spread(mean(x))
+    inverse = ops.rsqrt(mean(ops.square(centred)) + epsilon)
+    z = centred * ghosts.spread(inverse)
+    scale = scale * inverse
+    projected = project(a)
+    d = ghosts.sum(projected * dy)
+    h = (
+        g * dy
+        - a * ghosts.spread(scale * mean(dy * z))
+        - dy * ghosts.spread(scale * mean(a * z))
+    )
+    for_x = project(h) * ghosts.spread(inverse)
+    for_x = for_x - z * ghosts.spread(scale * inverse * d / count)
+    for_gamma = ops.sum(ghosts.rows(d * inverse), axis=0)
+    for_dy = projected * ghosts.spread(scale) + g * z + b
+    return (
+        ghosts.join(for_x),
+        for_gamma,
+        ops.zeros_like(beta),
+        ghosts.join(for_dy),
+    )
 
 
 def _fused_forward(images, gamma, beta, ghosts, epsilon):
