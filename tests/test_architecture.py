@@ -45,10 +45,8 @@ HOOKS = {
     "distribute/tensorflow_hooks.py": (
         "tests/distribute/test_tensorflow_hooks.py"
     ),
-    "layers/_fused_ghost_normalize.py": (
-        "tests/layers/test_fused_ghost_normalize.py"
-    ),
     "layers/_keras_layer.py": "tests/layers/test_keras_layer.py",
+    "layers/ghost_normalize.py": "tests/layers/test_ghost_normalize.py",
     "models/_keras_graph.py": "tests/models/test_keras_graph.py",
     "models/_keras_trainer.py": "tests/models/test_keras_trainer.py",
     "optimizers/coupled_weight_decay.py": (

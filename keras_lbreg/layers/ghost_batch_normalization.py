@@ -3,15 +3,12 @@
 import numbers
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_lbreg.layers.ghost_batches import GhostBatches
-from keras_lbreg.layers.ghost_normalize import ghost_normalize
-from keras_lbreg.layers.ghost_renorm import renorm_correction
-from keras_lbreg.layers.moving_statistics import (
-    STATISTICS,
-    update_moving_statistics,
-)
+from keras_lbreg.layers.ghost_normalize import GhostBatches, ghost_normalize
+
+STATISTICS = ("sequential", "mean")
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
@@ -57,7 +54,9 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
 
     Under `tf.distribute`, every replica cuts its own part of the batch and, as
     with Keras's layer, keeps its own moving statistics. Statistics are
-    computed in float32 also for inputs of lower precision.
+    computed in float32 also for inputs of lower precision, in float64 for
+    those of float64. The layer can be differentiated in forward mode and
+    repeatedly, as Keras's can.
 
     Args:
         axis: Integer, the axis of the features; not the batch axis.
@@ -67,18 +66,33 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         epsilon: Float, added to variances. Defaults to `1e-3`.
         center: If `True`, add `beta`. Defaults to `True`.
         scale: If `True`, multiply by `gamma`. Defaults to `True`.
+        beta_initializer: Initializer of `beta`. Defaults to `"zeros"`.
+        gamma_initializer: Initializer of `gamma`. Defaults to `"ones"`.
+        moving_mean_initializer: Initializer of the moving mean. Defaults to
+            `"zeros"`.
+        moving_variance_initializer: Initializer of the moving variance.
+            Defaults to `"ones"`.
+        beta_regularizer: Optional regularizer of `beta`.
+        gamma_regularizer: Optional regularizer of `gamma`.
+        beta_constraint: Optional constraint of `beta`.
+        gamma_constraint: Optional constraint of `gamma`.
+        renorm: Only `False`. Batch renormalization (Ioffe, 2017) corrects the
+            statistics of small batches towards the moving ones, and so takes
+            away the noise that ghost batches are for.
+        renorm_clipping: Part of the configuration of Keras's layer. Without
+            effect, as `renorm` is `False`.
+        renorm_momentum: Likewise.
+        synchronized: Only `False`. `True` asks for the statistics of the batch
+            over all replicas, ghost batches for those of a part of it.
         ghost_batch_size: Integer, the number of samples `S` in a ghost batch.
             Defaults to `128`.
         statistics: `"sequential"` or `"mean"`, how the moving statistics take
             in those of several ghost batches. Defaults to `"sequential"`.
-        **kwargs: The other arguments of `keras.layers.BatchNormalization`.
-            `synchronized=True` is refused: it asks for the statistics of the
-            batch over all replicas, ghost batches for those of a part of it.
-            With `renorm=True`, every ghost batch is corrected towards the
-            running statistics as they were before the step.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name`, `dtype`
+            and `trainable`.
 
     Call arguments:
-        inputs: Input tensor, of rank 2 or higher.
+        inputs: Input tensor, of rank 2 or higher. A sparse one is made dense.
         training: Python boolean: normalize by the ghosts' own statistics and
             update the moving ones, or normalize by the moving ones.
         mask: Binary tensor of shape broadcastable to `inputs`, less its last
@@ -92,8 +106,9 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         As the input.
 
     Raises:
-        ValueError: If an argument is out of its range, `synchronized` is set,
-            or `axis` is the batch axis.
+        ValueError: If an argument is out of its range, `synchronized` or
+            `renorm` is set, `axis` is the batch axis, or the inputs are
+            ragged.
 
     Example:
 
@@ -115,18 +130,37 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         epsilon=1e-3,
         center=True,
         scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        moving_mean_initializer="zeros",
+        moving_variance_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        renorm=False,
+        renorm_clipping=None,
+        renorm_momentum=0.99,
+        synchronized=False,
         *,
         ghost_batch_size=128,
         statistics="sequential",
         **kwargs,
     ):
-        if kwargs.get("synchronized"):
+        if synchronized:
             raise ValueError(
                 "Invalid value for argument `synchronized`. Expected `False`: "
                 "ghost batches are normalized apart from each other, the "
                 "more so on different replicas. Use "
                 "`keras.layers.BatchNormalization` to synchronize. Received: "
-                f"synchronized={kwargs['synchronized']}"
+                f"synchronized={synchronized}"
+            )
+        if renorm:
+            raise ValueError(
+                "Invalid value for argument `renorm`. Expected `False`: batch "
+                "renormalization takes away the noise of small batches, which "
+                "ghost batches are for. Use `keras.layers.BatchNormalization` "
+                f"to renormalize. Received: renorm={renorm}"
             )
         if (
             not isinstance(ghost_batch_size, numbers.Integral)
@@ -143,7 +177,24 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
                 "Invalid value for argument `statistics`. Expected one of "
                 f"{STATISTICS}. Received: statistics={statistics}"
             )
-        super().__init__(axis, momentum, epsilon, center, scale, **kwargs)
+        super().__init__(
+            axis=axis,
+            momentum=momentum,
+            epsilon=epsilon,
+            center=center,
+            scale=scale,
+            beta_initializer=beta_initializer,
+            gamma_initializer=gamma_initializer,
+            moving_mean_initializer=moving_mean_initializer,
+            moving_variance_initializer=moving_variance_initializer,
+            beta_regularizer=beta_regularizer,
+            gamma_regularizer=gamma_regularizer,
+            beta_constraint=beta_constraint,
+            gamma_constraint=gamma_constraint,
+            renorm_clipping=renorm_clipping,
+            renorm_momentum=float(renorm_momentum),
+            **kwargs,
+        )
         self.ghost_batch_size = int(ghost_batch_size)
         self.statistics = statistics
 
@@ -158,6 +209,14 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         super().build(input_shape)
 
     def call(self, inputs, training=None, mask=None):
+        if type(inputs).__name__ == "RaggedTensor":
+            raise ValueError(
+                "Invalid value for argument `inputs`. Expected a dense or a "
+                "sparse tensor: make a ragged one dense by its `to_tensor`, "
+                "and pass a `mask` for the elements added. Received: "
+                f"inputs={inputs}"
+            )
+        inputs = ops.convert_to_tensor(inputs, sparse=False)
         if not (training and self.trainable):
             return super().call(inputs, training=False, mask=mask)
         if mask is not None and len(mask.shape) != len(inputs.shape) - 1:
@@ -180,14 +239,11 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
             if self.center
             else ops.zeros(features, x.dtype)
         )
-        if self.renorm:
-            y = self._renormalize(x, ghosts, gamma, beta, mask)
-        else:
-            y, means, variances = ghost_normalize(
-                x, ghosts, self.epsilon, gamma, beta, mask
-            )
-            self._take_in(self.moving_mean, means, ghosts)
-            self._take_in(self.moving_variance, variances, ghosts)
+        y, means, variances = ghost_normalize(
+            x, ghosts, self.epsilon, gamma, beta, mask
+        )
+        self._update(self.moving_mean, means, ghosts)
+        self._update(self.moving_variance, variances, ghosts)
         return ops.cast(y, self.compute_dtype)
 
     def get_config(self):
@@ -197,33 +253,26 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
             "statistics": self.statistics,
         }
 
-    def _renormalize(self, x, ghosts, gamma, beta, mask):
-        z, means, variances = ghost_normalize(
-            x, ghosts, self.epsilon, ops.ones_like(gamma), 0 * beta, mask
-        )
-        r, d = renorm_correction(means, variances, self)
-        scale = ghosts.spread(ghosts.expand(r * gamma))
-        offset = ghosts.spread(ghosts.expand(d * gamma + beta))
-        y = ghosts.join(ghosts.split(z) * scale + offset)
-        stddevs = ops.sqrt(variances + self.epsilon)
-        rate = self.renorm_momentum
-        self._take_in(self.renorm_mean, means, ghosts, rate)
-        self._take_in(self.renorm_stddev, stddevs, ghosts, rate)
-        self._take_in(self.moving_mean, means, ghosts)
-        stddev = self._take_in(self.moving_stddev, stddevs, ghosts)
-        self.moving_variance.assign(ops.relu(stddev**2 - self.epsilon))
-        return y
-
-    def _take_in(self, variable, per_ghost, ghosts, momentum=None):
-        """Updates a moving statistic; returns its new value."""
-        moving = ops.cast(variable, per_ghost.dtype)
-        updated = update_moving_statistics(
-            moving,
-            per_ghost,
-            self.momentum if momentum is None else momentum,
-            self.statistics,
-        )
+    def _update(self, variable, per_ghost, ghosts):
+        """Takes the statistics of the ghosts into a moving one."""
+        dtype = per_ghost.dtype
+        moving = ops.cast(variable, dtype)
+        m, count = self.momentum, ghosts.count
+        if self.statistics == "mean":
+            kept = m
+            updates = ops.mean(per_ghost, axis=0) * (1.0 - m)
+        else:
+            if ghosts.is_static:
+                # In float64: a float32 power would show in a float64 model.
+                weights = (1.0 - m) * m ** np.arange(count - 1.0, -1.0, -1.0)
+                weights = ops.convert_to_tensor(weights, dtype=dtype)
+                kept = m**count
+            else:
+                momentum = ops.convert_to_tensor(m, dtype=dtype)
+                age = ops.arange(count - 1, -1, -1, dtype="int32")
+                weights = ops.power(momentum, ops.cast(age, dtype)) * (1.0 - m)
+                kept = ops.power(momentum, ops.cast(count, dtype))
+            updates = ops.sum(ops.expand_dims(weights, 1) * per_ghost, axis=0)
+        updated = moving * kept + updates
         # A replica may get no samples of the last batch of an epoch.
-        updated = ops.where(ghosts.batch_size > 0, updated, moving)
-        variable.assign(updated)
-        return updated
+        variable.assign(ops.where(ghosts.batch_size > 0, updated, moving))

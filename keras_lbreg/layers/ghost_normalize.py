@@ -1,7 +1,119 @@
 """Normalization of each ghost batch by its own statistics."""
 
+import math
+
 import keras
 from keras import ops
+
+# Elements in a ghost batch below which a loop over ghosts costs more than
+# TensorFlow's fused kernel saves.
+WORTHWHILE = 2**16
+
+
+class GhostBatches:
+    """The consecutive ghost batches of one batch.
+
+    A batch of `B` samples has `q = max(1, B // S)` ghost batches of `S`
+    samples, but for the last one, which also takes the `B mod S` samples left
+    over. Numbers are plain integers where the batch size is known while
+    tracing, else scalar tensors (TensorFlow only).
+
+    `split` gives a view of shape `(q, n, C)` where ghosts are known to be of
+    equal size, else `(B, n, C)`; axes behind the features axis are a fourth
+    one. Sums over ghosts are of shape `(q, 1, C)` or `(q, 1, C, 1)`. Merging
+    the reduced axes into one makes XLA reduce them in one pass over the input,
+    without a copy. Ghosts of unequal size are summed sample by sample first,
+    and only the small result is cut.
+
+    Args:
+        shape: Shape of the input, `(B, ...)`, as `keras.ops.shape` gives it.
+        ghost_batch_size: `S`, an integer.
+        axis: The features axis, positive and not 0.
+    """
+
+    def __init__(self, shape, ghost_batch_size, axis):
+        self.shape = tuple(shape)
+        self.ghost_batch_size = ghost_batch_size
+        self.axis = axis
+        self.batch_size = self.shape[0]
+        self.is_static = isinstance(self.batch_size, int)
+        count = self.batch_size // ghost_batch_size
+        self.count = max(1, count) if self.is_static else ops.maximum(1, count)
+        self.channels = self.shape[axis]
+        self._tail_start = (self.count - 1) * ghost_batch_size
+        self.last_size = self.batch_size - self._tail_start
+        self._is_even = self.is_static and (
+            self.count == 1 or self.last_size == ghost_batch_size
+        )
+        before = math.prod(self.shape[1:axis])
+        after = math.prod(self.shape[axis + 1 :])
+        self._per_sample = before * after
+        is_last = axis == len(self.shape) - 1
+        self._after = () if is_last else (after,)
+        self._view = (
+            (self.count, self.last_size * before)
+            if self._is_even
+            else (self.batch_size, before)
+        )
+
+    def split(self, x):
+        """The input, in the view in which it is summed."""
+        return ops.reshape(x, (*self._view, self.channels, *self._after))
+
+    def join(self, y):
+        """Undoes `split`."""
+        return ops.reshape(y, self.shape)
+
+    def sum(self, x):
+        """Sums a split input over each ghost batch."""
+        others = [1] if len(x.shape) == 3 else [1, 3]
+        x = ops.sum(x, axis=others, keepdims=True)
+        if self._is_even:
+            return x
+        head, tail = x[: self._tail_start], x[self._tail_start :]
+        head = ops.reshape(
+            head, (self.count - 1, self.ghost_batch_size, *x.shape[1:])
+        )
+        return ops.concatenate(
+            [ops.sum(head, axis=1), ops.sum(tail, axis=0, keepdims=True)]
+        )
+
+    def spread(self, values):
+        """Values of each ghost, in a shape that broadcasts to a split input."""
+        if self._is_even:
+            return values
+        rest = values.shape[1:]
+        head = ops.broadcast_to(
+            ops.expand_dims(values[:-1], 1),
+            (self.count - 1, self.ghost_batch_size, *rest),
+        )
+        head = ops.reshape(head, (self._tail_start, *rest))
+        tail = ops.broadcast_to(values[-1:], (self.last_size, *rest))
+        return ops.concatenate([head, tail])
+
+    def elements(self, dtype):
+        """Elements of each ghost and feature, in a shape like that of sums."""
+        samples = self.last_size
+        if not self._is_even:
+            # The default dtype of `arange` may be a half precision one.
+            samples = ops.where(
+                ops.arange(self.count, dtype="int32") == self.count - 1,
+                self.last_size,
+                self.ghost_batch_size,
+            )
+        samples = ops.cast(samples, dtype)
+        samples = samples * ops.cast(self._per_sample, dtype)
+        return ops.reshape(samples, (-1, 1, 1, *(1 for _ in self._after)))
+
+    def expand(self, values):
+        """Values of shape `(C,)`, in a shape that broadcasts to sums."""
+        return ops.reshape(
+            values, (1, 1, self.channels, *(1 for _ in self._after))
+        )
+
+    def rows(self, values):
+        """Values in the shape of sums, as `(q, C)`."""
+        return ops.reshape(values, (self.count, self.channels))
 
 
 def ghost_normalize(x, ghosts, epsilon, gamma, beta, mask=None):
@@ -15,48 +127,53 @@ def ghost_normalize(x, ghosts, epsilon, gamma, beta, mask=None):
         x: Tensor of shape `(B, ...)`, float32 or float64.
         ghosts: The `GhostBatches` of the batch.
         epsilon: A float.
-        gamma: Tensor of shape `(C,)`, or `(q, C)` where ghosts differ in it.
-        beta: Tensor of shape `(C,)` or `(q, C)`.
+        gamma: Tensor of shape `(C,)`.
+        beta: Tensor of shape `(C,)`.
         mask: Optional boolean tensor, broadcastable to `x` less its last axis.
             Masked elements do not count for the statistics.
 
     Returns:
-        Tuple `(y, means, variances)`, the latter two of shape `(q, C)`. They
-        are for the moving statistics and carry no gradient.
+        Tuple `(y, means, variances)`, the latter two of shape `(q, C)`.
     """
-    if (
-        keras.backend.backend() == "tensorflow"
-        and mask is None
-        and len(gamma.shape) == 1
-    ):
-        from keras_lbreg.layers import _fused_ghost_normalize as fused
-
-        if fused.can_fuse(x, ghosts):
-            return fused.fused_ghost_normalize(x, ghosts, epsilon, gamma, beta)
+    if mask is None and can_fuse(x, ghosts):
+        return fused_normalize(x, ghosts, epsilon, gamma, beta)
     return normalize_in_ops(x, ghosts, epsilon, gamma, beta, mask)
 
 
 def normalize_in_ops(x, ghosts, epsilon, gamma, beta, mask=None):
-    """`ghost_normalize` in Keras operations, with its gradient in closed form.
+    """`ghost_normalize` in operations, with derivatives in closed form.
 
-    With `n` elements in a ghost, `z = (x - mu) / sigma` and `dy` the gradient
-    with regard to `y`,
+    With `n` elements in a ghost, `z = (x - mu) / sigma`, `dy` the gradient with
+    regard to `y`, and `x'` a tangent,
 
     ```
     dx = gamma / sigma * (dy - sum(dy) / n - z * sum(dy * z) / n)
     dgamma = sum(dy * z),  dbeta = sum(dy)
+    y' = gamma / sigma * (x' - sum(x') / n - z * sum(x' * z) / n)
+         + z * gamma' + beta'
     ```
 
     which takes fewer passes over the large tensors than what automatic
-    differentiation finds. The gradient can itself be differentiated.
+    differentiation finds. Both can be differentiated again.
     """
+    weights = ()
+    if mask is not None:
+        mask = ops.broadcast_to(ops.expand_dims(mask, -1), ops.shape(x))
+        weights = (ghosts.split(ops.cast(ops.cast(mask, "bool"), x.dtype)),)
+    make = _with_tangent
+    if keras.backend.backend() != "jax":
+        make = _with_gradient
+    y, mean, variance = make(ghosts, epsilon)(
+        ghosts.split(x), ghosts.expand(gamma), ghosts.expand(beta), *weights
+    )
+    return ghosts.join(y), ghosts.rows(mean), ghosts.rows(variance)
+
+
+def _with_gradient(ghosts, epsilon):
+    """The normalization of a split input, with its gradient."""
 
     def moments(x, *weights):
-        """Mean, variance, `x - mean` and the number of elements."""
-        if weights:
-            count = ghosts.sum(weights[0]) + keras.config.epsilon()
-        else:
-            count = ghosts.expand(ops.maximum(ghosts.elements(x.dtype), 1))
+        count = _count(x, ghosts, *weights)
         mean = ghosts.sum(_counted(x, *weights)) / count
         centred = x - ghosts.spread(mean)
         squares = ghosts.sum(ops.square(_counted(centred, *weights)))
@@ -66,7 +183,7 @@ def normalize_in_ops(x, ghosts, epsilon, gamma, beta, mask=None):
     def normalize(x, gamma, beta, *weights):
         mean, variance, centred, _ = moments(x, *weights)
         scale = gamma * ops.rsqrt(variance + epsilon)
-        y = centred * ghosts.spread(scale) + ghosts.spread(beta)
+        y = centred * ghosts.spread(scale) + beta
 
         def gradient(*upstream):
             dy = keras.tree.flatten(upstream)[0]
@@ -83,20 +200,277 @@ def normalize_in_ops(x, ghosts, epsilon, gamma, beta, mask=None):
                 *weights,
             )
             dx = dy * ghosts.spread(scale) - through_statistics
+            dgamma = ops.sum(dgamma, axis=0, keepdims=True)
+            dbeta = ops.sum(dbeta, axis=0, keepdims=True)
             return dx, dgamma, dbeta, *map(ops.zeros_like, weights)
 
         return (y, mean, variance), gradient
 
-    weights = ()
-    if mask is not None:
-        mask = ops.broadcast_to(ops.expand_dims(mask, -1), ops.shape(x))
-        weights = (ghosts.split(ops.cast(ops.cast(mask, "bool"), x.dtype)),)
-    y, mean, variance = normalize(
-        ghosts.split(x), ghosts.expand(gamma), ghosts.expand(beta), *weights
-    )
-    return ghosts.join(y), ghosts.rows(mean), ghosts.rows(variance)
+    return normalize
+
+
+def _with_tangent(ghosts, epsilon):
+    """The normalization of a split input, with its tangent (JAX only).
+
+    Transposed by JAX, the tangent is the gradient in closed form. Each
+    difference `x - mean` that is reduced is written in another way, and small
+    results are kept apart by barriers: XLA would otherwise compute the
+    difference once and store it, which takes longer than all of the
+    arithmetic, and would merge reductions with what follows from them.
+    """
+    import jax
+
+    barrier = jax.lax.optimization_barrier
+
+    @jax.custom_jvp
+    def normalize(x, gamma, beta, *weights):
+        count = _count(x, ghosts, *weights)
+        mean = barrier(ghosts.sum(_counted(x, *weights)) / count)
+        centred = _counted(x + ghosts.spread(barrier(-mean)), *weights)
+        variance = barrier(ghosts.sum(ops.square(centred)) / count)
+        scale = barrier(gamma * ops.rsqrt(variance + epsilon))
+        y = (x - ghosts.spread(mean)) * ghosts.spread(scale) + beta
+        return y, mean, variance
+
+    @normalize.defjvp
+    def tangent(primals, tangents):
+        x, gamma, _, *weights = primals
+        dx, dgamma, dbeta = tangents[:3]
+        y, mean, variance = normalize(*primals)
+        count = _count(x, ghosts, *weights)
+        inverse = ops.rsqrt(variance + epsilon)
+        scale = gamma * inverse
+        counted = _counted(dx, *weights)
+        dmean = barrier(ghosts.sum(counted)) / count
+        product = (x - ghosts.spread(mean)) * counted
+        half_dvariance = barrier(ghosts.sum(product)) / count
+        slope = barrier(scale * inverse**2 * half_dvariance - inverse * dgamma)
+        offset = barrier(dbeta - scale * dmean)
+        dy = (
+            ghosts.spread(barrier(scale)) * dx
+            + ghosts.spread(offset)
+            + (ghosts.spread(barrier(mean)) - x) * ghosts.spread(slope)
+        )
+        return (y, mean, variance), (dy, dmean, 2 * half_dvariance)
+
+    return normalize
+
+
+def _count(x, ghosts, *weights):
+    """Elements that count in each ghost, at least 1."""
+    count = ghosts.sum(weights[0]) if weights else ghosts.elements(x.dtype)
+    return ops.maximum(count, 1)
 
 
 def _counted(x, *weights):
     """`x` where the mask lets it count, else 0, also for NaN."""
     return ops.where(weights[0] > 0, x, 0) if weights else x
+
+
+def can_fuse(x, ghosts):
+    """Whether TensorFlow's fused kernel takes this input, and is worth it.
+
+    Plain operations do the same everywhere else: XLA fuses them by itself, and
+    on a GPU many small launches would undo the gain.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    per_ghost = ghosts.ghost_batch_size * math.prod(ghosts.shape[1:])
+    return (
+        x.dtype == tf.float32
+        and ghosts.axis == len(x.shape) - 1
+        and (not isinstance(per_ghost, int) or per_ghost >= WORTHWHILE)
+        and not in_xla()
+        and not tf.config.list_physical_devices("GPU")
+    )
+
+
+def in_xla():
+    """Whether the TensorFlow function being traced is compiled by XLA."""
+    import tensorflow as tf
+
+    # TensorFlow publishes no way to ask (checked on 2.21).
+    from tensorflow.python.ops import control_flow_util
+
+    return control_flow_util.GraphOrParentsInXlaContext(
+        tf.compat.v1.get_default_graph()
+    )
+
+
+def fused_normalize(x, ghosts, epsilon, gamma, beta):
+    """`ghost_normalize` by TensorFlow's fused kernel, a ghost at a time.
+
+    One ghost batch fits the processor's cache where the batch does not, and
+    the kernel reads its input less often than separate operations do. The
+    statistics carry no gradient.
+    """
+    import tensorflow as tf
+
+    # The kernel insists on four axes.
+    images = tf.reshape(
+        x, [ghosts.batch_size, math.prod(ghosts.shape[1:-1]), 1, x.shape[-1]]
+    )
+    as_images = GhostBatches(ops.shape(images), ghosts.ghost_batch_size, 3)
+
+    @tf.custom_gradient
+    def normalize(images, gamma, beta):
+        y, statistics = _fused_forward(images, gamma, beta, ghosts, epsilon)
+
+        @tf.custom_gradient
+        def differentiate(images, gamma, beta, dy):
+            def second_order(*upstream):
+                # The kernel's gradient has no gradient of its own.
+                return _differentiate_gradient(
+                    images, gamma, beta, dy, upstream, as_images, epsilon
+                )
+
+            gradients = _fused_backward(
+                images, gamma, dy, statistics, ghosts, epsilon
+            )
+            return gradients, second_order
+
+        def gradient(dy, *_):
+            return differentiate(images, gamma, beta, dy)
+
+        return (y, statistics[:, 0], statistics[:, 1]), gradient
+
+    y, means, variances = normalize(images, gamma, beta)
+    # The kernel divides the squares by n - 1.
+    n = tf.reshape(ghosts.elements(x.dtype), [-1, 1])
+    variances *= tf.maximum(n - 1, 1) / tf.maximum(n, 1)
+    return tf.reshape(y, ghosts.shape), means, variances
+
+
+def _differentiate_gradient(x, gamma, beta, dy, upstream, ghosts, epsilon):
+    """Gradients of `<a, dx> + <g, dgamma> + <b, dbeta>`, `upstream = a, g, b`.
+
+    With `P(u) = u - mean(u) - z * mean(u * z)`, so that
+    `dx = gamma / sigma * P(dy)`, with `d = <a, P(dy)>` and
+    `h = g * dy - gamma / sigma * (a * mean(dy * z) + dy * mean(a * z))`, they
+    are, in no need of a tape (forward mode has stopped recording here),
+
+    ```
+    for x:      P(h) / sigma - gamma * d * z / (n * sigma^2)
+    for gamma:  d / sigma, over all ghosts
+    for dy:     gamma / sigma * P(a) + g * z + b
+    ```
+    """
+    # In forward mode some of the results are not asked for.
+    a, g, b = (
+        ops.zeros_like(tensor) if u is None else u
+        for u, tensor in zip(upstream, (x, gamma, beta), strict=True)
+    )
+    x, dy, a = map(ghosts.split, (x, dy, a))
+    scale, g, b = map(ghosts.expand, (gamma, g, b))
+    count = _count(x, ghosts)
+
+    def mean(u):
+        return ghosts.sum(u) / count
+
+    def project(u):
+        return u - ghosts.spread(mean(u)) - z * ghosts.spread(mean(u * z))
+
+    centred = x - ghosts.spread(mean(x))
+    inverse = ops.rsqrt(mean(ops.square(centred)) + epsilon)
+    z = centred * ghosts.spread(inverse)
+    scale = scale * inverse
+    projected = project(a)
+    d = ghosts.sum(projected * dy)
+    h = (
+        g * dy
+        - a * ghosts.spread(scale * mean(dy * z))
+        - dy * ghosts.spread(scale * mean(a * z))
+    )
+    for_x = project(h) * ghosts.spread(inverse)
+    for_x = for_x - z * ghosts.spread(scale * inverse * d / count)
+    for_gamma = ops.sum(ghosts.rows(d * inverse), axis=0)
+    for_dy = projected * ghosts.spread(scale) + g * z + b
+    return (
+        ghosts.join(for_x),
+        for_gamma,
+        ops.zeros_like(beta),
+        ghosts.join(for_dy),
+    )
+
+
+def _fused_forward(images, gamma, beta, ghosts, epsilon):
+    """The outputs, and per ghost the kernel's four `(C,)` results, stacked."""
+    import tensorflow as tf
+
+    def step(i, ys, statistics):
+        y, *results = tf.raw_ops.FusedBatchNormV3(
+            x=_cut(images, ghosts, i),
+            scale=gamma,
+            offset=beta,
+            mean=tf.zeros([0]),
+            variance=tf.zeros([0]),
+            epsilon=epsilon,
+            is_training=True,
+        )
+        return i + 1, ys.write(i, y), statistics.write(i, tf.stack(results[:4]))
+
+    _, ys, statistics = tf.while_loop(
+        lambda i, *_: i < ghosts.count,
+        step,
+        [
+            0,
+            _array(ghosts, [None, *images.shape[1:]]),
+            _array(ghosts, [4, images.shape[-1]]),
+        ],
+    )
+    return ys.concat(), statistics.stack()
+
+
+def _fused_backward(images, gamma, dy, statistics, ghosts, epsilon):
+    """Gradients with regard to images, gamma and beta."""
+    import tensorflow as tf
+
+    def step(i, dxs, dgamma, dbeta):
+        dx, dgamma_i, dbeta_i, *_ = tf.raw_ops.FusedBatchNormGradV3(
+            y_backprop=_cut(dy, ghosts, i),
+            x=_cut(images, ghosts, i),
+            scale=gamma,
+            reserve_space_1=statistics[i, 2],
+            reserve_space_2=statistics[i, 3],
+            reserve_space_3=tf.zeros([]),
+            epsilon=epsilon,
+            is_training=True,
+        )
+        return i + 1, dxs.write(i, dx), dgamma + dgamma_i, dbeta + dbeta_i
+
+    _, dxs, dgamma, dbeta = tf.while_loop(
+        lambda i, *_: i < ghosts.count,
+        step,
+        [
+            0,
+            _array(ghosts, [None, *images.shape[1:]]),
+            tf.zeros_like(gamma),
+            tf.zeros_like(gamma),
+        ],
+    )
+    return dxs.concat(), dgamma, dbeta
+
+
+def _cut(images, ghosts, i):
+    """Ghost batch `i`."""
+    import tensorflow as tf
+
+    start = i * ghosts.ghost_batch_size
+    is_last = i == ghosts.count - 1
+    stop = start + ghosts.ghost_batch_size
+    stop = tf.where(is_last, ghosts.batch_size, stop)
+    return images[start:stop]
+
+
+def _array(ghosts, element_shape):
+    """An array of one tensor a ghost."""
+    import tensorflow as tf
+
+    return tf.TensorArray(
+        tf.float32,
+        size=ghosts.count,
+        infer_shape=False,
+        element_shape=element_shape,
+    )

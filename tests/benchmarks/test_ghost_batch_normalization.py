@@ -27,8 +27,16 @@ def test_small_run(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "32x4x4x8" in result.stdout
     report = json.loads((tmp_path / "out.json").read_text())
-    modes = {"tensorflow": ["graph", "xla"], "jax": ["jit"]}[backend]
-    assert [r["mode"] for r in report["results"]] == modes
+    modes = {
+        "tensorflow": [
+            (mode, size)
+            for mode in ("graph", "xla")
+            for size in ("static", "dynamic")
+        ],
+        "jax": [("jit", "static")],
+    }[backend]
+    received = [(r["mode"], r["batch_size"]) for r in report["results"]]
+    assert received == modes
     for r in report["results"]:
         low, high = r["ratio_range_over_rounds"]
         assert 0 < low <= high

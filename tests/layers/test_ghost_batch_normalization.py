@@ -1,5 +1,8 @@
 """GhostBatchNormalization against a numpy oracle."""
 
+import inspect
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -169,12 +172,6 @@ def test_statistics_are_float32_in_mixed_precision(dtype):
     assert keras.backend.standardize_dtype(y.dtype) == layer.compute_dtype
 
 
-@pytest.mark.tensorflow
-def test_float64():
-    layer, oracle = make_pair(4, -1, 3, dtype="float64")
-    check(layer, oracle, inputs((11, 3)).astype("float64"))
-
-
 @pytest.mark.parametrize("shape", [(0, 3), (0, 64, 64, 16)])
 def test_empty_batch(shape):
     layer = GhostBatchNormalization(ghost_batch_size=16)
@@ -200,35 +197,6 @@ def test_inference_and_frozen_layer_are_batch_normalization():
         np.testing.assert_array_equal(old, new)
 
 
-def test_renorm_corrects_every_ghost():
-    layer = GhostBatchNormalization(
-        ghost_batch_size=4,
-        momentum=0.7,
-        renorm=True,
-        renorm_momentum=0.6,
-        renorm_clipping={"rmax": 1.5, "rmin": 0.5, "dmax": 0.8},
-    )
-    x = inputs((11, 2))
-    layer.build(x.shape)
-    layer.gamma.assign([0.5, 2.0])
-    layer.beta.assign([1.0, -1.0])
-    layer.renorm_mean.assign([1.0, 2.0])
-    layer.renorm_stddev.assign([2.0, 3.0])
-    outputs, mean, stddev = [], np.array([1.0, 2.0]), np.array([2.0, 3.0])
-    for part in (x[:4], x[4:]):
-        sigma = np.sqrt(part.var(0) + 1e-3)
-        r = np.clip(sigma / [2.0, 3.0], 0.5, 1.5)
-        d = np.clip((part.mean(0) - [1.0, 2.0]) / [2.0, 3.0], -0.8, 0.8)
-        z = (part - part.mean(0)) / sigma
-        outputs.append((z * r + d) * [0.5, 2.0] + [1.0, -1.0])
-        mean = 0.6 * mean + 0.4 * part.mean(0)
-        stddev = 0.6 * stddev + 0.4 * sigma
-    y = layer(x, training=True)
-    np.testing.assert_allclose(y, np.concatenate(outputs), atol=1e-4)
-    np.testing.assert_allclose(layer.renorm_mean, mean, rtol=1e-4)
-    np.testing.assert_allclose(layer.renorm_stddev, stddev, rtol=1e-4)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -237,6 +205,7 @@ def test_renorm_corrects_every_ghost():
         ({"ghost_batch_size": True}, "`ghost_batch_size`.*positive integer"),
         ({"statistics": "median"}, "`statistics`.*sequential"),
         ({"synchronized": True}, "`synchronized`.*Expected `False`"),
+        ({"renorm": True}, "`renorm`.*Expected `False`"),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -244,10 +213,103 @@ def test_bad_arguments(arguments, message):
         GhostBatchNormalization(**arguments)
 
 
-def test_size_may_be_an_integer_of_numpy():
-    layer = GhostBatchNormalization(ghost_batch_size=np.int64(4))
-    assert type(layer.ghost_batch_size) is int
+def test_numbers_may_be_of_numpy():
+    layer = GhostBatchNormalization(
+        momentum=np.float32(0.5),
+        epsilon=np.float64(1e-3),
+        renorm_momentum=np.float32(0.5),
+        axis=np.int64(-1),
+        ghost_batch_size=np.int64(4),
+    )
     assert layer(inputs((8, 3)), training=True).shape == (8, 3)
+    json.dumps(layer.get_config())
+
+
+def test_signature_is_that_of_keras_and_two_more():
+    parameters = inspect.signature(GhostBatchNormalization).parameters
+    plain = inspect.signature(keras.layers.BatchNormalization).parameters
+    ours = [n for n in parameters if n not in plain]
+    assert ours == ["ghost_batch_size", "statistics"]
+    for name, parameter in plain.items():
+        assert parameters[name].default == parameter.default
+
+
+@pytest.mark.tensorflow
+def test_sparse_and_ragged_inputs():
+    import tensorflow as tf
+
+    x = np.array([[0.0, 2.0], [0.0, 0.0], [1.0, 0.0], [4.0, 3.0]], "float32")
+    dense = GhostBatchNormalization(ghost_batch_size=2)
+    sparse = GhostBatchNormalization(ghost_batch_size=2)
+    y = sparse(tf.sparse.from_dense(x), training=True)
+    np.testing.assert_allclose(y, dense(x, training=True), atol=1e-6)
+    np.testing.assert_allclose(sparse.moving_mean, dense.moving_mean)
+    ragged = tf.ragged.constant([[[1.0, 2.0]], [[1.0, 2.0], [3.0, 4.0]]])
+    layer = GhostBatchNormalization()
+    layer.build((None, None, 2))
+    with pytest.raises(ValueError, match="ragged"):
+        layer(ragged, training=True)
+
+
+@pytest.mark.parametrize("statistics", ["sequential", "mean"])
+@pytest.mark.parametrize("momentum", [0.0, 0.9, 0.99, 1.0])
+def test_moving_statistics(momentum, statistics):
+    layer, oracle = make_pair(4, -1, 3, statistics, momentum=momentum)
+    for seed in range(3):
+        check(layer, oracle, inputs((22, 3), seed))
+
+
+@pytest.mark.parametrize("floatx", ["float16", "bfloat16"])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_trains_in_half_precision(floatx, jit_compile):
+    """As plain batch normalization does, with the batch size known."""
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(floatx)
+    try:
+        layer = GhostBatchNormalization(ghost_batch_size=4, momentum=0.5)
+        model = keras.Sequential([keras.Input((3,)), layer])
+        model.compile("sgd", "mse", jit_compile=jit_compile)
+        x = inputs((8, 3))
+        model.fit(x, x, batch_size=8, shuffle=False, verbose=0)
+        assert layer.moving_mean.dtype == floatx
+        expected = x[:4].mean(0) / 4 + x[4:].mean(0) / 2
+        mean = ops.convert_to_numpy(ops.cast(layer.moving_mean, "float32"))
+        np.testing.assert_allclose(mean, expected, rtol=2e-2)
+    finally:
+        keras.config.set_floatx("float32")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("static", [True, False])
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("statistics", ["sequential", "mean"])
+def test_float64_means_float64(static, masked, statistics):
+    import tensorflow as tf
+
+    layer, oracle = make_pair(
+        4, -1, 3, statistics, momentum=0.99, dtype="float64"
+    )
+    x = inputs((22, 5, 3)).astype("float64")
+    mask = np.random.default_rng(1).uniform(size=x.shape[:2]) < 0.6
+    mask[:, 0] = True
+    layer.build(x.shape)
+    layer.gamma.assign(oracle.gamma)
+    layer.beta.assign(oracle.beta)
+    specs = [tf.TensorSpec(x.shape if static else (None, 5, 3), "float64")]
+    if masked:
+        specs.append(tf.TensorSpec(mask.shape if static else (None, 5), "bool"))
+    step = tf.function(
+        lambda x, mask=None: layer(x, training=True, mask=mask),
+        input_signature=specs,
+    )
+    arguments = (x, mask)[: len(specs)]
+    for _ in range(3):
+        y = step(*arguments)
+        np.testing.assert_allclose(y, oracle(*arguments), atol=1e-12)
+    np.testing.assert_allclose(layer.moving_mean, oracle.mean, rtol=1e-12)
+    np.testing.assert_allclose(
+        layer.moving_variance, oracle.variance, rtol=1e-12
+    )
 
 
 def test_weights_go_both_ways_and_files_by_surgery(tmp_path):
