@@ -197,6 +197,7 @@ class ReducedGradient(keras.optimizers.Optimizer):
     def build(self, variables):
         if self.built:
             return
+        self._check_loss_scaling(replicas.replicas_of_strategy())
         self.inner_optimizer.build(variables)
         self.built = True
 
@@ -275,9 +276,9 @@ class ReducedGradient(keras.optimizers.Optimizer):
                 gradients, self.iterations
             )
         local_gradients = gradients
-        if replicas.replica_count() > 1:
-            if self._scaled_by_keras:
-                raise ValueError(_ABOUT_LOSS_SCALING)
+        count = replicas.replica_count()
+        self._check_loss_scaling(count)
+        if count > 1:
             pairs = super()._all_reduce_sum_gradients(
                 list(zip(gradients, variables, strict=True))
             )
@@ -296,6 +297,16 @@ class ReducedGradient(keras.optimizers.Optimizer):
                 for gradient, variable in zip(gradients, variables, strict=True)
             ]
         return gradients
+
+    def _check_loss_scaling(self, replica_count):
+        if self._scaled_by_keras and replica_count > 1:
+            raise ValueError(
+                "`keras.optimizers.LossScaleOptimizer`, which `compile` adds "
+                "under `mixed_float16`, checks the gradients of the first "
+                "replica only, before they are summed: write `model.compile("
+                "keras_lbreg.LossScaleOptimizer(optimizer), ...)`, which "
+                "checks those of all replicas."
+            )
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
         # `_reduce` has summed them.
@@ -394,14 +405,6 @@ class ReducedGradient(keras.optimizers.Optimizer):
         self.inner_optimizer._overwrite_model_variables_with_average_value(
             trainable_variables
         )
-
-
-_ABOUT_LOSS_SCALING = (
-    "`keras.optimizers.LossScaleOptimizer`, which `compile` adds under "
-    "`mixed_float16`, checks the gradients of the first replica only, before "
-    "they are summed: write `model.compile(keras_lbreg.LossScaleOptimizer("
-    "optimizer), ...)`, which checks those of all replicas."
-)
 
 
 def chain_of(optimizer):

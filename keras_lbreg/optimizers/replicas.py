@@ -19,6 +19,15 @@ def replica_index():
     return 0 if context is None else context.replica_id_in_sync_group
 
 
+def replicas_of_strategy():
+    """Number of replicas of the strategy in scope, in any context."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
 def under_strategy():
     """Whether a `tf.distribute` strategy is at work, even of one replica."""
     if keras.backend.backend() != "tensorflow":
