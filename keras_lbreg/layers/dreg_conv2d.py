@@ -84,8 +84,16 @@ class DRegConv2D(DRegLayer, keras.layers.Conv2D):
         inputs: A 4D tensor, as for `keras.layers.Conv2D`.
         training: Whether to use both paths, or the active path alone.
 
-    Input and output shape: those of `keras.layers.Conv2D`; the batch axis of
-    the output is twice as long in training with `paths="both"`.
+    Input shape:
+
+    A 4D tensor, `(batch, height, width, channels)` or with
+    `data_format="channels_first"` `(batch, channels, height, width)`.
+
+    Output shape:
+
+    A 4D tensor, `(batch, new_height, new_width, filters)` or `(batch, filters,
+    new_height, new_width)`; in training with `paths="both"` the batch axis is
+    twice as long.
 
     Raises:
         ValueError: If an argument is out of its range, `dtype` is no

@@ -51,8 +51,14 @@ class DRegDense(DRegLayer, keras.layers.Dense):
             or sparse.
         training: Whether to use both paths, or the active path alone.
 
-    Input and output shape: those of `keras.layers.Dense`; the batch axis of
-    the output is twice as long in training with `paths="both"`.
+    Input shape:
+
+    An N-D tensor, `(batch, ..., input_dim)`.
+
+    Output shape:
+
+    An N-D tensor, `(batch, ..., units)`; in training with `paths="both"` the
+    batch axis is twice as long.
 
     Raises:
         ValueError: If an argument is out of its range, `dtype` is no

@@ -57,8 +57,16 @@ class DRegDepthwiseConv2D(DRegLayer, keras.layers.DepthwiseConv2D):
         inputs: A 4D tensor, as for `keras.layers.DepthwiseConv2D`.
         training: Whether to use both paths, or the active path alone.
 
-    Input and output shape: those of `keras.layers.DepthwiseConv2D`; the batch
-    axis of the output is twice as long in training with `paths="both"`.
+    Input shape:
+
+    A 4D tensor, `(batch, height, width, channels)` or with
+    `data_format="channels_first"` `(batch, channels, height, width)`.
+
+    Output shape:
+
+    A 4D tensor, `(batch, new_height, new_width, channels * depth_multiplier)`
+    or with the channels second; in training with `paths="both"` the batch axis
+    is twice as long.
 
     Raises:
         ValueError: If an argument is out of its range, `dtype` is no

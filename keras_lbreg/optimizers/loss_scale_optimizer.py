@@ -71,6 +71,7 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
         if isinstance(self.inner_optimizer, ReducedGradient):
             self.inner_optimizer._scaled_by_keras = False
 
+    @replicas.without_autograph
     def check_finite(self, grads):
         """Whether the gradients are finite on every replica.
 

@@ -270,7 +270,7 @@ class Regime:
         elif warmup_epochs:
             warmup_start = 1 / factor if factor > 1 else 0.0
             start = "zero"
-            if warmup_start and not regime._is_schedule():
+            if warmup_start and not regime.has_schedule:
                 start = f"{warmup_start * regime.base_learning_rate:.4g}"
             elif warmup_start:
                 start = f"times {warmup_start:.4g}"
@@ -282,7 +282,7 @@ class Regime:
             changes.append("no warm-up any more")
 
         rate = regime.base_learning_rate
-        if self._is_schedule():
+        if self.has_schedule:
             # The same rate after the same part of the run.
             rate = StretchedSchedule.of(
                 rate,
@@ -315,7 +315,7 @@ class Regime:
         if factor == 1:
             return self
         rate = self.base_learning_rate
-        if self._is_schedule():
+        if self.has_schedule:
             rate = StretchedSchedule.of(rate, factor=factor)
         else:
             rate = rate * factor
@@ -342,7 +342,7 @@ class Regime:
                 "Invalid value for argument `epoch`. Expected an epoch "
                 f"counted from 0. Received: epoch={epoch}"
             )
-        if self._is_schedule():
+        if self.has_schedule:
             check_positive_int("steps_per_epoch", steps_per_epoch)
             step = int(epoch * steps_per_epoch)
             return float(
@@ -382,7 +382,7 @@ class Regime:
         schedules = keras.optimizers.schedules
         rate = self.base_learning_rate
         steps = self.epochs * steps_per_epoch
-        if self._is_schedule():
+        if self.has_schedule:
             schedule = rate
         elif self.decay == "cosine":
             schedule = schedules.CosineDecay(
@@ -426,7 +426,7 @@ class Regime:
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
         }
-        if self._is_schedule():
+        if self.has_schedule:
             config["base_learning_rate"] = keras.saving.serialize_keras_object(
                 self.base_learning_rate
             )
@@ -456,13 +456,15 @@ class Regime:
     def __hash__(self):
         return hash(json.dumps(self.get_config(), sort_keys=True))
 
-    def _is_schedule(self):
+    @property
+    def has_schedule(self):
+        """Whether the learning rate is a schedule over updates."""
         return isinstance(self.base_learning_rate, LearningRateSchedule)
 
     @property
     def rate_text(self):
         """The first learning rate in words."""
-        if not self._is_schedule():
+        if not self.has_schedule:
             return f"{self.base_learning_rate:.4g}"
         schedule, factor = self.base_learning_rate, ""
         if isinstance(schedule, StretchedSchedule):

@@ -6,6 +6,7 @@ import pytest
 
 from keras_lbreg.optimizers import (
     GradientNoise,
+    LossScaleOptimizer,
     ReducedGradient,
     SquaredGradients,
 )
@@ -87,7 +88,7 @@ def test_half_precision():
         return model
 
     model = compiled(
-        lambda: keras.optimizers.LossScaleOptimizer(
+        lambda: LossScaleOptimizer(
             SquaredGradients(sgd()), initial_scale=512.0
         ),
         2,
