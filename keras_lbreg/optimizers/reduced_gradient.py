@@ -222,8 +222,8 @@ class ReducedGradient(keras.optimizers.Optimizer):
 
     def __setattr__(self, name, value):
         if name == "loss_scale_factor" and hasattr(self, "inner_optimizer"):
-            # Keras's `LossScaleOptimizer` sets None in what it wraps. Nobody
-            # else has a reason to.
+            # Keras's `LossScaleOptimizer` sets None in what it wraps, and so
+            # does a `MultiOptimizer` that is not given a factor.
             self._scaled_by_keras = value is None
         super().__setattr__(name, value)
 
@@ -305,7 +305,9 @@ class ReducedGradient(keras.optimizers.Optimizer):
                 "under `mixed_float16`, checks the gradients of the first "
                 "replica only, before they are summed: write `model.compile("
                 "keras_lbreg.LossScaleOptimizer(optimizer), ...)`, which "
-                "checks those of all replicas."
+                "checks those of all replicas. (A `MultiOptimizer` around "
+                "wrappers looks like it from inside: give it "
+                "`loss_scale_factor=1.0`.)"
             )
 
     def _all_reduce_sum_gradients(self, grads_and_vars):

@@ -123,6 +123,23 @@ def test_kerass_own_is_refused_on_several_replicas():
 
 
 @pytest.mark.tensorflow
+def test_multi_optimizer_around_wrappers_on_replicas():
+    def around(factor):
+        noise = GradientNoise(keras.optimizers.SGD(0.1), alpha=0.01, seed=1)
+        return keras.optimizers.MultiOptimizer(
+            keras.optimizers.OptimizerMap(noise), loss_scale_factor=factor
+        )
+
+    with pytest.raises(ValueError, match=r"`loss_scale_factor=1.0`"):
+        descend(lambda: around(None), 2)
+    np.testing.assert_allclose(
+        descend(lambda: around(1.0), 2),
+        descend(lambda: around(1.0)),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.tensorflow
 def test_sparse_gradients():
     import tensorflow as tf
 
