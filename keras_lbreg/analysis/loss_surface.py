@@ -243,6 +243,9 @@ class LossSurface:
 
     def _batch_loss(self, point, frozen, x, y):
         predicted, _ = self.model.stateless_call(point, frozen, x, **self._mode)
+        # A loss in half precision would round differences away.
+        dtype = keras.backend.result_type(predicted.dtype, "float32")
+        predicted = keras.ops.cast(predicted, dtype)
         paths = 1
         if self.statistics == "batch" and isinstance(self.model, DRegModel):
             # Predictions of the right path, then of the left one.
