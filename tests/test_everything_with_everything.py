@@ -143,13 +143,20 @@ def slow_unless(quick, *values, name):
 def kinds_and_precisions():
     return [
         slow_unless(
-            precision in QUICK_PRECISIONS or kind == "ghost and DReg",
+            (precision in QUICK_PRECISIONS and kind in QUICK_KINDS)
+            or kind == "ghost and DReg",
             kind,
             precision,
             name=f"{kind} - {precision}",
         )
         for kind, precision in itertools.product(KINDS, PRECISIONS)
     ]
+
+
+QUICK_KINDS = ("plain", "ghost and DReg")
+EACH_KIND = [
+    slow_unless(kind in QUICK_KINDS, kind, name=kind) for kind in KINDS
+]
 
 
 # ---- Training ----
@@ -396,13 +403,7 @@ def test_optimizer_trains_in_each_precision(optimizer, precision):
     assert_trained(model, before, fit(model))
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        slow_unless(kind in ("plain", "ghost and DReg"), kind, name=kind)
-        for kind in KINDS
-    ],
-)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_wrapper_without_effect_trains_as_the_bare_optimizer(kind):
     bare = compiled(kind, sgd())
     history = fit(bare)
@@ -565,7 +566,7 @@ def run_callback(name, model, path):
     assert_trained(model, before, history)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 @pytest.mark.parametrize("name", PUBLIC_CALLBACKS)
 def test_callback_on_each_kind(name, kind, tmp_path):
     if name == "DRegPathSelection" and kind not in DREG:
@@ -666,7 +667,7 @@ def diagnosed(kind):
     return model
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 @pytest.mark.parametrize("name", DIAGNOSTICS)
 def test_diagnostic_on_each_kind(name, kind):
     model = diagnosed(kind)

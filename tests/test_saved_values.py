@@ -193,9 +193,6 @@ BOTH = [
 ]
 QUICK = (
     "plain SGD",
-    "GradientNoise",
-    "SquaredGradients",
-    "LARS",
     "loss scaling",
     "averaged and accumulating",
 )
