@@ -66,6 +66,12 @@ def start_keras(backend=None, virtual_devices=None):
             "KERAS_BACKEND."
         )
     if virtual_devices is not None:
+        if virtual_devices < 1:
+            raise ValueError(
+                "Invalid value for option `--virtual-devices`. Expected an "
+                "integer of at least 1. "
+                f"Received: --virtual-devices {virtual_devices}"
+            )
         from keras_lbreg.distribute.divide_processor import divide_processor
 
         divide_processor(virtual_devices, running)

@@ -215,7 +215,9 @@ def loss_scaling(strategy):
     (x, y), _ = digits()
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = compiled(strategy, optimizer=t.noise)
+        model = compiled(
+            strategy, optimizer=lambda: lbreg.LossScaleOptimizer(t.noise())
+        )
         logs = fit(model, x, y)
     finally:
         keras.config.set_dtype_policy("float32")
