@@ -29,11 +29,9 @@ class GhostBatches:
         shape: Shape of the input, `(B, ...)`, as `keras.ops.shape` gives it.
         ghost_batch_size: `S`, an integer.
         axis: The features axis, positive and not 0.
-        is_even: Whether all ghosts are of one size, where the batch size is
-            not known. Defaults to what the numbers say, where they are.
     """
 
-    def __init__(self, shape, ghost_batch_size, axis, is_even=None):
+    def __init__(self, shape, ghost_batch_size, axis):
         self.shape = tuple(shape)
         self.ghost_batch_size = ghost_batch_size
         self.axis = axis
@@ -44,11 +42,9 @@ class GhostBatches:
         self.channels = self.shape[axis]
         self._tail_start = (self.count - 1) * ghost_batch_size
         self.last_size = self.batch_size - self._tail_start
-        if is_even is None:
-            is_even = self.is_static and (
-                self.count == 1 or self.last_size == ghost_batch_size
-            )
-        self._is_even = is_even
+        self._is_even = self.is_static and (
+            self.count == 1 or self.last_size == ghost_batch_size
+        )
         before = math.prod(self.shape[1:axis])
         after = math.prod(self.shape[axis + 1 :])
         self._per_sample = before * after
@@ -58,12 +54,6 @@ class GhostBatches:
             (self.count, self.last_size * before)
             if self._is_even
             else (self.batch_size, before)
-        )
-
-    def of_one_size(self):
-        """The same, where all ghosts are known to be of one size."""
-        return GhostBatches(
-            self.shape, self.ghost_batch_size, self.axis, is_even=True
         )
 
     def split(self, x):
@@ -147,16 +137,7 @@ def ghost_normalize(x, ghosts, epsilon, gamma, beta, mask=None):
     """
     if mask is None and can_fuse(x, ghosts):
         return fused_normalize(x, ghosts, epsilon, gamma, beta)
-    if ghosts.is_static or not in_xla():
-        return normalize_in_ops(x, ghosts, epsilon, gamma, beta, mask)
-    # XLA knows the batch size when it compiles, and keeps one of the branches.
-    arguments = epsilon, gamma, beta, mask
-    return ops.cond(
-        ghosts.last_size
-        == ops.minimum(ghosts.batch_size, ghosts.ghost_batch_size),
-        lambda: normalize_in_ops(x, ghosts.of_one_size(), *arguments),
-        lambda: normalize_in_ops(x, ghosts, *arguments),
-    )
+    return normalize_in_ops(x, ghosts, epsilon, gamma, beta, mask)
 
 
 def normalize_in_ops(x, ghosts, epsilon, gamma, beta, mask=None):
