@@ -23,6 +23,8 @@ class AverageReplicas(keras.callbacks.Callback):
     one replica, and on other backends than TensorFlow, there is nothing to
     average and it does nothing.
 
+    Args: none.
+
     Example:
 
     >>> callbacks = [keras_lbreg.AverageReplicas(), checkpoint]

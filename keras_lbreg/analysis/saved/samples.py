@@ -68,8 +68,6 @@ def take_samples(dataset, split, count=None, seed=0):
     Example:
 
     >>> take_samples(load("digits"), "val", 100)
-
-    Reference: none.
     """
     if split not in SPLITS:
         raise ValueError(
