@@ -502,7 +502,11 @@ def test_wrapped_update_is_the_bare_one_in_each_dtype(inner, dtype):
     for name, wrap in WRAPPERS.items():
         wrapped = wrap(INNER[inner](0.1, global_clipnorm=1.0))
         for a, b in zip(bare, trained_variables(wrapped, dtype), strict=True):
-            np.testing.assert_array_equal(a, b, err_msg=name)
+            # NaN equals NaN here, which NumPy does not know of bfloat16:
+            # Keras's own Nadam ends there on JAX.
+            np.testing.assert_array_equal(
+                a.astype("float64"), b.astype("float64"), err_msg=name
+            )
 
 
 # ---- Callbacks ----

@@ -83,7 +83,7 @@ LAYERS = {
 OF_KERAS = {ours: theirs for theirs, ours in LAYERS.items()}
 
 
-def test_case(base):
+def with_more_weights(base):
     """Keras's `testing.TestCase`, knowing that DReg layers have more weights.
 
     A DReg layer has the weights of Keras's layer, and a second kernel with
@@ -322,7 +322,7 @@ def load(suite, substitute=True):
     classes = dict(suite.classes) if substitute else {}
     if substitute:
         base = testing.TestCase
-        classes[base] = test_case(base)
+        classes[base] = with_more_weights(base)
     instead = {id(theirs): ours for theirs, ours in classes.items()}
     packages = ["keras"]
     if suite.tensorflow:
