@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import json
 import pathlib
 import shutil
 
@@ -272,7 +273,7 @@ class Folder:
         return Results(self.path, manifest, runs)
 
     def __enter__(self):
-        new = self._new_manifest()
+        new = json.loads(json.dumps(self._new_manifest()))
         manifest = self.placement.on_chief(lambda: self._open(new))
         if not self.placement.is_chief:
             check_same(
