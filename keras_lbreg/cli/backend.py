@@ -91,7 +91,7 @@ def start_keras(backend=None, virtual_devices=None):
     return running
 
 
-def end(strategy, devices, failed=False):
+def end(placement, failed=False):
     """Ends a command that has trained; the workers of a cluster together.
 
     Python takes seconds to clean up after TensorFlow, each worker another
@@ -99,9 +99,6 @@ def end(strategy, devices, failed=False):
     says so at length. Everything has been written by now: the workers wait
     for one another and are gone at once.
     """
-    from keras_lbreg.training.placement import choose_strategy
-
-    placement = choose_strategy(strategy, devices)
     if placement.workers > 1:
         placement.on_chief(lambda: None)
         sys.stdout.flush()

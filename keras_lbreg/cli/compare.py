@@ -98,6 +98,9 @@ def compare(
     lbreg compare --config runs/tune-digits/best.json --first-seed 100
     ```
 
+    With `--config`, the default of `--arms` is small_batch, large_batch, lr,
+    lr_warmup and lr_doubled.
+
     **What comes out**, in `runs/NAME/`
 
     - `report.html`: the whole comparison on one page, to read first
@@ -113,18 +116,21 @@ def compare(
     start_keras(backend, virtual_devices)
 
     from keras_lbreg.comparison import compare as run_comparison
+    from keras_lbreg.training.display import Display
     from keras_lbreg.training.placement import choose_strategy
 
     tuned, spec, batch_size, small_batch_size, epochs = options.read_config(
         config, workload, batch_size, small_batch_size, epochs
     )
-    loaded = options.load_workload(
-        spec, data_dir, batch_size, small_batch_size, epochs
-    )
-    chosen = options.choose_arms(arms, loaded, tuned)
+    chosen = options.choose_arms(arms, tuned)
     options.warn_of_unused(hyperparameters, chosen)
+    # First: a cluster is set up where nothing has been computed.
+    placement = choose_strategy(strategy, devices)
+    console = make_console()
     results = run_comparison(
-        loaded,
+        options.load_workload(
+            spec, data_dir, batch_size, small_batch_size, epochs
+        ),
         batch_size=batch_size,
         arms=chosen,
         seeds=seeds,
@@ -134,8 +140,8 @@ def compare(
         strategy=strategy,
         devices=devices,
         fresh=fresh,
+        progress=Display(console),
     )
-    if choose_strategy(strategy, devices).is_chief:
-        show_results(results, make_console())
-    failed = any(run.status != "finished" for run in results.runs)
-    end(strategy, devices, failed)
+    if placement.is_chief:
+        show_results(results, console)
+    end(placement, any(run.status != "finished" for run in results.runs))

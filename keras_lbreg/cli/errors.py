@@ -3,10 +3,8 @@
 import functools
 import io
 import os
-import pathlib
 import signal
 import sys
-import traceback
 
 import rich.console
 import rich.panel
@@ -35,7 +33,6 @@ USAGE_ERRORS = (
 # Rich renders at 80 columns where it finds no terminal; a log file or a CI
 # page has more room, and a wrapped table is unreadable.
 MINIMUM_WIDTH = 120
-PACKAGE = str(pathlib.Path(__file__).parents[1]) + os.sep
 
 
 class Terminated(KeyboardInterrupt):
@@ -107,12 +104,7 @@ def exit_code(error):
         return TERMINATED
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
-    ours = type(error).__module__.startswith("keras_lbreg.")
-    return BAD_USAGE if ours or is_usage_error(error) else RUN_FAILED
-
-
-def is_usage_error(error):
-    return isinstance(error, USAGE_ERRORS)
+    return BAD_USAGE if isinstance(error, USAGE_ERRORS) else RUN_FAILED
 
 
 def interruption_words(arguments):
@@ -137,19 +129,19 @@ def silence():
 
 
 def show_error(error):
-    """Prints an error on stderr: a panel, or the traceback of user code."""
+    """Prints an error in a panel on stderr, user code's with its traceback."""
     console = make_console(stderr=True)
-    if type(error).__name__ == "UserCodeError":
-        console.print(user_traceback(error), markup=False, soft_wrap=True)
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
-        return
+    traceback_text = getattr(error, "traceback_text", "")
+    if traceback_text:
+        console.print(traceback_text.rstrip(), markup=False, soft_wrap=True)
     title = "Error"
     known = exit_code(error) == BAD_USAGE or isinstance(error, OSError)
     if not known:
         # A defect of ours or of a library.
         title = f"Unexpected {type(error).__name__}"
     text = rich.text.Text(describe(error))
-    text.append("\n\nAdd --debug to see where it was raised.", style="dim")
+    if not traceback_text:
+        text.append("\n\nAdd --debug to see where it was raised.", style="dim")
     console.print(rich.panel.Panel(text, title=title, border_style="red"))
 
 
@@ -162,20 +154,3 @@ def describe(error):
     for word in ("Expected", "Received"):
         message = message.replace(f". {word}", f".\n{word}")
     return message
-
-
-def user_traceback(error):
-    """The traceback of what the user's file raised, without our frames."""
-    report = traceback.TracebackException.from_exception(
-        error.__cause__ or error
-    )
-    frames = [frame for frame in report.stack if is_users(frame.filename)]
-    report.stack = traceback.StackSummary.from_list(frames)
-    report.__cause__ = report.__context__ = None
-    return "".join(report.format()).rstrip()
-
-
-def is_users(filename):
-    importing = f"{os.sep}importlib{os.sep}" in filename
-    frozen = filename.startswith("<frozen importlib")
-    return not (importing or frozen or filename.startswith(PACKAGE))

@@ -10,6 +10,9 @@ from keras_lbreg.cli.errors import make_console
 WHAT = "What to run"
 WHERE = "Where"
 
+# What a tuned arm is compared with where nothing else is asked for.
+RIVALS = ("small_batch", "large_batch", "lr", "lr_warmup", "lr_doubled")
+
 WORKLOAD_HELP = """
 What to train. Your own file: train.py, train.py:NAME, package.module:NAME
 (see above). Built in: digits, mnist, cifar10, caltech101, caltech101_3to1. Or
@@ -63,8 +66,8 @@ Config = Annotated[
     typer.Option(
         metavar="BEST.json",
         help=(
-            "What `lbreg tune` has found: adds the arm `tuned`, and says "
-            "workload and batch sizes where you do not."
+            "What `lbreg tune` has found, as the arm `tuned`: it says "
+            "workload, batch sizes and epochs where you do not."
         ),
         rich_help_panel=WHAT,
     ),
@@ -205,22 +208,21 @@ def read_config(file, spec, batch_size, small_batch_size, epochs):
     )
 
 
-def choose_arms(text, workload, tuned=None):
-    """The `Arm`s that `--arms A,B` names, all by default, and the tuned one."""
-    from keras_lbreg.comparison.arms import get_arm, standard_arms
+def choose_arms(text, tuned=None):
+    """What `--arms A,B` names, and the tuned arm; `None` for all.
 
+    Without `--arms`, the tuned arm comes with those that it has to beat.
+    """
     if text is None:
-        arms = list(standard_arms(workload))
-    else:
-        words = [word.strip() for word in text.split(",") if word.strip()]
-        if not words:
-            raise ValueError(
-                "Invalid value for option `--arms`. Expected names with commas "
-                "between them, such as small_batch,large_batch,lr. Received: "
-                f"--arms {text!r}"
-            )
-        arms = [get_arm(word) for word in dict.fromkeys(words)]
-    return arms if tuned is None else [*arms, tuned]
+        return None if tuned is None else [*RIVALS, tuned]
+    names = [word.strip() for word in text.split(",") if word.strip()]
+    if not names:
+        raise ValueError(
+            "Invalid value for option `--arms`. Expected names with commas "
+            "between them, such as small_batch,large_batch,lr. Received: "
+            f"--arms {text!r}"
+        )
+    return names if tuned is None else [*names, tuned]
 
 
 def parse_settings(settings):
@@ -246,7 +248,13 @@ def parse_settings(settings):
 
 def warn_of_unused(hyperparameters, arms):
     """Says which settings belong to no technique of the arms that run."""
-    used = {technique for arm in arms for technique in arm.techniques}
+    from keras_lbreg.comparison import standard_arms
+
+    if arms is None:
+        return
+    known = {arm.name: arm for arm in standard_arms(warm_up=True)}
+    chosen = [known.get(arm) if isinstance(arm, str) else arm for arm in arms]
+    used = {technique for arm in chosen if arm for technique in arm.techniques}
     for technique in hyperparameters:
         if technique not in used:
             make_console(stderr=True).print(

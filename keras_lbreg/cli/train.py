@@ -89,15 +89,18 @@ def train(
     hyperparameters = options.parse_settings(settings)
     start_keras(backend, virtual_devices)
 
-    from keras_lbreg.comparison.arms import get_arm
-    from keras_lbreg.comparison.compare import train as run_training
+    from keras_lbreg.comparison import train as run_training
+    from keras_lbreg.training.display import Display
     from keras_lbreg.training.placement import choose_strategy
 
     tuned, spec, batch_size, small_batch_size, epochs = options.read_config(
         config, workload, batch_size, small_batch_size, epochs
     )
-    chosen = tuned if arm is None and tuned else get_arm(arm or "lr")
+    chosen = arm or tuned or "lr"
     options.warn_of_unused(hyperparameters, [chosen])
+    # First: a cluster is set up where nothing has been computed.
+    placement = choose_strategy(strategy, devices)
+    console = make_console()
     result = run_training(
         options.load_workload(
             spec, data_dir, batch_size, small_batch_size, epochs
@@ -111,9 +114,10 @@ def train(
         strategy=strategy,
         devices=devices,
         fresh=fresh,
+        progress=Display(console),
     )
     failed = result.status != "finished"
-    if choose_strategy(strategy, devices).is_chief:
+    if placement.is_chief:
         line = result.reason if failed else f"Saved {out}"
-        make_console().print(line, markup=False, soft_wrap=True)
-    end(strategy, devices, failed)
+        console.print(line, markup=False, soft_wrap=True)
+    end(placement, failed)
