@@ -278,7 +278,7 @@ def make_plots(results):
         (
             "learning_rate",
             "Learning rate",
-            "The rate at the end of each epoch. Arms of one rate share a "
+            "The rate of each epoch's first update. Arms of one rate share a "
             "line.",
             [rate_panel(curves)],
         ),
@@ -477,7 +477,7 @@ def rate_panel(curves):
         for group, label in zip(groups, labels, strict=True):
             curve = group[0]
             draw_line(axis, curve, curve.epoch, curve.learning_rate, label)
-            axis.lines[-1].set_drawstyle("steps-pre")
+            axis.lines[-1].set_drawstyle("steps-post")
         x_axis(axis, [curve.epoch for curve in curves], "epoch")
         if len(rates) and rates.max() > 10 * rates.min():
             log_axis(axis, "y")

@@ -161,7 +161,7 @@ def arm_statistics(results):
                 group=arm["group"],
                 finished=len(runs),
                 final=Stat.of(r.final for r in runs),
-                best=Stat.of(best_of(results, r) for r in runs),
+                best=Stat.of(r.best for r in runs),
                 gap=Stat.of(paired(results, REFERENCE, name)),
                 closed=share_closed(results, name),
                 verdict=judged[name],
@@ -191,12 +191,6 @@ def paired(results, arm, control):
     own, others = finals(results, arm), finals(results, control)
     sign = 1 if results.maximize else -1
     return [sign * (own[s] - others[s]) for s in own if s in others]
-
-
-def best_of(results, run):
-    seen = [e.objective for e in run.epochs if is_number(e.objective)]
-    choose = max if results.maximize else min
-    return choose(seen) if seen else math.nan
 
 
 def first_reaching(results, run, level):
@@ -461,7 +455,9 @@ def remedies(results, rows, tried):
         )
     if equal:
         text += against_control(rows, equal[0])
-    worse = [r.title for r in tried if against_large[r.arm].word == "worse"]
+    worse = [
+        r.title for r in tried if is_better(against_large[r.arm], "worse", -1)
+    ]
     if worse:
         text += f". Worse than the plain large batch: {', '.join(worse)}"
     return f"{text}."
@@ -482,11 +478,14 @@ def against_control(rows, row):
     return f", no more than chance above {by} alone ({share(control)})"
 
 
-def is_better(verdict):
-    """Whether an arm is better than its control, as far as is known."""
+def is_better(verdict, word="better", sign=1):
+    """Whether an arm is better (or worse) than its control, if not by chance.
+
+    Of one seed it is not known what chance does.
+    """
     if verdict.word:
-        return verdict.word == "better"
-    return verdict.difference.mean > 0
+        return verdict.word == word
+    return sign * verdict.difference.mean > 0
 
 
 def share(row):

@@ -3,7 +3,8 @@
 import math
 import pathlib
 
-from tests.comparison.fake_core import EpochRecord, Results, RunResult
+from keras_lbreg.training.records import EpochRecord, RunResult
+from tests.comparison.fake_core import Results
 
 SAMPLES = 600
 TITLES = {
@@ -45,9 +46,7 @@ def arm_of(name, epochs=20):
     small = name == "small_batch"
     batch_size, rate = (20, 0.1) if small else (300, 0.1)
     changes = [] if small else ["batch size 20 -> 300 (x15)"]
-    techniques = {
-        TECHNIQUES[p]: {} for p in name.split("_") if p in TECHNIQUES
-    }
+    techniques = {TECHNIQUES[p]: {} for p in name.split("_") if p in TECHNIQUES}
     if techniques:
         rate = 0.387
         changes.append("learning rate 0.1 -> 0.387 (sqrt rule)")
@@ -67,7 +66,7 @@ def arm_of(name, epochs=20):
     }
 
 
-def run_of(arm, seed, course, status="finished", reason=None, moving=None):
+def run_of(arm, seed, course, status, objective, moving):
     """A run whose objective takes the values of `course`."""
     steps = math.ceil(SAMPLES / arm["batch_size"])
     last = max(1, arm["epochs"] // 2) * steps
@@ -81,7 +80,7 @@ def run_of(arm, seed, course, status="finished", reason=None, moving=None):
             "weight_distance": 2 + 1.5 * math.log(min(epoch * steps, last)),
         }
         if moving is not None:
-            logs["moving_val_accuracy"] = value + moving
+            logs[f"moving_{objective}"] = value + moving
         records.append(
             EpochRecord(
                 arm=arm["name"],
@@ -97,12 +96,26 @@ def run_of(arm, seed, course, status="finished", reason=None, moving=None):
             )
         )
     return RunResult(
-        arm["name"], seed, status, reason, tuple(records), {"status": status}
+        arm["name"],
+        seed,
+        status,
+        "the loss is nan" if status in ("failed", "damaged") else None,
+        () if status == "damaged" else tuple(records),
+        maximize=is_share(objective),
     )
 
 
+def is_share(objective):
+    return objective.endswith("accuracy")
+
+
 def results_of(
-    finals, path=".", objective="val_accuracy", epochs=1, excluded=(), **arms
+    finals,
+    path=".",
+    objective="val_accuracy",
+    epochs=1,
+    statuses=(),
+    moving=None,
 ):
     """A `Results` of the arms' final objectives, one by seed each.
 
@@ -110,33 +123,33 @@ def results_of(
         finals: Lists of final objectives by the arm's name.
         path: The folder.
         objective: The objective; smaller is better where it is a loss.
-        epochs: Epochs of a run; the objective moves from nothing to its end.
-        excluded: Statuses by pairs of an arm and a seed.
-        **arms: Changes to arms' descriptions, by name.
+        epochs: Epochs of a run; the objective moves to its final value.
+        statuses: Statuses other than finished, by pairs of arm and seed.
+        moving: By arm, what the moving statistics change of the objective.
     """
-    excluded = dict(excluded)
+    statuses, moving = dict(statuses), dict(moving or {})
     seeds = range(max(map(len, finals.values())))
-    described, runs = [], []
+    arms, runs = [], []
     for name, values in finals.items():
         arm = arm_of(name, 15 * epochs if name.endswith("_ra") else epochs)
-        arm.update(arms.get(name, {}))
-        described.append(arm)
+        arms.append(arm)
         for seed, value in enumerate(values):
-            course = [
-                value * (1 - math.exp(-4 * e / arm["epochs"]))
-                / (1 - math.exp(-4))
-                if objective.endswith("accuracy")
-                else value * (1 + 3 * math.exp(-4 * e / arm["epochs"]))
-                / (1 + 3 * math.exp(-4))
-                for e in range(1, arm["epochs"] + 1)
-            ]
-            status = excluded.get((name, seed), "finished")
+            status = statuses.get((name, seed), "finished")
+            course = course_to(value, arm["epochs"], is_share(objective))
             if status == "running":
                 course = course[: len(course) // 2]
-            reason = None if status == "finished" else "the loss is nan"
-            runs.append(run_of(arm, seed, course, status, reason))
-    manifest = manifest_of(described, seeds, objective, epochs)
+            change = moving.get(name)
+            runs.append(run_of(arm, seed, course, status, objective, change))
+    manifest = manifest_of(arms, seeds, objective, epochs)
     return Results(pathlib.Path(path), manifest, tuple(runs))
+
+
+def course_to(value, epochs, rising):
+    """An objective that approaches its final value."""
+    left = [math.exp(-4 * e / epochs) for e in range(1, epochs + 1)]
+    if rising:
+        return [value * (1 - part) / (1 - left[-1]) for part in left]
+    return [value * (1 + 3 * part) / (1 + 3 * left[-1]) for part in left]
 
 
 def manifest_of(arms, seeds, objective, epochs):
@@ -160,7 +173,7 @@ def manifest_of(arms, seeds, objective, epochs):
             "val_samples": 400,
             "parameters": 1234,
             "objective": objective,
-            "direction": "max" if objective.endswith("accuracy") else "min",
+            "direction": "max" if is_share(objective) else "min",
             "optimizer": "SGD",
             "loss": "sparse_categorical_crossentropy",
         },
