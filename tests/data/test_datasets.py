@@ -137,7 +137,7 @@ def test_npz_that_is_missing_damaged_or_incomplete(tmp_path):
         ({"y_train": np.array(["a", "b"] * 3)}, "Received: dtype <U1"),
         ({"y_train": np.array([0, None] * 3)}, "Cannot read .*plain arrays"),
         ({"x_train": np.float32(3)}, "an axis of samples"),
-        ({"y_train": np.arange(6) * 10**6}, "6 different labels up to 5,000"),
+        ({"y_train": np.arange(6) * 10**6}, "8 different labels up to 5,000"),
         ({"classes": "many"}, "one integer as `classes`"),
         ({"classes": 2}, "labels below 2"),
     ],
