@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import textwrap
-from collections.abc import Callable
 
 import numpy as np
 
@@ -14,12 +13,9 @@ from keras_lbreg.plot_style import (
     INK,
     PALETTE,
     PANEL_HEIGHT,
-    PANEL_WIDTH,
+    Panel,
+    Plot,
     log_axis,
-    new_figure,
-    plot_style,
-    to_png,
-    to_svg,
 )
 
 BLUE, ORANGE, GREEN, RED, PINK, SKY, BROWN, VIOLET = PALETTE
@@ -167,63 +163,6 @@ def mean_curve(results, arm, runs, color):
 
 def is_finite(value):
     return value is not None and math.isfinite(value)
-
-
-@dataclasses.dataclass(frozen=True)
-class Panel:
-    """One axis: its title, what draws it, how many lines its legend has."""
-
-    title: str
-    draw: Callable
-    height: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Plot:
-    """A figure of the report, with its words.
-
-    Args:
-        name: Stem of its file name.
-        title: Heading.
-        caption: How to read it.
-        panels: Its `Panel`s.
-        setting: What a picture without its page needs to be understood.
-    """
-
-    name: str
-    title: str
-    caption: str
-    panels: tuple
-    setting: str
-
-    def figure(self):
-        """All panels side by side, a `matplotlib.figure.Figure`."""
-        with plot_style():
-            height = max(panel.height for panel in self.panels)
-            width = PANEL_WIDTH * max(len(self.panels), 1.3)
-            figure = new_figure(width, height + 0.3)
-            axes = figure.subplots(1, len(self.panels), squeeze=False)[0]
-            for axis, panel in zip(axes, self.panels, strict=True):
-                axis.set_title(panel.title)
-                panel.draw(axis)
-            figure.suptitle(self.setting, x=0.01, ha="left", fontsize=11)
-        return figure
-
-    def png(self):
-        """The bytes of a PNG file."""
-        return to_png(self.figure())
-
-    def svgs(self):
-        """One `<svg>` a panel: a page sets them side by side or not."""
-        elements = []
-        with plot_style():
-            for panel in self.panels:
-                figure = new_figure(PANEL_WIDTH, panel.height)
-                axis = figure.subplots()
-                axis.set_title(panel.title)
-                panel.draw(axis)
-                elements.append(to_svg(figure))
-        return elements
 
 
 def make_plots(results):

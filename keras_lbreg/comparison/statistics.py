@@ -332,13 +332,22 @@ def verdicts(results):
     Returns:
         A dictionary.
     """
-    controls = {arm["name"]: arm.get("control") for arm in results.arms}
-    references = [
-        pair for pair in controls.items() if pair[0] in (REFERENCE, BASELINE)
-    ]
-    others = [pair for pair in controls.items() if pair not in references]
+    pairs = [(arm["name"], control_of(arm, results)) for arm in results.arms]
+    references = [p for p in pairs if p[0] in (REFERENCE, BASELINE)]
+    others = [pair for pair in pairs if pair not in references]
     judged = judge(results, references) + judge(results, others)
     return {verdict.arm: verdict for verdict in judged}
+
+
+def control_of(arm, results):
+    """The arm's control, or what stands in for one that is not there."""
+    if arm["name"] == REFERENCE:
+        return None
+    names = {other["name"] for other in results.arms} - {arm["name"]}
+    wanted = (arm.get("control"), SCALING, BASELINE)
+    if arm["name"] == BASELINE:
+        wanted = (REFERENCE,)
+    return next((name for name in wanted if name in names), None)
 
 
 def headline(results):
