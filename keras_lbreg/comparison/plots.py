@@ -43,6 +43,9 @@ WARM_UP = "_warmup"
 # More arms than these are shown in two panels.
 MOST_IN_A_PANEL = 6
 
+# Characters of a legend's line.
+LEGEND = 50
+
 # Shares of the gap in per cent that a figure shows: an arm that diverged would
 # leave the others no room.
 SHOWN = (-120, 300)
@@ -408,7 +411,7 @@ def rate_panel(curves):
         shared.setdefault(course, []).append(curve)
     # Of equal rates in the first epochs the shorter is drawn last.
     groups = sorted(shared.values(), key=lambda group: -group[0].epoch[-1])
-    labels = [", ".join(c.title for c in group) for group in groups]
+    labels = ["; ".join(c.title for c in group) for group in groups]
     rates = np.concatenate([curve.learning_rate for curve in curves])
     rates = rates[np.isfinite(rates) & (rates > 0)]
 
@@ -425,7 +428,7 @@ def rate_panel(curves):
         axis.set(xlabel="epoch", ylabel="learning rate")
         legend(axis, columns=1)
 
-    lines = sum(len(textwrap.wrap(label, 54)) for label in labels)
+    lines = sum(len(textwrap.wrap(label, LEGEND)) for label in labels)
     return Panel("", draw, height_for(lines, 1))
 
 
@@ -558,7 +561,7 @@ def legend(axis, highest_first=True, columns=None):
     columns = columns or (2 if len(order) > 3 else 1)
     axis.legend(
         [handles[i] for i in order],
-        [textwrap.fill(labels[i], 54 // columns) for i in order],
+        [textwrap.fill(labels[i], LEGEND // columns) for i in order],
         fontsize=9 if columns > 1 else 10,
         loc="upper left",
         bbox_to_anchor=(-0.02, -0.16),
