@@ -22,12 +22,13 @@ import json
 import os
 import pathlib
 import time
+import traceback
 
 import keras_tuner
 import numpy as np
-from keras_tuner.engine import metrics_tracking
+from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.engine.trial import TrialStatus
-from keras_tuner.errors import FailedTrialError
+from keras_tuner.errors import FailedTrialError, FatalError
 from keras_tuner.src.distribute import utils as roles
 from keras_tuner.src.tuners.gridsearch import LinkedList
 
@@ -148,7 +149,7 @@ class ResumableOracle(keras_tuner.Oracle):
         # It is emptied from its end: in the order in which they began.
         self._retry_queue = [x for x in reversed(self.trials) if x in waiting]
         for key in waiting:
-            self.trials[key].metrics = metrics_tracking.MetricsTracker()
+            self.trials[key].metrics = MetricsTracker()
 
 
 class ResumableGridOracle(ResumableOracle, keras_tuner.oracles.GridSearchOracle):
@@ -206,12 +207,19 @@ class ResumableTuner(keras_tuner.Tuner):
             )
         return super().run_trial(trial, *args, **kwargs)
 
-    def on_trial_end(self, trial):
-        if trial.message:
-            # A worker's message does not reach the chief.
+    def _try_run_and_update_trial(self, trial, *args, **kwargs):
+        # KerasTuner prints tracebacks, and sends no message to a chief.
+        try:
+            self._run_and_update_trial(trial, *args, **kwargs)
+            trial.status = TrialStatus.COMPLETED
+        except FatalError:
+            raise
+        except Exception as error:
+            trial.status = TrialStatus.FAILED
+            trial.message = traceback.format_exc()
             folder = pathlib.Path(self.get_trial_dir(trial.trial_id))
-            write_file(folder / ERROR, trial.message)
-        super().on_trial_end(trial)
+            content = f"{in_one_line(error)}\n\n{trial.message}"
+            write_file(folder / ERROR, content)
 
     def search(self, *args, **kwargs):
         if not roles.is_chief_oracle():
@@ -258,6 +266,18 @@ ENGINES = {
     "hyperband": (ResumableHyperband, ResumableHyperbandOracle),
     "grid": (ResumableTuner, ResumableGridOracle),
 }
+
+
+def in_one_line(error):
+    """What went wrong in a trial."""
+    text = str(error).strip() or "no message"
+    if text.startswith("Graph execution error"):
+        # TensorFlow says where it was before it says what has happened.
+        text = text.split("\n\n")[-1].strip() or text
+    line = text.splitlines()[0]
+    if isinstance(error, FailedTrialError):
+        return line
+    return f"{type(error).__name__}: {line}"
 
 
 def make_tuner(

@@ -86,6 +86,7 @@ class SearchSpace:
             )
         always = in_order("always", self.always)
         tried = self.techniques
+        object.__setattr__(self, "all_techniques", tried is None)
         if tried is None:
             tried = [x for x in names() if x not in (LONGER, *always)]
         tried = in_order("techniques", tried)
@@ -105,6 +106,37 @@ class SearchSpace:
         }.items():
             object.__setattr__(self, name, value)
         check_factor(self.learning_rate_factor)
+
+    def suited_to(self, model):
+        """The space without techniques that can do nothing for a model.
+
+        Raises `ValueError` where it was asked for one of these by name.
+        """
+        reasons = {}
+        for technique in self._used():
+            sentences = [
+                technique.unfit(model, self._context(size))
+                for size in self.batch_sizes
+                if technique.unfit
+            ]
+            # Asked for by name, a choice without a value raises.
+            if self.all_techniques and not any(sentences):
+                found = self.values_of(technique, model, ())
+                sentences += [f"no {key}" for key, x in found.items() if not x]
+            if sentence := next(filter(None, sentences), None):
+                reasons[technique.name] = sentence
+        asked = self.always if self.all_techniques else names()
+        for name, sentence in reasons.items():
+            if name in asked:
+                raise ValueError(
+                    f"The technique {name} does not suit the model. {sentence}"
+                )
+        kept = [x for x in self.techniques if x not in reasons]
+        return dataclasses.replace(
+            self,
+            techniques=kept,
+            ranges={k: v for k, v in self.ranges.items() if k not in reasons},
+        )
 
     def declare(self, hp, model):
         """Registers the hyperparameters, all conditions included."""
@@ -214,7 +246,7 @@ class SearchSpace:
                     f"batch_sizes={list(self.batch_sizes)}; {reason}"
                 )
 
-    def values_of(self, technique, model):
+    def values_of(self, technique, model, missing=None):
         """By hyperparameter a `SearchRange` or a tuple, for this model."""
         found = {}
         given = self.ranges.get(technique.name, {})
@@ -230,7 +262,7 @@ class SearchSpace:
                 values = tuple(dict.fromkeys(of_sizes))
             if key == "layer" and isinstance(values, tuple):
                 values = positions(model, values)
-            if values == ():
+            if values == () and missing is None:
                 raise ValueError(
                     f"No value of `{technique.name}.{key}` suits the model and "
                     f"batch sizes of {list(self.batch_sizes)}. Give values of "
