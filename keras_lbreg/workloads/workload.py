@@ -55,6 +55,8 @@ class Workload:
             the metric.
         source: Where the workload was loaded from, as the `lbreg` commands
             take it.
+        held_out_samples: Training samples that `held_out` set apart; an epoch
+            makes as many updates as with them.
 
     Raises:
         ValueError: An argument is invalid, or the data do not fit each other.
@@ -99,6 +101,7 @@ class Workload:
     objective: str | None = None
     direction: str | None = None
     source: str | None = None
+    held_out_samples: int = 0
 
     def __post_init__(self):
         if not callable(self.build_model):
@@ -207,6 +210,7 @@ class Workload:
             self,
             train_data=take_rows(data, kept),
             validation_data=take_rows(data, held),
+            held_out_samples=self.held_out_samples + len(held),
         )
 
     def _dataset_held_out(self, fraction):
