@@ -26,10 +26,10 @@ import traceback
 
 import keras_tuner
 import numpy as np
-from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
 from keras_tuner.src.distribute import utils as roles
+from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.src.tuners.gridsearch import LinkedList
 
 from keras_lbreg.files import read_json, write_file, write_json
@@ -102,9 +102,9 @@ class ResumableOracle(keras_tuner.Oracle):
         self._random_state = np.random.RandomState(self.seed + number)
         response = super().populate_space(trial_id)
         values = response.get("values")
-        if self.control and values and number % CONTROLS == 0:
-            if "tuner/trial_id" not in values:
-                response["values"] = self.control(values)
+        its_turn = self.control and number % CONTROLS == 0
+        if its_turn and values and "tuner/trial_id" not in values:
+            response["values"] = self.control(values)
         return response
 
     def save(self):
@@ -152,7 +152,9 @@ class ResumableOracle(keras_tuner.Oracle):
             self.trials[key].metrics = MetricsTracker()
 
 
-class ResumableGridOracle(ResumableOracle, keras_tuner.oracles.GridSearchOracle):
+class ResumableGridOracle(
+    ResumableOracle, keras_tuner.oracles.GridSearchOracle
+):
     """KerasTuner's grid keeps its place in memory alone."""
 
     def set_state(self, state):

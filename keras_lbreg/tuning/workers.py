@@ -15,8 +15,6 @@ import sys
 import threading
 import time
 
-from keras_lbreg.files import located
-
 # Deaths of workers without a finished trial between them.
 MOST_DEATHS = 5
 PARENT = "KERAS_LBREG_PARENT"
@@ -49,9 +47,7 @@ def serve(oracle, check):
     server.start()
     try:
         # KerasTuner's own loop looks every 20 seconds.
-        while not (
-            servicer.stop_triggered and oracle_chief.exit_chief(oracle)
-        ):
+        while not (servicer.stop_triggered and oracle_chief.exit_chief(oracle)):
             check()
             time.sleep(SECONDS)
     finally:
@@ -130,12 +126,8 @@ class Workers:
             PARENT: str(os.getpid()),
         }
         log = self._log(worker)
-        try:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            output = open(log, "ab")
-        except OSError as error:
-            raise located(error, log) from error
-        with output:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "ab") as output:
             self._processes[worker] = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
                 env=environment,

@@ -114,14 +114,16 @@ def check(engine, root):
         for after in (False, True):
             folder = root / f"{write}-{after}"
             folder.mkdir()
-            if not in_child(lambda f=folder, a=after: search(engine, f, write, a)):
+            if not in_child(
+                lambda f=folder, a=after: search(engine, f, write, a)
+            ):
                 ended = True
                 continue
             kills += 1
             before = outcome(folder)
             (folder / "ran.txt").unlink(missing_ok=True)
             assert not in_child(lambda f=folder: search(engine, f))
-            ran = (folder / "ran.txt")
+            ran = folder / "ran.txt"
             ran = ran.read_text().split() if ran.is_file() else []
             place = f"{engine}, write {write}, after={after}"
             assert len(set(ran)) == len(ran), f"{place}: twice {ran}"
