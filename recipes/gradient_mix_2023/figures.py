@@ -2,8 +2,6 @@
 
 import math
 
-from keras_lbreg.experiments.plot_layout import new_figure
-from keras_lbreg.experiments.plot_style import INK, PALETTE, plot_style
 from recipes.gradient_mix_2023.configuration import (
     CONCENTRATIONS,
     GROUPS,
@@ -12,6 +10,7 @@ from recipes.gradient_mix_2023.configuration import (
 )
 from recipes.gradient_mix_2023.measurement_tables import joined
 from recipes.gradient_mix_2023.tables import differences
+from recipes.study.plots import INK, PALETTE, new_figure, plot_style
 
 COLORS = dict(zip(GROUPS, PALETTE, strict=False))
 MARKERS = dict(zip(GROUPS, "osD^v", strict=True))

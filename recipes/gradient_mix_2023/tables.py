@@ -2,13 +2,6 @@
 
 import collections
 
-from keras_lbreg.experiments.arms import BASELINE
-from keras_lbreg.experiments.formatting import (
-    MISSING,
-    format_duration,
-    format_stat,
-)
-from keras_lbreg.experiments.statistics import Stat, finals
 from recipes.gradient_mix_2023.configuration import (
     CONCENTRATIONS,
     OPTIMIZERS,
@@ -22,7 +15,15 @@ from recipes.gradient_mix_2023.measurement_tables import (
     agreement,
 )
 from recipes.study.cells import accuracy, difference, paired, provenance, table
-from recipes.study.verdicts import p_value, survivors_of_many, verdict
+from recipes.study.formatting import MISSING, format_duration, format_stat
+from recipes.study.statistics import (
+    BASELINE,
+    Stat,
+    finals,
+    p_value,
+    survivors_of_many,
+    verdict,
+)
 
 
 def rates(study):

@@ -2,21 +2,18 @@
 
 import numpy as np
 
-from keras_lbreg.experiments.curves import mean_curves
-from keras_lbreg.experiments.plot_layout import (
+from recipes.hoffer_2017.configuration import COLUMNS, ROWS
+from recipes.study.plots import (
     HEIGHT,
-    PANEL_WIDTH,
-    log_axis,
-    new_figure,
-)
-from keras_lbreg.experiments.plot_style import (
     INK,
     LARGE_BATCH,
     PALETTE,
+    PANEL_WIDTH,
+    log_axis,
+    new_figure,
     plot_style,
 )
-from keras_lbreg.experiments.statistics import Stat, finals
-from recipes.hoffer_2017.configuration import COLUMNS, ROWS
+from recipes.study.statistics import Stat, finals, mean_curves
 
 COLORS = dict(zip(COLUMNS, (INK, LARGE_BATCH, *PALETTE), strict=False))
 
@@ -60,7 +57,7 @@ def weight_distance(study):
             axis.legend(loc="upper left")
         axes[0].set_ylabel("distance from the start, ‖w − w₀‖")
         figure.suptitle(
-            f"F1, {whole.manifest['dataset']['title']}",
+            f"F1, {whole.manifest['workload']['title']}",
             x=0.01,
             ha="left",
             fontsize=11,
@@ -129,7 +126,7 @@ def error_by_iteration(study):
         axis.set(
             xlabel="updates",
             ylabel="validation error, %",
-            title=f"F1, {results.manifest['dataset']['title']}",
+            title=f"F1, {results.manifest['workload']['title']}",
         )
         axis.set_xscale("log")
         axis.set_yscale("log")

@@ -2,16 +2,17 @@
 
 import numpy as np
 
-from keras_lbreg.experiments.curves import mean_curves
-from keras_lbreg.experiments.plot_layout import (
+from recipes.jaiswal_taura.configuration import DECAYS, SWEEP
+from recipes.jaiswal_taura.records import name_of, run_so_far
+from recipes.study.plots import (
+    INK,
+    PALETTE,
     legend,
     log_axis,
     new_figure,
+    plot_style,
 )
-from keras_lbreg.experiments.plot_style import INK, PALETTE, plot_style
-from keras_lbreg.experiments.statistics import Stat, finals
-from recipes.jaiswal_taura.configuration import DECAYS, SWEEP
-from recipes.jaiswal_taura.records import name_of, run_so_far
+from recipes.study.statistics import Stat, finals, mean_curves
 
 PANEL, HEIGHT = 4.2, 5.2
 LOOKS = {

@@ -1,7 +1,6 @@
 """Where the results come from, as a table."""
 
-from keras_lbreg.experiments.formatting import MISSING
-from recipes.jaiswal_taura.markdown import markdown
+from recipes.study.formatting import MISSING, markdown
 
 
 def runs_table(study):

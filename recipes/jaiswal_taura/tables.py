@@ -1,10 +1,5 @@
 """The tables of the README."""
 
-from keras_lbreg.experiments.formatting import (
-    MISSING,
-    format_stat,
-)
-from keras_lbreg.experiments.statistics import Stat, finals
 from recipes.jaiswal_taura.configuration import (
     DECAYS,
     FAMILIES,
@@ -12,13 +7,14 @@ from recipes.jaiswal_taura.configuration import (
     PX104,
     SWEEP,
 )
-from recipes.jaiswal_taura.markdown import markdown
 from recipes.jaiswal_taura.records import (
     accuracies,
     gain,
     name_of,
     verdict,
 )
+from recipes.study.formatting import MISSING, format_stat, markdown
+from recipes.study.statistics import Stat, finals
 
 
 def percent(stat, signed=False):

@@ -2,14 +2,15 @@
 
 import functools
 
-from keras_lbreg.experiments.plot_layout import new_figure
-from keras_lbreg.experiments.plot_style import (
+from recipes.study.plots import (
     INK,
     LARGE_BATCH,
     PALETTE,
+    gap_closed_rows,
+    new_figure,
+    plot_gap_closed,
     plot_style,
 )
-from keras_lbreg.experiments.plots import gap_closed_rows, plot_gap_closed
 from recipes.together.choice import effects
 from recipes.together.tables import factor_title
 

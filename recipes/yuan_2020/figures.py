@@ -1,8 +1,7 @@
 """Accuracy by epoch, a figure for each of the paper's."""
 
-from keras_lbreg.experiments.curves import mean_curves
-from keras_lbreg.experiments.plot_layout import new_figure
-from keras_lbreg.experiments.plot_style import arm_colors, plot_style
+from recipes.study.plots import arm_colors, new_figure, plot_style
+from recipes.study.statistics import mean_curves
 from recipes.yuan_2020.configuration import BATCHES, FIGURES, OTHERS
 from recipes.yuan_2020.small import (
     DIGITS_BATCHES,

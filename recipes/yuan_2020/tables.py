@@ -2,8 +2,12 @@
 
 import math
 
-from keras_lbreg.experiments.arms import BASELINE
-from keras_lbreg.experiments.statistics import Stat
+from recipes.study.statistics import (
+    BASELINE,
+    Stat,
+    arm_names,
+    finished_runs,
+)
 from recipes.yuan_2020.arms import ARMS
 from recipes.yuan_2020.configuration import (
     BATCH_SIZES,
@@ -21,7 +25,6 @@ from recipes.yuan_2020.small import (
 )
 from recipes.yuan_2020.statistics import (
     beyond_chance,
-    finished_runs,
     mean_gap,
     reached,
 )
@@ -123,7 +126,9 @@ def matrix(study, comparisons, labels, cell, reference=BASELINE):
         [
             titles[arm],
             *(
-                NOTHING if r is None or arm not in r.arm_names else cell(r, arm)
+                NOTHING
+                if r is None or arm not in arm_names(r)
+                else cell(r, arm)
                 for r in found
             ),
         ]
@@ -156,7 +161,7 @@ def arm_rows(study, comparison):
     rows = []
     for arm in comparison.arms:
         row = [f"`{comparison.name}`", titles.get(arm, "Large batch")]
-        if results is None or arm not in results.arm_names:
+        if results is None or arm not in arm_names(results):
             rows.append([*row, *[NOTHING] * 5])
             continue
         rows.append(
@@ -181,7 +186,7 @@ def final(results, arm):
     """Mean and deviation of the final accuracy, and how many runs failed."""
     runs = results.runs_of(arm)
     good = finished_runs(results, arm)
-    stat = Stat.of(100 * run.final_val_accuracy for run in good.values())
+    stat = Stat.of(100 * run.final for run in good.values())
     failed = len([run for run in runs if run.status == "failed"])
     text = f"{stat.mean:.1f} ± {stat.std:.1f}" if stat.n else NOTHING
     return text + (f", {failed} failed" if failed else "")
@@ -214,7 +219,7 @@ def end_distance(results, arm):
     ends = [
         value
         for run in finished_runs(results, arm).values()
-        for name, value in run.epochs[-1].extras.items()
+        for name, value in run.epochs[-1].logs.items()
         if name.startswith("dreg_distance")
     ]
     return f"{Stat.of(ends).mean:.2g}" if ends else NOTHING
