@@ -6,7 +6,7 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_lbreg.data.sources.npz import read_arrays
+from keras_lbreg.data.npz import read_arrays
 from keras_lbreg.distribute.cluster import (
     broadcast_from_chief,
     is_chief,

@@ -18,8 +18,8 @@ class Augmentation:
     probability, and with `flip` it is mirrored left to right with probability
     1/2. Validation images get the middle of the image, unpadded and unflipped.
 
-    It works on whole batches of NumPy arrays, on every backend alike: the same
-    generator gives the same images, so that a resumed run sees what an
+    It is called with a whole batch, a NumPy array, on every backend alike: the
+    same generator gives the same images, so that a resumed run sees what an
     uninterrupted one would. It is faster than Keras's layers on a processor
     (`docs/speed.md`).
 
@@ -61,11 +61,7 @@ class Augmentation:
             object.__setattr__(self, "crop", tuple(map(int, self.crop)))
 
     def output_shape(self, shape):
-        """The shape of one augmented image.
-
-        Args:
-            shape: The tuple `(h, w, c)` of the stored images.
-        """
+        """The shape of one augmented image, from that of a stored one."""
         if len(shape) != 3:
             raise ValueError(
                 "Augmentation is for images. Expected samples of shape "
@@ -80,30 +76,8 @@ class Augmentation:
             )
         return (*crop, shape[2])
 
-    def places(self, count, shape, generator):
-        """Draw where to cut, and what to mirror.
-
-        Apart from `cut`, so that one process can draw for a whole batch and
-        cut its own part of it.
-
-        Args:
-            count: Number of images.
-            shape: The tuple `(h, w, c)` of the stored images.
-            generator: A `numpy.random.Generator`.
-
-        Returns:
-            Integer array `(count, 3)`: top, left, and 1 for a mirrored image.
-        """
-        rows, columns, _ = self.output_shape(shape)
-        sizes = [
-            shape[0] + 2 * self.pad - rows + 1,
-            shape[1] + 2 * self.pad - columns + 1,
-            1 + self.flip,
-        ]
-        return generator.integers(sizes, size=(count, 3))
-
     def __call__(self, images, generator):
-        """Draw and cut.
+        """Draw for each image where to cut and whether to mirror, and do it.
 
         Args:
             images: Array `(n, h, w, c)`.
@@ -112,26 +86,14 @@ class Augmentation:
         Returns:
             A new array `(n, crop_h, crop_w, c)` of the same dtype.
         """
-        places = self.places(len(images), images.shape[1:], generator)
-        return self.cut(images, places)
-
-    def cut(self, images, places):
-        """Cut out what `places` says.
-
-        Args:
-            images: Array `(n, h, w, c)`.
-            places: Array `(n, 3)` of `places`.
-
-        Returns:
-            A new array `(n, crop_h, crop_w, c)` of the same dtype.
-        """
-        count, height, width, channels = images.shape
         rows, columns, _ = self.output_shape(images.shape[1:])
-        top, left, mirrored = places.T
+        count, height, width, channels = images.shape
+        height, width = height + 2 * self.pad, width + 2 * self.pad
+        sizes = [height - rows + 1, width - columns + 1, 1 + self.flip]
+        top, left, mirrored = generator.integers(sizes, size=(count, 3)).T
         if self.pad:
             margin = (self.pad, self.pad)
             images = np.pad(images, ((0, 0), margin, margin, (0, 0)))
-            height, width = images.shape[1:3]
         # Pixels of a row side by side: a window is then rows of bytes.
         windows = sliding_window_view(
             images.reshape(count, height, width * channels),

@@ -1,11 +1,9 @@
-"""An image classification dataset."""
+"""A classification dataset in arrays."""
 
 import dataclasses
+import math
 
 import numpy as np
-
-from keras_lbreg.data.augmentation import Augmentation
-from keras_lbreg.data.channel_moments import channel_moments
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -14,31 +12,24 @@ class Dataset:
 
     Args:
         name: Short name, such as `"cifar10"`.
-        x_train: Training inputs, the sample axis first; `uint8` or floats. Of
-            a dataset too large for memory a `numpy.memmap` or `Rows`.
+        x_train: Training inputs, the sample axis first; integers or floats.
         y_train: Integer labels from 0, one for each training sample.
-        x_val: Validation inputs, of the training inputs' dtype and of
-            `input_shape`.
+        x_val: Validation inputs, samples of the same shape.
         y_val: Labels of the validation inputs.
         classes: Number of classes.
-        title: The name to print beside a number, such as
-            `"CIFAR-10 (JPEG)"`. Defaults to `name`.
+        title: The name to print beside a number, such as `"CIFAR-10"`.
+            Defaults to `name`.
         notes: One sentence on where the data comes from and how it was split.
-        augmentation: The `Augmentation` of training images, or None.
-        pixel_moments: Mean and variance by channel that networks normalise
-            with, in place of those of the training inputs; or None.
 
     Raises:
-        ValueError: There are no samples, fewer than two classes, or arrays
-            that do not fit each other.
+        ValueError: There are no samples, fewer than two classes, numbers that
+            are not finite, or arrays that do not fit each other.
 
     Example:
 
     >>> dataset = load_dataset("digits")
     >>> dataset.x_train.shape, dataset.classes
     ((1024, 8, 8, 1), 10)
-
-    Reference: `keras_lbreg.data.load_dataset` makes them.
     """
 
     name: str
@@ -49,109 +40,103 @@ class Dataset:
     classes: int
     title: str = ""
     notes: str = ""
-    augmentation: Augmentation | None = None
-    pixel_moments: tuple | None = None
 
     def __post_init__(self):
         if not self.title:
             object.__setattr__(self, "title", self.name)
         for part in ("train", "val"):
-            x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
-            if len(x) == 0 or len(x) != len(y) or y.ndim != 1:
-                raise ValueError(
-                    f"Invalid dataset {self.name!r}. Expected at least one "
-                    f"sample and one integer label for each in x_{part} and "
-                    f"y_{part}. Received: x_{part}.shape={x.shape}, "
-                    f"y_{part}.shape={y.shape}"
-                )
-            if y.dtype.kind not in "iu" or y.min() < 0:
-                raise ValueError(
-                    f"Invalid dataset {self.name!r}. Expected integer labels "
-                    f"from 0 in y_{part}. Received: dtype {y.dtype}, smallest "
-                    f"{y.min()}"
-                )
-            if y.max() >= self.classes:
-                raise ValueError(
-                    f"Invalid dataset {self.name!r}. Expected labels below "
-                    f"{self.classes}, the number of classes, in y_{part}. "
-                    f"Received: {y.max()}"
-                )
+            self._check_inputs(f"x_{part}")
+            self._check_labels(f"x_{part}", f"y_{part}")
         if self.input_shape != self.x_val.shape[1:]:
-            raise ValueError(
-                f"Invalid dataset {self.name!r}. Expected x_train and x_val "
-                "with samples of one shape. Received: "
-                f"{self.input_shape} and {self.x_val.shape[1:]}"
+            raise self._error(
+                "x_train and x_val with samples of one shape",
+                f"{self.input_shape} and {self.x_val.shape[1:]}",
             )
         if len(np.unique(self.y_train)) < 2:
-            raise ValueError(
-                f"Invalid dataset {self.name!r}. Expected at least two "
-                "classes among the training labels. Received: only class "
-                f"{self.y_train[0]}"
+            raise self._error(
+                "at least two classes among the training labels",
+                f"only class {self.y_train[0]}",
             )
+
+    def _check_inputs(self, name):
+        x = getattr(self, name)
+        if x.ndim < 2 or 0 in x.shape:
+            raise self._error(
+                f"at least one sample in {name}, and an axis of samples "
+                "before those of the inputs",
+                f"{name} of shape {x.shape}",
+            )
+        if x.dtype.kind not in "iuf":
+            raise self._error(
+                f"integers or real floating-point numbers in {name}",
+                f"dtype {x.dtype}",
+            )
+        wrong = count_not_finite(x)
+        if wrong:
+            raise self._error(
+                f"finite numbers in {name}",
+                f"NaN or infinity in {wrong:,} of {x.size:,} values",
+            )
+
+    def _check_labels(self, x_name, y_name):
+        x, y = getattr(self, x_name), getattr(self, y_name)
+        if y.ndim != 1 or len(x) != len(y):
+            raise self._error(
+                f"one integer label for each sample of {x_name} in {y_name}",
+                f"{x_name} of shape {x.shape}, {y_name} of shape {y.shape}",
+            )
+        if y.dtype.kind not in "iu":
+            raise self._error(
+                f"integer labels from 0 in {y_name}", f"dtype {y.dtype}"
+            )
+        if y.min() < 0:
+            raise self._error(
+                f"integer labels from 0 in {y_name}", f"label {y.min()}"
+            )
+        if y.max() >= self.classes:
+            raise self._error(
+                f"labels below {self.classes}, the number of classes, in "
+                f"{y_name}",
+                f"label {y.max()}",
+            )
+
+    def _error(self, expected, received):
+        return ValueError(
+            f"Invalid dataset {self.name!r}. Expected {expected}. Received: "
+            f"{received}"
+        )
 
     @property
     def input_shape(self):
-        """Shape of one sample, as a network sees it."""
-        shape = tuple(self.x_train.shape[1:])
-        if self.augmentation is not None:
-            shape = self.augmentation.output_shape(shape)
-        return shape
-
-    def augmented(self, augmentation):
-        """The dataset with random crops and flips of its training images.
-
-        Args:
-            augmentation: An `Augmentation`. Validation images are cut to the
-                same size.
-
-        Returns:
-            A `Dataset`.
-        """
-        return dataclasses.replace(
-            self,
-            augmentation=augmentation,
-            x_val=augmentation.of_validation(self.x_val),
-        )
-
-    def places(self, count, key):
-        """Random numbers for the augmentation of a batch.
-
-        Args:
-            count: Samples in the batch.
-            key: Non-negative integers that name the batch.
-
-        Returns:
-            An array of `count` rows, or None without an augmentation.
-        """
-        if self.augmentation is None:
-            return None
-        return self.augmentation.places(
-            count, self.x_train.shape[1:], np.random.default_rng(key)
-        )
-
-    def training_inputs(self, numbers, places, part=slice(None)):
-        """Training inputs of a batch, or of a part of it.
-
-        Args:
-            numbers: Numbers of the batch's samples.
-            places: What `places` returned for the batch.
-            part: A slice of the batch.
-
-        Returns:
-            An array.
-        """
-        x = self.x_train[numbers[part]]
-        if places is None:
-            return x
-        return self.augmentation.cut(x, places[part])
+        """Shape of one sample."""
+        return tuple(self.x_train.shape[1:])
 
     def moments(self):
         """Mean and variance of the training inputs, by channel.
 
         Returns:
-            Two float lists as long as the last axis.
+            Two float lists as long as the last axis; `keras.layers.
+            Normalization` takes them.
         """
-        if self.pixel_moments is not None:
-            mean, variance = self.pixel_moments
-            return list(mean), list(variance)
-        return channel_moments(self.x_train)
+        total, squares, count = 0.0, 0.0, 0
+        for piece in pieces(self.x_train):
+            piece = piece.astype("float64").reshape(-1, piece.shape[-1])
+            total = total + piece.sum(axis=0)
+            squares = squares + (piece**2).sum(axis=0)
+            count += len(piece)
+        mean = total / count
+        variance = np.maximum(squares / count - mean**2, 1e-12)
+        return mean.tolist(), variance.tolist()
+
+
+def pieces(array):
+    """The array in parts: a copy of the whole may not fit into memory."""
+    size = min(max(2**25 // math.prod(array.shape[1:]), 1), 4096)
+    for start in range(0, len(array), size):
+        yield array[start : start + size]
+
+
+def count_not_finite(array):
+    if array.dtype.kind != "f":
+        return 0
+    return sum(int((~np.isfinite(piece)).sum()) for piece in pieces(array))

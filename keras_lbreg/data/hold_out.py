@@ -1,68 +1,75 @@
 """Validation data out of the training data."""
 
-import dataclasses
-
 import numpy as np
 
-from keras_lbreg.data.rows import choose_rows
 
+def hold_out_rows(y, fraction, seed=0):
+    """Which training samples are set apart to validate on.
 
-def hold_out(dataset, fraction, seed=0):
-    """Set a part of the training data apart, to validate on.
-
-    Of every class with `n` training samples,
+    Of every class with `n` samples,
 
     ```
     min(round(fraction * n), n - 1)
     ```
 
-    samples drawn at random become the validation data, so that the classes
-    keep their shares. The dataset's own validation data is left out of the
-    result: what is chosen by the part set apart has not seen it.
+    drawn at random are held out, so that the classes keep their shares.
+    Targets that are no class labels (real numbers, several axes, integers
+    that are nearly all different) are drawn without regard to their value.
 
     Args:
-        dataset: The `Dataset`.
-        fraction: Share of the training data to set apart, in `(0, 1)`.
-        seed: Non-negative int. Of the choice of the samples.
+        y: Targets of the training data, the sample axis first, or a structure
+            of such arrays, of which the first one counts.
+        fraction: Share of the training data to hold out, in `(0, 1)`.
+        seed: Non-negative int. Defaults to `0`.
 
     Returns:
-        A `Dataset` of the same name.
+        The pair `(kept, held)` of increasing index arrays.
 
     Raises:
-        ValueError: No sample would be set apart.
+        ValueError: No sample would be held out, or none kept.
 
     Example:
 
-    >>> part = hold_out(load_dataset("digits"), 0.1)
-    >>> len(part.x_train), len(part.x_val)
-    (924, 100)
+    >>> kept, held = hold_out_rows(np.arange(1000) % 10, 0.1)
+    >>> len(kept), len(held)
+    (900, 100)
 
     Reference: Stone 1974, "Cross-validatory choice and assessment of
     statistical predictions".
     """
-    random = np.random.default_rng(seed)
-    chosen = np.zeros(len(dataset.y_train), bool)
-    for label in np.unique(dataset.y_train):
-        members = np.flatnonzero(dataset.y_train == label)
-        count = min(int(fraction * len(members) + 0.5), len(members) - 1)
-        chosen[random.permutation(members)[:count]] = True
+    y = first_array(y)
+    wanted = min(int(fraction * len(y) + 0.5), len(y) - 1)
+    chosen = None
+    if y.ndim == 1 and y.dtype.kind in "iu":
+        chosen = share_of_each_class(y, fraction, seed)
+    if chosen is None or 2 * chosen.sum() < wanted:
+        chosen = np.zeros(len(y), bool)
+        random = np.random.default_rng(seed)
+        chosen[random.permutation(len(y))[: max(wanted, 0)]] = True
     if not chosen.any():
         raise ValueError(
             "Invalid value for argument `holdout`. Expected a fraction that "
-            "sets at least one training sample of some class apart. Received: "
-            f"holdout={fraction} of {len(chosen)} samples"
+            "sets at least one training sample apart and leaves one. "
+            f"Received: holdout={fraction} of {len(y)} samples"
         )
-    notes = (
-        f"{chosen.sum()} of the {len(chosen)} training samples, an equal "
-        "share of each class, are set apart and stand in for the validation "
-        "data, which is not used."
-    )
-    return dataclasses.replace(
-        dataset,
-        x_train=choose_rows(dataset.x_train, ~chosen),
-        y_train=dataset.y_train[~chosen],
-        # In memory also where the dataset is not: it is what is validated on.
-        x_val=dataset.x_train[chosen],
-        y_val=dataset.y_train[chosen],
-        notes=f"{dataset.notes} {notes}".strip(),
-    )
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def share_of_each_class(labels, fraction, seed):
+    random = np.random.default_rng(seed)
+    chosen = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(int(fraction * len(members) + 0.5), len(members) - 1)
+        chosen[random.permutation(members)[:count]] = True
+    return chosen
+
+
+def first_array(structure):
+    if isinstance(structure, dict):
+        structure = structure[min(structure)]
+    elif isinstance(structure, tuple | list):
+        structure = structure[0]
+    else:
+        return np.asarray(structure)
+    return first_array(structure)

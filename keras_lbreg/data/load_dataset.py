@@ -1,22 +1,15 @@
 """Load a dataset by name or file."""
 
-from keras_lbreg.data.sources.digits import load_digits
-from keras_lbreg.data.sources.npz import load_npz
-from keras_lbreg.data.sources.read_images import check_image_size
-from keras_lbreg.data.sources.tensorflow_datasets import (
-    MEMORY_LIMIT,
-    load_tensorflow_dataset,
-)
+from numbers import Integral
+
+# Bytes of images.
+MEMORY_LIMIT = 8 * 2**30
 
 
 def load_dataset(
-    name,
-    data_dir=None,
-    image_size=None,
-    memory_limit=MEMORY_LIMIT,
-    in_memory=False,
+    name, data_dir=None, image_size=None, memory_limit=MEMORY_LIMIT
 ):
-    """Load an image classification dataset, into memory if it fits.
+    """Load an image classification dataset into memory.
 
     Args:
         name: `"digits"`, which is always there; the path of an `.npz` file;
@@ -29,17 +22,15 @@ def load_dataset(
         image_size: Height and width to resize a prepared dataset's images to
             where they differ in size; the aspect ratio is not kept. Ignored
             where they do not differ.
-        memory_limit: Bytes that a prepared dataset's images may take in
-            memory. Larger ones are written to files once, in this size, and
-            read from there as they are indexed.
-        in_memory: Whether larger ones are refused instead.
+        memory_limit: Bytes that a prepared dataset's images may take.
+            Defaults to 8 GiB.
 
     Returns:
-        A `Dataset`.
+        A `keras_lbreg.data.Dataset`.
 
     Raises:
         ValueError: There is no such dataset, with the command that prepares
-            it, or its content is of no use.
+            it, its content is of no use, or it does not fit into memory.
 
     Example:
 
@@ -56,9 +47,31 @@ def load_dataset(
         )
     image_size = check_image_size(image_size)
     if name == "digits":
+        from keras_lbreg.data.digits import load_digits
+
         return load_digits()
     if name.endswith(".npz"):
+        from keras_lbreg.data.npz import load_npz
+
         return load_npz(name)
-    return load_tensorflow_dataset(
-        name, data_dir, image_size, memory_limit, in_memory
-    )
+    from keras_lbreg.data.tfds import load_tensorflow_dataset
+
+    return load_tensorflow_dataset(name, data_dir, image_size, memory_limit)
+
+
+def check_image_size(image_size):
+    """The height and width as a tuple, or `None`."""
+    if image_size is None:
+        return None
+    if (
+        not isinstance(image_size, tuple | list)
+        or len(image_size) != 2
+        or any(isinstance(n, bool) for n in image_size)
+        or not all(isinstance(n, Integral) and n > 0 for n in image_size)
+    ):
+        raise ValueError(
+            "Invalid value for argument `image_size`. Expected a height and a "
+            "width in pixels, two integers above 0. Received: "
+            f"image_size={image_size!r}"
+        )
+    return tuple(int(n) for n in image_size)

@@ -1,87 +1,26 @@
-"""Datasets for the command line: list, prepare, export."""
+"""Download a dataset; nothing else in this package uses the network."""
 
-import dataclasses
+import pathlib
 
-from keras_lbreg.data.sources.prepared import find_prepared, prepared_names
-from keras_lbreg.data.sources.tensorflow_datasets import (
-    prepare_tensorflow_dataset,
-)
-
-KNOWN = {
-    "digits": "handwritten digits, 8x8, comes with scikit-learn",
-    "mnist": "handwritten digits, 28x28",
-    "cifar10": "photographs in 10 classes, 32x32",
-    "cifar100": "photographs in 100 classes, 32x32",
-    "caltech101": "photographs in 102 classes, of varying size",
-    "caltech101_3to1": "the same images, three of four of each class train",
-    "imagenet2012": "1.28 million photographs in 1,000 classes",
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class DatasetInfo:
-    """One line of `lbreg data list`.
-
-    Args:
-        name: Name of the dataset.
-        description: What it is.
-        prepared: Whether it can be loaded now.
-        path: Where it lies, or `None`.
-
-    Example:
-
-    >>> list_datasets()[0].name
-    'digits'
-
-    Reference: `list_datasets`.
-    """
-
-    name: str
-    description: str
-    prepared: bool
-    path: str | None
-
-
-def list_datasets(data_dir=None):
-    """The datasets with a recipe, and all others prepared in the folder.
-
-    Args:
-        data_dir: Folder of the prepared datasets.
-
-    Returns:
-        A list of `DatasetInfo`.
-
-    Example:
-
-    >>> [info.name for info in list_datasets() if info.prepared]
-    ['digits']
-
-    Reference: https://www.tensorflow.org/datasets
-    """
-    others = [n for n in prepared_names(data_dir) if n not in KNOWN]
-    infos = []
-    for name in [*KNOWN, *others]:
-        path = None if name == "digits" else find_prepared(name, data_dir)
-        infos.append(
-            DatasetInfo(
-                name,
-                KNOWN.get(name, "prepared by TensorFlow Datasets"),
-                name == "digits" or path is not None,
-                None if path is None else str(path),
-            )
-        )
-    return infos
+from keras_lbreg.data.prepared import data_folder, find_prepared, source_name
+from keras_lbreg.data.tfds import import_tfds
 
 
 def prepare_dataset(name, data_dir=None):
-    """Make sure that a dataset can be loaded; downloads it if it must.
+    """Make sure that a dataset can be loaded; download it if it must be.
 
     Args:
         name: Name in TensorFlow Datasets, `"caltech101_3to1"` or `"digits"`.
-        data_dir: Folder of the prepared datasets.
+        data_dir: Folder to prepare it in. Defaults to the environment variable
+            `LBREG_DATA_DIR`, or TensorFlow Datasets' default.
 
     Returns:
-        The folder it lies in, or `None` for `"digits"`.
+        The folder of the prepared version, or `None` for `"digits"`.
+
+    Raises:
+        ValueError: There is no such dataset, or its files have to be fetched
+            by hand, as those of ImageNet, with TensorFlow Datasets' own
+            instructions.
 
     Example:
 
@@ -92,4 +31,21 @@ def prepare_dataset(name, data_dir=None):
     if name == "digits":
         return None
     path = find_prepared(name, data_dir)
-    return path or prepare_tensorflow_dataset(name, data_dir)
+    if path:
+        return path
+    name = source_name(name)
+    tfds = import_tfds(name)
+    try:
+        builder = tfds.builder(name, data_dir=data_folder(data_dir))
+    except tfds.core.DatasetNotFoundError as error:
+        raise ValueError(
+            "Invalid value for argument `name`. Expected the name of a dataset "
+            "in the catalog of TensorFlow Datasets "
+            f"(https://www.tensorflow.org/datasets). Received: name={name!r}"
+        ) from error
+    try:
+        builder.download_and_prepare()
+    except AssertionError as error:
+        # How TensorFlow Datasets asks for files that cannot be downloaded.
+        raise ValueError(f"Cannot prepare {name!r}. {error}") from error
+    return pathlib.Path(str(builder.data_path))

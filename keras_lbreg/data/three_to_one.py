@@ -2,27 +2,19 @@
 
 import numpy as np
 
-SEED = 0
 
-
-def three_to_one(labels, seed=SEED):
+def three_to_one(labels, seed=0):
     """Which samples train where three of four do, class by class.
 
-    Of every class with `n` samples,
-
-    ```
-    ceil(0.75 n)
-    ```
-
-    train and the others validate. Over the 9,144 images of Caltech-101's 102
-    folders that makes the paper's 6,903 training images. Which images they
-    were is unknown; here the images of each class, in the order in which they
-    are stored, are shuffled with a fixed seed, and the first ones train.
+    Of every class with `n` samples `ceil(0.75 n)` train and the others
+    validate. Over the 9,144 images of Caltech-101's 102 folders that makes the
+    paper's 6,903 training images. Which images they were is unknown; here
+    those of class `c`, in the order in which they are stored, are shuffled by
+    `numpy.random.default_rng([seed, c])`, and the first ones train.
 
     Args:
         labels: Integer label of every sample.
-        seed: Non-negative int. Of the shuffle; class `c` is shuffled by
-            `numpy.random.default_rng([seed, c])`.
+        seed: Non-negative int.
 
     Returns:
         A bool for every sample: whether it trains.

@@ -57,3 +57,12 @@ def right_then_left(x):
     if mask is not None:
         set_keras_mask(ordered, ops.concatenate(unstack_paths(mask)))
     return ordered
+
+
+def compile_arguments(model):
+    """The arguments of a compiled model, as `compile` was given them.
+
+    Keras gives them back in serialized form alone, in which a function of the
+    user's cannot be found again.
+    """
+    return dict(model._compile_config.config)

@@ -204,6 +204,93 @@ class Regime:
         ]
         return cls(base_batch_size, base_learning_rate, epochs, milestones)
 
+    @classmethod
+    def from_model(cls, model, batch_size, epochs):
+        """The regime that a compiled model is trained by.
+
+        Args:
+            model: A compiled `keras.Model`. Its optimizer has a constant
+                learning rate or a
+                `keras.optimizers.schedules.LearningRateSchedule`, which is
+                taken over the updates of the run at `batch_size`.
+            batch_size: Positive int. The batch size it is trained with.
+            epochs: Positive int. Length of the run.
+
+        Returns:
+            A `Regime`.
+
+        Raises:
+            ValueError: The model is not compiled, or its learning rate is a
+                function that is no schedule of Keras's.
+
+        Example:
+
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        >>> model.compile(keras.optimizers.Adam(1e-3), "mse")
+        >>> keras_lbreg.Regime.from_model(model, 64, epochs=20).epochs
+        20
+        """
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is None:
+            raise ValueError(
+                "Invalid value for argument `model`. Expected a compiled "
+                f"model. Received: model={model!r}"
+            )
+        while hasattr(optimizer, "inner_optimizer"):
+            optimizer = optimizer.inner_optimizer
+        rate = getattr(optimizer, "_learning_rate", None)
+        if not isinstance(rate, LearningRateSchedule):
+            if callable(rate):
+                raise ValueError(
+                    "Invalid value for argument `model`. Expected an optimizer "
+                    "whose learning rate is a number or a "
+                    "`keras.optimizers.schedules.LearningRateSchedule`. "
+                    f"Received: learning_rate={rate!r}"
+                )
+            rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+            # Keras keeps it as a float32: 0.1, not 0.10000000149.
+            rate = float(f"{rate:.7g}")
+        return cls(batch_size, rate, epochs)
+
+    def with_epochs(self, epochs):
+        """The same regime over another number of epochs.
+
+        Milestones keep their fraction of the run, rounded to an epoch; those
+        that fall together or out of the run are left out. Warm-up keeps its
+        fraction, too. A schedule of Keras's is traversed as fast as makes it
+        end at the same value.
+
+        Args:
+            epochs: Positive int.
+
+        Returns:
+            A new `Regime`.
+        """
+        check_positive_int("epochs", epochs)
+        if epochs == self.epochs:
+            return self
+        factor = epochs / self.epochs
+        milestones, before = [], 0
+        for epoch, rate in self.milestones:
+            # Halves down, as `round` of the fraction of a run would.
+            epoch = round(epoch * factor)
+            beyond = epoch >= epochs and epochs < self.epochs
+            if before < epoch and not beyond:
+                milestones.append((epoch, rate))
+                before = epoch
+            elif milestones and epoch == before:
+                milestones[-1] = (epoch, rate)
+        rate = self.base_learning_rate
+        if self.has_schedule:
+            rate = StretchedSchedule.of(rate, speed=1 / factor)
+        return dataclasses.replace(
+            self,
+            base_learning_rate=rate,
+            epochs=epochs,
+            milestones=milestones,
+            warmup_epochs=self.warmup_epochs * factor,
+        )
+
     def scaled(
         self,
         batch_size,

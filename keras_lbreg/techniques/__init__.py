@@ -1,6 +1,29 @@
-"""The techniques, as experiments, command line, tests and docs see them."""
+"""The techniques, as training, tuning, command line and docs see them."""
 
-from keras_lbreg.techniques.register import TECHNIQUES, get, names
-from keras_lbreg.techniques.technique import Context, SearchRange, Technique
+from keras_lbreg.techniques.register import (
+    TECHNIQUES,
+    check_hyperparameters,
+    get,
+    hooks,
+    names,
+    scale_regime,
+)
+from keras_lbreg.techniques.technique import (
+    Context,
+    SearchRange,
+    Technique,
+    try_out,
+)
 
-__all__ = ["TECHNIQUES", "Context", "SearchRange", "Technique", "get", "names"]
+__all__ = [
+    "TECHNIQUES",
+    "Context",
+    "SearchRange",
+    "Technique",
+    "check_hyperparameters",
+    "get",
+    "hooks",
+    "names",
+    "scale_regime",
+    "try_out",
+]

@@ -1,12 +1,324 @@
-"""Every technique, in the order in which arms and tables name them."""
+"""Every technique, with what it does to a run.
 
-from keras_lbreg.techniques.dreg import DREG
-from keras_lbreg.techniques.ghost_batch_norm import GHOST_BATCH_NORM
-from keras_lbreg.techniques.gradient_mix import GRADIENT_MIX
-from keras_lbreg.techniques.gradient_noise import GRADIENT_NOISE
-from keras_lbreg.techniques.group_noise import GROUP_NOISE
-from keras_lbreg.techniques.lr_scaling import LR_SCALING
-from keras_lbreg.techniques.regime_adaptation import REGIME_ADAPTATION
+The order is that in which arms and tables name them. A new technique is one
+more `Technique` here: it then has an arm, a row in the tables, a part of the
+search space and its options on the command line.
+"""
+
+import dataclasses
+
+from keras_lbreg.techniques.technique import SearchRange, Technique
+
+
+def scale_rates(hp, ctx):
+    return {"rule": hp["rule"], "warmup_epochs": hp["warmup_epochs"]}
+
+
+LR_SCALING = Technique(
+    name="lr_scaling",
+    title="Learning-rate scaling",
+    symbol="LR",
+    paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
+    card="learning_rate_scaling",
+    public_names=("scale_learning_rate", "WarmUp"),
+    # Warm-up may end within an epoch: 0.5.
+    defaults={"rule": "sqrt", "warmup_epochs": 0},
+    search_space={
+        "rule": SearchRange(choices=("sqrt", "linear")),
+        "warmup_epochs": SearchRange(0, 5),
+    },
+    helps_when="always first: it costs nothing and all others build on it",
+    regime=scale_rates,
+)
+
+
+def use_ghosts(model, hp, ctx):
+    from keras_lbreg.models import apply_ghost_batch_norm
+
+    return apply_ghost_batch_norm(model, **hp)
+
+
+def strip_ghosts(model):
+    from keras_lbreg.models import strip_ghost_batch_norm
+
+    return strip_ghost_batch_norm(model)
+
+
+def sizes_that_divide(model, ctx):
+    """Ghost sizes that cut a replica's batch into several equal ghosts."""
+    batch = ctx.batch_size // ctx.replicas
+    sizes = sorted({16, 32, 64, 128, 256, ctx.base_batch_size})
+    return tuple(x for x in sizes if x < batch and batch % x == 0)
+
+
+def no_ghosts(model, ctx):
+    import keras
+
+    from keras_lbreg.layers import GhostBatchNormalization
+    from keras_lbreg.models.layer_search import find_hidden_layers, find_layers
+
+    def is_norm(layer):
+        return type(layer) in (
+            keras.layers.BatchNormalization,
+            GhostBatchNormalization,
+        )
+
+    hidden = find_hidden_layers(model, is_norm)
+    if hidden:
+        return (
+            "Its batch normalization is inside a subclassed model or a "
+            f"composite layer ({hidden[0]}), where it cannot be replaced."
+        )
+    layers = find_layers(model, is_norm)
+    if not layers:
+        return "The model has no `keras.layers.BatchNormalization`."
+    if any(layer.synchronized for layer in layers.values()):
+        return "Its batch normalization is synchronized over replicas."
+    return ""
+
+
+GHOST_BATCH_NORM = Technique(
+    name="ghost_batch_norm",
+    title="Ghost batch normalization",
+    symbol="GBN",
+    paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
+    card="ghost_batch_normalization",
+    public_names=("GhostBatchNormalization", "apply_ghost_batch_norm"),
+    defaults={"ghost_batch_size": 128, "statistics": "sequential"},
+    search_space={
+        "ghost_batch_size": SearchRange(choices=sizes_that_divide),
+    },
+    helps_when="the network has batch normalization",
+    model=use_ghosts,
+    finalize=strip_ghosts,
+    unfit=no_ghosts,
+)
+
+REGIME_ADAPTATION = Technique(
+    name="regime_adaptation",
+    title="Regime adaptation",
+    symbol="RA",
+    paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
+    card="regime_adaptation",
+    public_names=("Regime",),
+    defaults={},
+    search_space={},
+    helps_when="time is there: it processes B_L / B_S times the samples",
+    regime=lambda hp, ctx: {"stretch": True},
+)
+
+
+def add_noise(optimizer, hp, ctx):
+    from keras_lbreg.optimizers import GradientNoise
+
+    return GradientNoise(optimizer, seed=ctx.seed, **hp)
+
+
+GRADIENT_NOISE = Technique(
+    name="gradient_noise",
+    title="Annealed gradient noise",
+    symbol="noise",
+    paper="Neelakantan et al. 2015, https://arxiv.org/abs/1511.06807; "
+    "Jaiswal and Taura",
+    card="gradient_noise",
+    public_names=("GradientNoise",),
+    defaults={"alpha": 1e-5, "gamma": 0.55},
+    search_space={
+        "alpha": SearchRange(1e-7, 1e-1, log=True),
+        "gamma": SearchRange(0.3, 0.8),
+    },
+    helps_when="the large batch's gradient has lost the small one's noise",
+    optimizer=add_noise,
+)
+
+# A deep network has dozens of layers; the paper recommends the late ones.
+MOST_LAYERS = 8
+
+
+def double_layer(model, hp, ctx):
+    from keras_lbreg.models import apply_dreg
+
+    layer = hp["layer"]
+    if layer is None:
+        layer = recommended_layer(model)
+    return apply_dreg(model, seed=ctx.seed, **{**hp, "layer": layer})
+
+
+def recommended_layer(model):
+    """The last convolution, else the last layer before the output layer."""
+    import keras
+
+    from keras_lbreg.models.apply_dreg import dreg_candidates
+    from keras_lbreg.models.layer_search import downstream_layers
+
+    candidates = dreg_candidates(model)
+    layers = list(candidates.values())
+    if not all(isinstance(x, keras.layers.Dense) for x in layers):
+        return "last_conv"
+    paths = list(candidates)
+    for path in reversed(paths):
+        behind = downstream_layers(model, [candidates[path]])
+        if any(x is y for x in behind for y in layers):
+            return path
+    # The only layers are output layers.
+    return paths[-1] if paths else "last_conv"
+
+
+def late_layers(model, ctx):
+    """Indices from the output: automatic names change from model to model."""
+    from keras_lbreg.models.apply_dreg import dreg_candidates
+
+    count = len({id(layer) for layer in dreg_candidates(model).values()})
+    return tuple(range(-min(count, MOST_LAYERS), 0))
+
+
+def select_path(hp, ctx):
+    from keras_lbreg.callbacks import DRegPathSelection
+
+    return [DRegPathSelection(ctx.validation_data)]
+
+
+def strip_paths(model):
+    from keras_lbreg.models import strip_dreg
+
+    return strip_dreg(model)
+
+
+def nothing_to_double(model, ctx):
+    from keras_lbreg.models.apply_dreg import dreg_candidates
+
+    if not dreg_candidates(model):
+        return (
+            "The model has no layer that can be doubled: no Conv2D, "
+            "DepthwiseConv2D or Dense."
+        )
+    return ""
+
+
+DREG = Technique(
+    name="dreg",
+    title="Distinctive regularization",
+    symbol="DReg",
+    paper="Yuan et al. 2020, https://arxiv.org/abs/2011.08968",
+    card="dreg",
+    public_names=(
+        "DRegConv2D",
+        "DRegDepthwiseConv2D",
+        "DRegDense",
+        "DRegModel",
+        "DRegPathSelection",
+        "apply_dreg",
+    ),
+    defaults={
+        "weight": 0.01,
+        "distance": "bounded",
+        "max_distance": None,
+        "paths": "both",
+        "path_reduction": "sum",
+        "layer": None,  # `recommended_layer`
+    },
+    search_space={
+        "weight": SearchRange(1e-3, 1.0, log=True),
+        "distance": SearchRange(choices=("bounded", "frobenius")),
+        "path_reduction": SearchRange(choices=("sum", "mean")),
+        "layer": SearchRange(choices=late_layers),
+    },
+    helps_when="the batch is very large (the paper: from 4,096 on)",
+    model=double_layer,
+    callbacks=select_path,
+    finalize=strip_paths,
+    unfit=nothing_to_double,
+)
+
+
+def mixes_in_optimizer(hp, ctx):
+    """Whether the replicas are the groups, so that the optimizer mixes."""
+    return 1 < hp["groups"] == ctx.replicas
+
+
+def mix_replicas(optimizer, hp, ctx):
+    if not mixes_in_optimizer(hp, ctx):
+        return optimizer
+    from keras_lbreg.optimizers import GradientMix
+
+    return GradientMix(
+        optimizer, concentration=hp["concentration"], seed=ctx.seed
+    )
+
+
+def mix_samples(batches, hp, ctx):
+    if mixes_in_optimizer(hp, ctx):
+        return batches
+    return weigh_samples(batches, hp, ctx)
+
+
+def weigh_samples(batches, hp, ctx, law="dirichlet"):
+    from keras_lbreg.data import mix_sample_weights
+
+    return mix_sample_weights(
+        batches, law=law, seed=ctx.seed, initial_step=ctx.initial_step, **hp
+    )
+
+
+def groups_that_divide(model, ctx):
+    """Numbers of equal groups; that of the replicas mixes in the optimizer."""
+    numbers = sorted({4, 8, 16, 32, ctx.replicas} - {1})
+    return tuple(x for x in numbers if ctx.batch_size % x == 0)
+
+
+def say_where(hp, ctx):
+    if mixes_in_optimizer(hp, ctx):
+        return "in the optimizer, a group is a replica"
+    return "by sample weights" if ctx.replicas > 1 else ""
+
+
+def no_groups(model, ctx):
+    if ctx.batch_size < 2:
+        return "A batch of one sample cannot be cut into groups."
+    return ""
+
+
+GRADIENT_MIX = Technique(
+    name="gradient_mix",
+    title="GradientMix",
+    symbol="mix",
+    paper="ICLR 2023 submission; the mixing law is ours",
+    card="gradient_mix",
+    public_names=(
+        "GradientMix",
+        "GradientMixCrossDeviceOps",
+        "mix_sample_weights",
+    ),
+    defaults={"groups": 8, "concentration": 1.0},
+    search_space={
+        "groups": SearchRange(choices=groups_that_divide),
+        "concentration": SearchRange(0.1, 10.0, log=True),
+    },
+    helps_when="several devices share the batch and average too well",
+    optimizer=mix_replicas,
+    data=mix_samples,
+    note=say_where,
+    unfit=no_groups,
+)
+
+GROUP_NOISE = Technique(
+    name="group_noise",
+    title="Multiplicative group noise",
+    symbol="group-noise",
+    paper="Hoffer et al. 2017 (multiplicative noise), "
+    "https://arxiv.org/abs/1705.08741",
+    card="gradient_mix",
+    public_names=("mix_sample_weights",),
+    defaults={"groups": 8, "stddev": 1.0},
+    search_space={
+        "groups": SearchRange(choices=groups_that_divide),
+        "stddev": SearchRange(0.1, 4.0, log=True),
+    },
+    helps_when="as GradientMix, with weights that need not sum to one",
+    data=lambda batches, hp, ctx: weigh_samples(batches, hp, ctx, "gaussian"),
+    unfit=no_groups,
+    alternative_to="gradient_mix",
+)
 
 TECHNIQUES = (
     LR_SCALING,
@@ -20,40 +332,91 @@ TECHNIQUES = (
 
 
 def names():
-    """Names of all techniques.
-
-    Returns:
-        A list of strings.
-
-    Example:
-
-    >>> names()[:2]
-    ['lr_scaling', 'ghost_batch_norm']
-
-    Reference: `Technique`.
-    """
+    """Names of all techniques, in the register's order."""
     return [technique.name for technique in TECHNIQUES]
 
 
 def get(name):
-    """The technique of this name.
-
-    Args:
-        name: A name out of `names()`.
-
-    Raises:
-        ValueError: There is no such technique.
-
-    Example:
-
-    >>> get("dreg").title
-    'Distinctive regularization'
-
-    Reference: `Technique`.
-    """
+    """The technique of this name."""
     for technique in TECHNIQUES:
         if technique.name == name:
             return technique
     raise ValueError(
         f"Invalid technique. Expected one of {names()}. Received: {name!r}"
     )
+
+
+def hooks(techniques, kind):
+    """Pairs of a hook and its technique's settings, in the register's order.
+
+    Args:
+        techniques: All hyperparameters by name of each technique that is on.
+        kind: Name of a hook, such as `"model"`.
+
+    Example:
+
+    >>> for hook, settings in hooks(techniques, "model"):
+    ...     model = hook(model, settings, context)
+    """
+    return [
+        (getattr(technique, kind), techniques[technique.name])
+        for technique in TECHNIQUES
+        if technique.name in techniques and getattr(technique, kind)
+    ]
+
+
+def check_hyperparameters(hyperparameters):
+    """Raise unless these are settings by technique, each of the right kind.
+
+    `try_out` finds the values that are out of range.
+
+    Example:
+
+    >>> check_hyperparameters({"dreg": {"weight": "much"}})
+    ValueError: Invalid value for argument `dreg.weight`. ...
+    """
+    if not isinstance(hyperparameters, dict):
+        raise ValueError(
+            "Invalid value for argument `hyperparameters`. Expected a "
+            "dictionary by technique. Received: "
+            f"hyperparameters={hyperparameters!r}"
+        )
+    for name, values in hyperparameters.items():
+        technique = get(name)
+        if not isinstance(values, dict):
+            raise ValueError(
+                "Invalid value for argument `hyperparameters`. Expected a "
+                f"dictionary by hyperparameter for {name!r}. Received: "
+                f"{values!r}"
+            )
+        technique.check(values)
+
+
+def scale_regime(regime, techniques, context, factor=1.0, why=None):
+    """What the techniques make of the small batch's regime.
+
+    ```
+    learning rate = factor * (what the techniques' rules give)
+    ```
+
+    Args:
+        regime: The `Regime` of the small batch.
+        techniques: All hyperparameters by name of each technique that is on.
+        context: The run's `Context`.
+        factor: What every learning rate is multiplied by at the end.
+        why: What the regime's `changes` say of the factor. Defaults to the
+            factor itself.
+
+    Returns:
+        The `Regime` at `context.batch_size`.
+    """
+    scaling = {"rule": None}
+    for hook, settings in hooks(techniques, "regime"):
+        scaling |= hook(settings, context)
+    scaled = regime.scaled(context.batch_size, verbose=False, **scaling)
+    if factor == 1:
+        return scaled
+    times = scaled.with_rates_times(factor)
+    why = why or f"x{factor:.4g}"
+    change = f"learning rate {scaled.rate_text} -> {times.rate_text} ({why})"
+    return dataclasses.replace(times, changes=(*scaled.changes, change))

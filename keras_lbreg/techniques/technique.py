@@ -1,8 +1,10 @@
-"""What a technique is, to experiments, command line, tests and docs."""
+"""What a technique is, to training, tuning, command line and docs."""
 
 import dataclasses
 import numbers
 from collections.abc import Callable, Mapping
+
+from keras_lbreg.checks import check_positive_int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,28 +13,26 @@ class Context:
 
     Args:
         seed: Seed of the run.
-        base_batch_size: The small batch, which the recipe was made for.
+        base_batch_size: The small batch, which the regime was made for.
         batch_size: Batch size of the run.
         initial_step: Updates already done when data begins to flow; not 0
-            where a run is resumed.
-        dreg_layer: The layer DReg duplicates, see `keras_lbreg.apply_dreg`.
-        validation_data: The tuple `(x_val, y_val)`.
+            where a run is resumed. Defaults to `0`.
+        validation_data: What `fit` takes as `validation_data`. Defaults to
+            `None`.
         replicas: Replicas whose gradients the optimizer is given one by one:
-            more than 1 under a `tf.distribute` strategy alone.
+            more than 1 under a `tf.distribute` strategy alone. Defaults to
+            `1`.
 
     Example:
 
     >>> Context(seed=0, base_batch_size=16, batch_size=512)
-
-    Reference: the hooks of `Technique` receive it.
     """
 
     seed: int
     base_batch_size: int
     batch_size: int
     initial_step: int = 0
-    dreg_layer: str | int = "last_conv"
-    validation_data: tuple | None = None
+    validation_data: object | None = None
     replicas: int = 1
 
 
@@ -82,19 +82,15 @@ class SearchRange:
             )
 
 
-def is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
 @dataclasses.dataclass(frozen=True)
 class Technique:
     """One technique against the large-batch gap.
 
-    A technique changes a run through its hooks, each of which is optional.
-    Experiments call the hooks of all techniques of an arm in one order:
-    `regime`, `model`, `optimizer`, `data`, `callbacks`, and `finalize` on the
-    trained model. A hook receives the technique's hyperparameters `hp` as a
-    dictionary and the run's `Context`.
+    A technique changes a run through its hooks, each of which is optional. A
+    run calls the hooks of all its techniques in one order: `regime`, `model`,
+    `optimizer`, `data`, `callbacks`, and `finalize` on the trained model. A
+    hook receives the technique's hyperparameters `hp` as a dictionary and the
+    run's `Context`.
 
     Args:
         name: The name by which it is asked for, in snake_case.
@@ -106,17 +102,18 @@ class Technique:
         defaults: Every hyperparameter and its default.
         search_space: A `SearchRange` by hyperparameter.
         helps_when: One sentence for the README.
-        regime: `regime(regime, hp, ctx)` returns the changed `Regime`.
+        regime: `regime(hp, ctx)` returns arguments of `Regime.scaled`.
         model: `model(model, hp, ctx)` returns the changed model.
         optimizer: `optimizer(optimizer, hp, ctx)` returns the wrapped
             optimizer.
-        data: `data(batches, hp, ctx)` returns the changed batches. A batch is
-            `(numbers, labels)` or `(numbers, labels, sample_weight)`, with the
-            numbers of the samples in the dataset in place of the samples.
-        note: `note(hp, ctx)` returns what the printed plan says beside the
-            hyperparameters, or `""`.
+        data: `data(batches, hp, ctx)` returns the changed batches, an iterable
+            of `(x, y)` or `(x, y, sample_weight)`.
         callbacks: `callbacks(hp, ctx)` returns a list of callbacks.
         finalize: `finalize(model)` returns the plain trained model.
+        note: `note(hp, ctx)` returns what the printed plan says beside the
+            hyperparameters, or `""`.
+        unfit: `unfit(model, ctx)` returns one sentence on why the technique
+            can do nothing for this plain model, or `""`.
         alternative_to: Name of the technique whose place it takes; the arm
             with everything holds only the first of them.
 
@@ -127,8 +124,6 @@ class Technique:
 
     >>> get("ghost_batch_norm").defaults
     {'ghost_batch_size': 128, 'statistics': 'sequential'}
-
-    Reference: `keras_lbreg.techniques.register` lists all of them.
     """
 
     name: str
@@ -147,6 +142,7 @@ class Technique:
     callbacks: Callable | None = None
     finalize: Callable | None = None
     note: Callable | None = None
+    unfit: Callable | None = None
     alternative_to: str | None = None
 
     def __post_init__(self):
@@ -159,16 +155,85 @@ class Technique:
             )
 
     def hyperparameters(self, overrides=None):
-        """The defaults with `overrides` in their place.
-
-        Raises:
-            ValueError: `overrides` names an unknown hyperparameter.
-        """
+        """The defaults with `overrides` in their place."""
         overrides = dict(overrides or {})
         unknown = sorted(set(overrides) - set(self.defaults))
         if unknown:
+            expected = (
+                f"Expected one of {sorted(self.defaults)}."
+                if self.defaults
+                else "It has none."
+            )
             raise ValueError(
-                f"Invalid hyperparameter of technique {self.name!r}. Expected "
-                f"one of {sorted(self.defaults)}. Received: {unknown}"
+                f"Invalid hyperparameter of technique {self.name!r}. "
+                f"{expected} Received: {unknown}"
             )
         return {**self.defaults, **overrides}
+
+    def check(self, overrides):
+        """Raise unless these are hyperparameters of the right kind."""
+        self.hyperparameters(overrides)
+        for key, value in overrides.items():
+            if key in ("ghost_batch_size", "groups"):
+                check_positive_int(key, value)
+            elif key == "layer":
+                # A name, or an index from the output: the model knows better.
+                check_layer(f"{self.name}.{key}", value)
+            else:
+                check_kind(f"{self.name}.{key}", value, self.defaults[key])
+
+
+def check_layer(name, value):
+    right = value is None or isinstance(value, (str, int))
+    if not right or isinstance(value, bool):
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected the name of a "
+            "layer, or an index from the output (-1 is the last). Received: "
+            f"{name}={value!r}"
+        )
+
+
+def check_kind(name, value, default):
+    """Raise unless `value` is of the same kind as its default."""
+    if isinstance(default, str):
+        expected, right = "a word", isinstance(value, str)
+    else:
+        expected, right = "a number", is_number(value)
+        if default is None:
+            expected, right = "a number or None", right or value is None
+    if not right:
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected {expected}, as "
+            f"the default, {default!r}. Received: {name}={value!r}"
+        )
+
+
+def is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def try_out(technique, settings, context, model):
+    """Call a technique's hooks on a regime, a model, an optimizer and a batch.
+
+    They raise the errors of the classes they make: settings that are out of
+    range are found before hours of training depend on them. The model is left
+    as it is.
+    """
+    import keras
+    import numpy as np
+
+    from keras_lbreg.schedules import Regime
+
+    if technique.regime:
+        Regime(context.base_batch_size, 1.0, 1).scaled(
+            context.batch_size,
+            verbose=False,
+            **{"rule": None, **technique.regime(settings, context)},
+        )
+    if technique.model:
+        technique.model(model, settings, context)
+    if technique.optimizer:
+        technique.optimizer(keras.optimizers.SGD(), settings, context)
+    if technique.data:
+        batch = np.zeros((8, 2), "float32"), np.zeros(8, "int32")
+        next(iter(technique.data([batch], settings, context)))

@@ -8,7 +8,7 @@ import os
 import pathlib
 
 from keras_lbreg.data import load_dataset
-from keras_lbreg.data.sources.tensorflow_datasets import find_prepared
+from keras_lbreg.data.prepared import find_prepared
 from tests.checks import trajectories as t
 
 MNIST = pathlib.Path(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import keras_lbreg as lbreg
-from keras_lbreg.data.sources.tensorflow_datasets import find_prepared
+from keras_lbreg.data.prepared import find_prepared
 from keras_lbreg.optimizers import ReducedGradient
 from tests.checks import trajectories as t
 from tests.checks.replicas import mirrored_strategy

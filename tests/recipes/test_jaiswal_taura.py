@@ -9,7 +9,7 @@ import pytest
 
 from keras_lbreg.data import load_dataset
 from keras_lbreg.data.dataset import Dataset
-from keras_lbreg.data.sources.npz import save_npz
+from keras_lbreg.data.npz import save_npz
 from keras_lbreg.experiments import compare
 from keras_lbreg.experiments.plan import make_plan
 from keras_lbreg.experiments.statistics import Stat

@@ -1,21 +1,36 @@
 import pathlib
 
+import keras
+import numpy as np
 import pytest
 
-from keras_lbreg.experiments import arm_names, standard_arms
-from keras_lbreg.techniques import TECHNIQUES, Context, get, names
-from keras_lbreg.techniques.technique import Technique
+import keras_lbreg
+from keras_lbreg import Regime
+from keras_lbreg.techniques import (
+    TECHNIQUES,
+    Context,
+    check_hyperparameters,
+    get,
+    hooks,
+    names,
+    scale_regime,
+)
+from tests.techniques.networks import (
+    convolutional,
+    linear,
+    two_heads,
+    without_candidates,
+)
 
 CARDS = pathlib.Path(__file__).parents[2] / "docs" / "methods"
 HOOKS = ("regime", "model", "optimizer", "data", "callbacks", "finalize")
+CONTEXT = Context(seed=3, base_batch_size=16, batch_size=64)
+SCALING = {"lr_scaling": {"rule": "sqrt", "warmup_epochs": 0}}
 
 
 def test_names_are_unique_and_found_again():
     assert len(set(names())) == len(TECHNIQUES)
     assert [get(name) for name in names()] == list(TECHNIQUES)
-
-
-def test_unknown_technique_lists_the_candidates():
     with pytest.raises(ValueError, match=r"'dreg'.*Received: 'drag'"):
         get("drag")
 
@@ -26,66 +41,152 @@ def test_technique_is_complete(technique):
     assert technique.paper
     assert technique.helps_when
     assert technique.public_names
-    assert set(technique.search_space) <= set(technique.defaults)
-    for low_high in technique.search_space.values():
-        assert low_high.choices or low_high.low < low_high.high
-
-
-@pytest.mark.parametrize("technique", TECHNIQUES, ids=names())
-def test_technique_has_an_arm(technique):
-    arms = [a.name for a in standard_arms() if technique.name in a.techniques]
-    assert arms
-
-
-@pytest.mark.parametrize("technique", TECHNIQUES, ids=names())
-def test_public_names_exist(technique):
-    import keras_lbreg
-
-    for name in technique.public_names:
-        assert hasattr(keras_lbreg, name)
-
-
-@pytest.mark.parametrize("technique", TECHNIQUES, ids=names())
-def test_card_exists(technique):
     assert (CARDS / f"{technique.card}.md").is_file()
 
 
-def test_hyperparameters_are_defaults_with_overrides():
-    technique = get("ghost_batch_norm")
-    assert technique.hyperparameters() == dict(technique.defaults)
-    changed = technique.hyperparameters({"ghost_batch_size": 16})
-    assert changed == {"ghost_batch_size": 16, "statistics": "sequential"}
-    assert technique.defaults["ghost_batch_size"] == 128
-    with pytest.raises(ValueError, match="Received: \\['ghosts'\\]"):
-        technique.hyperparameters({"ghosts": 3})
-
-
-def test_search_space_must_name_hyperparameters():
-    fields = {f: getattr(get("dreg"), f) for f in Technique.__annotations__}
-    with pytest.raises(ValueError, match="search_space"):
-        Technique(**{**fields, "search_space": {"lambda": None}})
-
-
-def test_the_issue_s_arms():
-    assert arm_names() == [
-        "small_batch",
-        "large_batch",
-        "lr",
-        "lr_gbn",
-        "lr_gbn_ra",
-        "lr_noise",
-        "lr_dreg",
-        "lr_mix",
-        "lr_group_noise",
-        "all",
-        "lr_doubled",
-    ]
-
-
-def test_regime_hooks_return_arguments_of_scaled():
-    context = Context(seed=0, base_batch_size=16, batch_size=512)
-    lr = get("lr_scaling")
-    assert lr.regime(lr.hyperparameters({"rule": "linear"}), context) == {
-        "rule": "linear",
-        "warmup_epochs": 0,
+def test_hooks_come_in_the_registers_order_with_their_settings():
+    techniques = {
+        "dreg": {"weight": 1.0},
+        "lr_scaling": {"rule": "sqrt"},
+        "ghost_batch_norm": {"ghost_batch_size": 8},
     }
+    assert hooks(techniques, "model") == [
+        (get("ghost_batch_norm").model, {"ghost_batch_size": 8}),
+        (get("dreg").model, {"weight": 1.0}),
+    ]
+    assert hooks(techniques, "optimizer") == []
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "message"),
+    [
+        ({"drag": {}}, "Invalid technique"),
+        ({"dreg": 3}, "dictionary by hyperparameter"),
+        ([], "dictionary by technique"),
+        ({"dreg": {"weights": 1}}, r"Received: \['weights'\]"),
+        ({"dreg": {"weight": "much"}}, "`dreg.weight`.*a number"),
+        ({"dreg": {"layer": 1.5}}, "`dreg.layer`"),
+        ({"lr_scaling": {"rule": 1}}, "`lr_scaling.rule`.*a word"),
+        ({"gradient_mix": {"groups": 0}}, "`groups`"),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_refused(hyperparameters, message):
+    with pytest.raises(ValueError, match=message):
+        check_hyperparameters(hyperparameters)
+
+
+def test_settings_of_the_right_kind():
+    check_hyperparameters(
+        {
+            "lr_scaling": {"warmup_epochs": 0.5},
+            "dreg": {"layer": -1, "max_distance": None},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("techniques", "factor", "rate", "epochs"),
+    [
+        ({}, 1.0, 0.1, 8),
+        ({}, 0.5, 0.05, 8),
+        (SCALING, 1.0, 0.2, 8),
+        (SCALING, 3.0, 0.6, 8),
+        ({**SCALING, "regime_adaptation": {}}, 1.0, 0.2, 32),
+        # What says nothing about the regime leaves it as it is.
+        ({"dreg": {"weight": 1.0}}, 1.0, 0.1, 8),
+    ],
+)
+def test_scaled_rates_and_epochs(techniques, factor, rate, epochs):
+    regime = Regime(16, 0.1, epochs=8, milestones={4: 0.01})
+    scaled = scale_regime(regime, techniques, CONTEXT, factor)
+    assert scaled.base_batch_size == 64
+    assert scaled.epochs == epochs
+    np.testing.assert_allclose(scaled.base_learning_rate, rate)
+    [(epoch, dropped)] = scaled.milestones
+    assert epoch == epochs // 2
+    np.testing.assert_allclose(dropped, rate / 10)
+
+
+def test_the_factor_is_said():
+    regime = Regime(16, 0.1, epochs=8)
+    for why, said in ((None, "x2"), ("control", "control")):
+        scaled = scale_regime(regime, {}, CONTEXT, 2.0, why)
+        assert scaled.changes[-1] == f"learning rate 0.1 -> 0.2 ({said})"
+    assert len(scale_regime(regime, {}, CONTEXT).changes) == 1
+
+
+@pytest.mark.parametrize(
+    ("network", "layer"),
+    [
+        (convolutional, "conv"),
+        (two_heads, "trunk"),
+        (linear, "out"),
+    ],
+)
+def test_dreg_doubles_the_recommended_layer(network, layer):
+    dreg = get("dreg")
+    assert dreg.unfit(network(), CONTEXT) == ""
+    model = dreg.model(network(), dreg.hyperparameters(), CONTEXT)
+    assert isinstance(model, keras_lbreg.DRegModel)
+    doubled = [x.name for x in model.layers if hasattr(x, "kernel_left")]
+    assert doubled == [layer]
+    plain = dreg.finalize(model)
+    assert type(plain.get_layer(layer)) is type(network().get_layer(layer))
+
+
+def test_layers_to_search_do_not_depend_on_automatic_names():
+    choices = get("dreg").search_space["layer"].choices
+    assert choices(two_heads(), CONTEXT) == (-4, -3, -2, -1)
+    assert choices(convolutional(), CONTEXT) == (-2, -1)
+
+
+def test_split_paths_select_a_path():
+    dreg = get("dreg")
+    settings = dreg.hyperparameters({"paths": "split"})
+    model = dreg.model(convolutional(), settings, CONTEXT)
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["acc"])
+    x = np.random.default_rng(0).normal(size=(8, 6, 6, 2)).astype("float32")
+    y = np.arange(8) % 3
+    context = Context(0, 2, 8, validation_data=(x, y))
+    callbacks = dreg.callbacks(settings, context)
+    logs = model.fit(x, y, batch_size=8, verbose=0, callbacks=callbacks)
+    assert {"val_acc_right", "val_acc_left"} <= set(logs.history)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Block(keras.layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.norm = keras.layers.BatchNormalization()
+
+    def call(self, x, training=False):
+        return self.norm(x, training=training)
+
+
+def normalized(layer):
+    return keras.Sequential([keras.Input((3,)), layer, keras.layers.Dense(2)])
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "sentence"),
+    [
+        ("ghost_batch_norm", linear, "no `keras.layers.BatchNorm"),
+        ("ghost_batch_norm", lambda: normalized(Block()), "composite layer"),
+        (
+            "ghost_batch_norm",
+            lambda: normalized(
+                keras.layers.BatchNormalization(synchronized=True)
+            ),
+            "synchronized",
+        ),
+        ("ghost_batch_norm", convolutional, ""),
+        ("dreg", without_candidates, "no layer that can be doubled"),
+        ("gradient_mix", linear, ""),
+    ],
+)
+def test_techniques_that_can_do_nothing_say_why(name, model, sentence):
+    said = get(name).unfit(model(), CONTEXT)
+    assert sentence in said
+    assert bool(said) == bool(sentence)
+    alone = Context(0, 1, 1)
+    assert get("group_noise").unfit(linear(), alone)

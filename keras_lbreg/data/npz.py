@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -19,30 +20,27 @@ def load_npz(path):
     Args:
         path: An `.npz` file with `x_train`, `y_train`, `x_val`, `y_val` and
             optionally `name`, `classes`, `title` and `notes`. Without a
-            `name` the dataset is called by the file's name and suffix, so
-            that it is never taken for one of those that have a recipe.
+            `name` the dataset is called by the file's name.
+
+    Returns:
+        A `Dataset`.
 
     Raises:
-        ValueError: There is no such file, or arrays are missing in it.
-
-    Example:
-
-    >>> dataset = load_npz("cifar10.npz")
-
-    Reference: `numpy.savez`.
+        ValueError: There is no such file, arrays are missing in it, or its
+            content is of no use.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise ValueError(
-            "Invalid value for argument `dataset`. Expected an .npz file that "
-            f"exists. Received: dataset={str(path)!r}"
+            "Invalid value for argument `name`. Expected an .npz file that "
+            f"exists. Received: name={str(path)!r}"
         )
     try:
         content = read_arrays(path)
     except (ValueError, OSError) as error:
         raise ValueError(
             f"Cannot read {path}: {error}. Expected an .npz file of plain "
-            "arrays, as `lbreg data export` writes it."
+            "arrays, as `numpy.savez` writes it."
         ) from error
     missing = [name for name in ARRAYS if name not in content]
     if missing:
@@ -50,42 +48,48 @@ def load_npz(path):
             f"Cannot use {path}: the arrays {missing} are missing. Expected "
             f"{list(ARRAYS)}. Received: {sorted(content)}"
         )
-    y_train = np.asarray(content["y_train"])
-    classes = content.get("classes")
-    if classes is None:
-        classes = max(
-            (
-                int(content[y].max()) + 1
-                for y in ("y_train", "y_val")
-                if content[y].size
-            ),
-            default=0,
+    try:
+        return Dataset(
+            str(content.get("name", path.name)),
+            with_channels(content["x_train"]),
+            content["y_train"],
+            with_channels(content["x_val"]),
+            content["y_val"],
+            count_classes(content),
+            str(content.get("title", "")),
+            str(content.get("notes", f"Read from {path.name}.")),
         )
-    return Dataset(
-        str(content.get("name", path.name)),
-        with_channels(content["x_train"]),
-        y_train,
-        with_channels(content["x_val"]),
-        content["y_val"],
-        int(classes),
-        str(content.get("title", "")),
-        str(content.get("notes", f"Read from {path.name}.")),
-    )
+    except ValueError as error:
+        raise ValueError(f"Cannot use {path}: {error}") from error
+
+
+def count_classes(content):
+    """The number in the file, or one more than the largest label."""
+    if "classes" in content:
+        classes = content["classes"]
+        if classes.ndim or classes.dtype.kind not in "iu":
+            raise ValueError(
+                "Expected one integer as `classes`. Received: "
+                f"classes={classes.tolist()!r}"
+            )
+        return int(classes)
+    labels = [content[name] for name in ("y_train", "y_val")]
+    if any(y.dtype.kind not in "iu" or y.size == 0 for y in labels):
+        return 0  # `Dataset` says what is wrong with them.
+    used = np.unique(np.concatenate([np.unique(y) for y in labels]))
+    classes = int(used[-1]) + 1
+    if used[0] >= 0 and classes > 2 * len(used) + 1:
+        raise ValueError(
+            "Expected labels from 0 to the number of classes, without large "
+            "gaps; number the classes anew, or write the array `classes` into "
+            f"the file. Received: {len(used)} different labels up to "
+            f"{classes - 1:,}"
+        )
+    return classes
 
 
 def save_npz(dataset, path):
-    """Write a dataset as one `.npz` file, all at once or not at all.
-
-    Args:
-        dataset: A `Dataset`.
-        path: The file to write.
-
-    Example:
-
-    >>> save_npz(load_dataset("mnist"), "mnist.npz")
-
-    Reference: `numpy.savez`.
-    """
+    """Write a `Dataset` as one `.npz` file, all at once or not at all."""
     path = check_npz_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
@@ -100,6 +104,10 @@ def save_npz(dataset, path):
                 notes=dataset.notes,
             )
         os.replace(partial, path)
+    except OSError as error:
+        # Of a full disk Python names no file.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
@@ -116,21 +124,7 @@ def check_npz_path(path):
 
 
 def read_arrays(path):
-    """All arrays of an `.npz` file, by name.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ValueError: It is damaged, or no such file.
-
-    Example:
-
-    >>> sorted(read_arrays("cifar10.npz"))[:2]
-    ['classes', 'name']
-
-    Reference: `numpy.load`.
-    """
+    """All arrays of an `.npz` file by name; `ValueError` if it is damaged."""
     # Opened here: `np.load` leaves a damaged file open.
     with open(path, "rb") as file:
         try:
@@ -138,7 +132,13 @@ def read_arrays(path):
             if not isinstance(content, Mapping):
                 raise ValueError("it holds a single array")
             return dict(content)
-        except (EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (
+            EOFError,
+            NotImplementedError,  # A compression that Python does not know.
+            struct.error,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             raise ValueError(str(error)) from error
 
 

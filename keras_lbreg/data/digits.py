@@ -4,22 +4,14 @@ import numpy as np
 
 from keras_lbreg.data.dataset import Dataset
 
+# A power of two: every batch size that is one divides the training set.
 TRAIN_SAMPLES = 1024
 
 
 def load_digits():
     """The 1,797 real 8x8 digits: 1,024 to train with, 773 to validate.
 
-    The split is stratified and always the same. 1,024 makes every power of
-    two up to it a batch size that divides the training set.
-
-    Returns:
-        A `Dataset`.
-
-    Example:
-
-    >>> load_digits().x_val.shape
-    (773, 8, 8, 1)
+    The split is stratified and always the same.
 
     Reference: https://archive.ics.uci.edu/dataset/80 (its test part).
     """

@@ -1,0 +1,432 @@
+"""Run every arm with every seed, and record the results."""
+
+import contextlib
+import datetime
+import json
+import pathlib
+import shutil
+
+from keras_lbreg.checks import check_non_negative_int, check_positive_int
+from keras_lbreg.comparison.arms import SCALING, choose_arms
+from keras_lbreg.comparison.results import (
+    MANIFEST,
+    SCHEMA,
+    Results,
+    read_manifest,
+    read_results,
+)
+from keras_lbreg.files import lock, write_json
+from keras_lbreg.techniques import check_hyperparameters
+from keras_lbreg.training.display import Display
+from keras_lbreg.training.environment import environment
+from keras_lbreg.training.examine import examine
+from keras_lbreg.training.placement import choose_strategy
+from keras_lbreg.training.records import RunResult, read_run, run_folder
+from keras_lbreg.training.run import Run
+from keras_lbreg.workloads import Workload, get_workload
+
+
+def compare(
+    workload,
+    batch_size=None,
+    arms=None,
+    seeds=3,
+    first_seed=0,
+    hyperparameters=None,
+    out=None,
+    strategy="one",
+    devices=None,
+    holdout=0.0,
+    fresh=False,
+    progress=True,
+    report=True,
+):
+    """Trains a workload in several ways, each with several seeds.
+
+    The small batch, the large batch, and the large batch with each technique,
+    beside controls. Each is judged by the plain network with its normalization
+    statistics estimated anew, see `keras_lbreg.reestimate_batch_norm`.
+
+    Called again after an interruption it goes on where it stopped: ended runs
+    are left alone, a half run goes on from its last epoch and comes to the
+    same numbers. Arms and seeds can be added to a folder later. A run that
+    fails is recorded as failed and the others go on.
+
+    Args:
+        workload: A `keras_lbreg.Workload`, or what
+            `keras_lbreg.workloads.get_workload` takes.
+        batch_size: The large batch size. Defaults to the workload's.
+        arms: Names of arms (`keras_lbreg.comparison.arm_names()`) and
+            `keras_lbreg.Arm`s of your own. Defaults to all standard arms that
+            fit the workload.
+        seeds: Number of seeds. Defaults to `3`.
+        first_seed: The first of them. Defaults to `0`.
+        hyperparameters: Optional settings of techniques by technique name.
+        out: Folder of the results. Defaults to `runs/<workload>`.
+        strategy: `"one"`, `"mirrored"`, `"multi-worker"`,
+            `"jax-data-parallel"` or `"auto"`. Batch sizes are those of all
+            devices together.
+        devices: Number of devices. Defaults to all.
+        holdout: Share of the training data that is set apart and validated on
+            in place of the validation data. Defaults to `0.0`.
+        fresh: Whether to delete earlier results of the folder first.
+        progress: Whether to show what goes on.
+        report: Whether to write the report with its plots.
+
+    Returns:
+        A `keras_lbreg.comparison.Results`; print it for the table.
+
+    Raises:
+        ValueError: Something does not fit together; nothing was trained.
+
+    Example:
+
+    >>> results = keras_lbreg.compare(workload, batch_size=64, seeds=1)
+    >>> print(results)
+    >>> results.report_path
+
+    Reference: Hoffer et al. 2017, https://arxiv.org/abs/1705.08741
+    """
+    check_positive_int("seeds", seeds)
+    check_non_negative_int("first_seed", first_seed)
+    display = progress if isinstance(progress, Display) else None
+    display = display or Display(quiet=not progress)
+    folder = Folder(
+        "compare",
+        workload,
+        batch_size,
+        arms,
+        range(first_seed, first_seed + seeds),
+        hyperparameters,
+        out,
+        strategy,
+        devices,
+        holdout,
+        fresh,
+    )
+    with folder, display:
+        on_chief = folder.placement.on_chief
+        runs = [
+            folder.run(arm, seed)
+            for seed in folder.seeds
+            for arm in folder.arms
+        ]
+        ended = on_chief(lambda: [folder.has_ended(run) for run in runs])
+        pending = [run for run, e in zip(runs, ended, strict=True) if not e]
+        if folder.placement.is_chief:
+            for line in folder.plan_lines(len(runs), len(pending)):
+                display.say(line)
+            display.begin(runs, pending)
+        else:
+            display.quiet = True
+        for run in runs:
+            run.train(folder.path, display)
+        results = folder.results()
+        if report and folder.placement.is_chief:
+            from keras_lbreg.comparison.report import write_report
+
+            write_report(results)
+    return results
+
+
+def train(
+    workload,
+    arm=SCALING,
+    batch_size=None,
+    seed=0,
+    hyperparameters=None,
+    out=None,
+    model_path=None,
+    strategy="one",
+    devices=None,
+    fresh=False,
+    progress=True,
+):
+    """Trains one arm with one seed; the network that comes out is plain Keras.
+
+    Args:
+        workload: As in `keras_lbreg.compare`.
+        arm: Name of an arm, or an `Arm`.
+        batch_size: The large batch size. Defaults to the workload's.
+        seed: Seed of the run.
+        hyperparameters: Optional settings of techniques by technique name.
+        out: Folder of the records. Defaults to `runs/train-<workload>`.
+        model_path: Optional `.keras` file for the trained model.
+        strategy: As in `keras_lbreg.compare`.
+        devices: Number of devices. Defaults to all.
+        fresh: Whether to delete earlier results of the folder first.
+        progress: Whether to show what goes on.
+
+    Returns:
+        A `RunResult`: `final`, `best`, `epochs`, and the reason where it
+        failed.
+
+    Raises:
+        ValueError: Something does not fit together; nothing was trained.
+        OSError: The model cannot be written.
+
+    Example:
+
+    >>> from keras_lbreg.comparison import train
+    >>> train("digits", "lr_gbn", model_path="digits.keras").final
+    """
+    check_non_negative_int("seed", seed)
+    display = progress if isinstance(progress, Display) else None
+    display = display or Display(quiet=not progress)
+    if model_path is not None:
+        model_path = pathlib.Path(model_path)
+        check_model_path(model_path)
+    folder = Folder(
+        "train",
+        workload,
+        batch_size,
+        [arm],
+        [seed],
+        hyperparameters,
+        out,
+        strategy,
+        devices,
+        0.0,
+        fresh,
+    )
+    with folder, display:
+        if folder.placement.is_chief:
+            for line in folder.plan_lines(1, 1):
+                display.say(line)
+        else:
+            display.quiet = True
+        return folder.run(folder.arms[0], seed).train(
+            folder.path, display, model_path
+        )
+
+
+class Folder:
+    """The results folder of one command and one experiment, open to write.
+
+    Of several workers, only the chief touches it.
+    """
+
+    def __init__(
+        self,
+        command,
+        workload,
+        batch_size,
+        arms,
+        seeds,
+        hyperparameters,
+        out,
+        strategy,
+        devices,
+        holdout,
+        fresh,
+    ):
+        # First: TensorFlow sets up a cluster only where it has done nothing.
+        self.placement = choose_strategy(strategy, devices)
+        if not isinstance(workload, Workload):
+            workload = get_workload(workload)
+        prefix = "" if command == "compare" else f"{command}-"
+        self.path = pathlib.Path(out or f"runs/{prefix}{workload.name}")
+        if holdout:
+            workload = workload.held_out(holdout)
+        self.command = command
+        self.workload = workload
+        self.facts = examine(workload)
+        self.batch_size = batch_size or workload.batch_size
+        self.settings = dict(hyperparameters or {})
+        check_hyperparameters(self.settings)
+        self.seeds = list(seeds)
+        self.arms, self.left_out = choose_arms(
+            workload, self.facts, self.batch_size, arms
+        )
+        self.holdout = holdout
+        self.fresh = fresh
+        self.programs = {}
+        self._held = contextlib.ExitStack()
+        # Every arm's plan is made before anything is trained.
+        self.plans = [self.run(arm, self.seeds[0]).plan for arm in self.arms]
+
+    def run(self, arm, seed):
+        """The `Run` of an arm and a seed."""
+        return Run(
+            self.workload,
+            arm,
+            seed,
+            self.batch_size,
+            self.placement,
+            self.settings,
+            self.programs,
+        )
+
+    def has_ended(self, run):
+        result = read_run(self.path, run.arm.name, run.seed)
+        return result is not None and result.status in ("finished", "failed")
+
+    def results(self):
+        """The `Results`, on every worker."""
+
+        def read():
+            results = read_results(self.path)
+            return results.manifest, [run.to_json() for run in results.runs]
+
+        manifest, runs = self.placement.on_chief(read)
+        runs = tuple(map(RunResult.from_json, runs))
+        return Results(self.path, manifest, runs)
+
+    def __enter__(self):
+        new = json.loads(json.dumps(self._new_manifest()))
+        manifest = self.placement.on_chief(lambda: self._open(new))
+        if not self.placement.is_chief:
+            check_same(
+                manifest,
+                new,
+                f"Worker {self.placement.worker} was not started like the "
+                "chief, worker 0 ({}). Expected the same command, data and "
+                "versions everywhere.",
+            )
+        return self
+
+    def __exit__(self, *exception):
+        self._held.close()
+
+    def _open(self, new):
+        """Locks the folder and writes the manifest, which is returned."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(lock(self.path))
+            there = self.path / MANIFEST
+            if not there.is_file() and (self.path / "runs").exists():
+                raise ValueError(
+                    f"The folder {self.path} holds runs, but no {MANIFEST} "
+                    "that says which experiment wrote them. Expected an empty "
+                    "folder, or one of this experiment. Nothing was changed: "
+                    "move it away, or write to another folder."
+                )
+            if there.is_file():
+                new = self._merged(read_manifest(self.path), new)
+            write_json(there, new)
+            # Nothing went wrong: the lock is held until `__exit__`.
+            self._held = stack.pop_all()
+        return new
+
+    def _merged(self, old, new):
+        if old["command"] != new["command"]:
+            raise ValueError(
+                f"The folder {self.path} belongs to `{old['command']}`, and "
+                f"this is `{new['command']}`. Write to another folder."
+            )
+        if self.fresh:
+            for arm in old["arms"]:
+                for seed in old["seeds"]:
+                    shutil.rmtree(
+                        run_folder(self.path, arm["name"], seed),
+                        ignore_errors=True,
+                    )
+            return new
+        check_same(
+            old,
+            new,
+            f"The folder {self.path} holds results of another experiment "
+            "({}). Expected the same, with more arms or seeds at most. Write "
+            "to another folder, or start afresh, which deletes the results "
+            "there.",
+        )
+        arms = {arm["name"]: arm for arm in old["arms"] + new["arms"]}
+        order = list(dict.fromkeys([*self._standard_order(), *arms]))
+        return {
+            **old,
+            "arms": [arms[name] for name in order if name in arms],
+            "seeds": sorted({*old["seeds"], *new["seeds"]}),
+        }
+
+    def _standard_order(self):
+        from keras_lbreg.comparison.arms import arm_names
+
+        return arm_names()
+
+    def _new_manifest(self):
+        return {
+            "schema": SCHEMA,
+            "command": self.command,
+            "name": self.workload.name,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(
+                timespec="seconds"
+            ),
+            **environment(),
+            "workload": self.facts.describe(self.workload),
+            "config": {
+                "small_batch_size": self.workload.regime.base_batch_size,
+                "batch_size": self.batch_size,
+                "epochs": self.workload.regime.epochs,
+                "hyperparameters": self.settings,
+                "strategy": self.placement.strategy,
+                "devices": self.placement.devices,
+                "holdout": self.holdout,
+            },
+            "arms": [plan.describe() for plan in self.plans],
+            "seeds": self.seeds,
+        }
+
+    def plan_lines(self, total, pending):
+        """What will be done, as lines of text."""
+        facts, regime = self.facts, self.workload.regime
+        yield (
+            f"{self.workload.title}: {facts.train.samples:,} training and "
+            f"{facts.validation.samples:,} validation samples, "
+            f"{facts.model.count_params():,} parameters, judged by "
+            f"{facts.objective}"
+        )
+        yield (
+            f"Small batch {regime.base_batch_size}, {regime.epochs} epochs, "
+            f"learning rate {regime.rate_text} (the regime's); large batch "
+            f"{self.batch_size}"
+        )
+        if self.placement.strategy != "one":
+            yield self.placement.describe()
+            for plan in self.plans:
+                yield f"{plan.arm.title}: {plan.batch_layout()}"
+        yield from self.left_out
+        for plan in self.plans:
+            changes = "; ".join(plan.changes()) or "as the workload says"
+            yield f"  {plan.arm.title}: {changes}"
+        if total > 1:
+            done = f", {total - pending} done before" if pending < total else ""
+            yield f"{total} runs{done}. Results: {self.path}"
+
+
+def check_same(old, new, message):
+    """Raises `message` where two manifests cannot stand side by side."""
+    differences = []
+    for key in ("backend", "command"):
+        if old[key] != new[key]:
+            differences.append((key, old[key], new[key]))
+    for part in ("workload", "config"):
+        for key, value in new[part].items():
+            # A file may have moved or been renamed.
+            told = key in ("name", "title", "notes", "source")
+            if not told and old[part].get(key) != value:
+                differences.append((key, old[part].get(key), value))
+    before = {arm["name"]: arm for arm in old["arms"]}
+    for arm in new["arms"]:
+        for key, value in arm.items():
+            # `changes` says in words what the numbers say.
+            said = key in ("changes", "title", "group", "control")
+            was = before.get(arm["name"], arm).get(key)
+            if not said and was != value:
+                differences.append((f"{arm['name']}.{key}", was, value))
+    if differences:
+        text = "; ".join(
+            f"{k}: {a!r} there, {b!r} now" for k, a, b in differences
+        )
+        raise ValueError(message.format(text[:600]))
+
+
+def check_model_path(path):
+    """Raises before the training where a model could not be written."""
+    if path.suffix != ".keras":
+        raise ValueError(
+            "Invalid value for argument `model_path`. Expected the name of a "
+            f".keras file. Received: model_path={str(path)!r}"
+        )
+    if path.is_dir():
+        raise IsADirectoryError(21, "Is a directory", str(path))
+    parent = path.parent
+    parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,167 @@
+"""The results of a comparison, as a folder holds them."""
+
+import dataclasses
+import pathlib
+
+from keras_lbreg.files import read_json
+from keras_lbreg.training.records import read_run
+
+SCHEMA = 2
+MANIFEST = "manifest.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """Everything that one results folder holds.
+
+    Args:
+        path: The folder.
+        manifest: Content of `manifest.json`.
+        runs: `RunResult`s in the order of the manifest's arms, then seeds;
+            runs that have not begun are left out.
+
+    Attributes:
+        report_path: The HTML report.
+
+    Example:
+
+    >>> results = keras_lbreg.comparison.read_results("runs/digits")
+    >>> print(results)
+    >>> results.to_dataframe()
+    """
+
+    path: pathlib.Path
+    manifest: dict
+    runs: tuple
+
+    @property
+    def arms(self):
+        """The manifest's description of every arm, as dictionaries."""
+        return self.manifest["arms"]
+
+    @property
+    def arm_names(self):
+        return [arm["name"] for arm in self.arms]
+
+    @property
+    def objective(self):
+        """Name of what arms are judged by, such as `"val_accuracy"`."""
+        return self.manifest["workload"]["objective"]
+
+    @property
+    def maximize(self):
+        """Whether a larger objective is better."""
+        return self.manifest["workload"]["direction"] == "max"
+
+    @property
+    def is_share(self):
+        """Whether the objective is a share, printed in per cent."""
+        return bool(self.manifest["workload"].get("is_share"))
+
+    @property
+    def complete(self):
+        """Whether every run of the manifest has ended."""
+        expected = len(self.arms) * len(self.manifest["seeds"])
+        return expected == sum(
+            run.status in ("finished", "failed") for run in self.runs
+        )
+
+    @property
+    def report_path(self):
+        return self.path / "report.html"
+
+    def runs_of(self, arm):
+        """The runs of one arm."""
+        return [run for run in self.runs if run.arm == arm]
+
+    def table(self):
+        """The table as Markdown."""
+        from keras_lbreg.comparison.table import to_markdown
+
+        return to_markdown(self)
+
+    def __str__(self):
+        from keras_lbreg.comparison.statistics import headline
+
+        return f"{headline(self)}\n\n{self.table()}"
+
+    def to_dataframe(self):
+        """One row an epoch of every run, as a `pandas.DataFrame`."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "`to_dataframe` needs pandas: `pip install pandas`."
+            ) from error
+        rows = []
+        for run in self.runs:
+            for record in run.epochs:
+                row = {**vars(record), **record.logs}
+                del row["logs"]
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+
+def read_results(path):
+    """The results in a folder.
+
+    Args:
+        path: A folder that `keras_lbreg.compare` has written.
+
+    Returns:
+        A `Results`. A run whose records are not those that it wrote has the
+        status `"damaged"` and no epochs.
+
+    Raises:
+        ValueError: The folder holds no results, or those of another version.
+
+    Example:
+
+    >>> keras_lbreg.comparison.read_results("runs/digits").complete
+    True
+    """
+    path = pathlib.Path(path)
+    manifest = read_manifest(path)
+    maximize = manifest["workload"]["direction"] == "max"
+    found = (
+        read_run(path, arm["name"], seed, maximize)
+        for arm in manifest["arms"]
+        for seed in manifest["seeds"]
+    )
+    return Results(path, manifest, tuple(run for run in found if run))
+
+
+def read_manifest(path):
+    """The content of a folder's manifest, checked."""
+    file = pathlib.Path(path) / MANIFEST
+    if not file.is_file():
+        raise ValueError(
+            "Invalid value for argument `path`. Expected a folder of results, "
+            f"with a {MANIFEST}. Received: path={str(path)!r}"
+        )
+    manifest = read_json(file)
+    if manifest.get("schema") != SCHEMA:
+        raise ValueError(
+            f"Cannot read {file}: its format is {manifest.get('schema')!r}, "
+            f"this version reads {SCHEMA}. Use the version of keras-lbreg that "
+            "wrote it, or run again into another folder."
+        )
+    shape = {
+        "command": str,
+        "workload": dict,
+        "config": dict,
+        "arms": list,
+        "seeds": list,
+        "versions": dict,
+    }
+    for name, kind in shape.items():
+        if not isinstance(manifest.get(name), kind):
+            raise ValueError(
+                f"Cannot read {file}: expected a {kind.__name__} as {name!r}. "
+                "Nothing was changed. Restore the file, or move its folder "
+                "away."
+            )
+    arms = manifest["arms"]
+    if not all(isinstance(arm, dict) and "name" in arm for arm in arms):
+        raise ValueError(f"Cannot read {file}: expected arms with names.")
+    return manifest

@@ -1,1 +1,0 @@
-"""Where datasets come from, one file per kind."""

@@ -1,0 +1,212 @@
+"""Image classification datasets prepared by TensorFlow Datasets."""
+
+import math
+
+import numpy as np
+
+from keras_lbreg.data.dataset import Dataset
+from keras_lbreg.data.prepared import (
+    SPLIT_ANEW,
+    find_prepared,
+    not_prepared,
+    source_name,
+)
+from keras_lbreg.data.three_to_one import three_to_one
+
+VALIDATION_SPLITS = ("validation", "test", "val")
+
+TITLES = {
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "caltech101": "Caltech-101",
+    "imagenet2012": "ImageNet (ILSVRC 2012)",
+}
+
+BATCH = 1024
+BATCH_BYTES = 2**25
+
+
+def load_tensorflow_dataset(name, data_dir, image_size, memory_limit):
+    """Read a prepared dataset; the network is never used.
+
+    The training split is `train`, the validation split the first one there
+    is of `validation`, `test`, `val`. `caltech101_3to1` splits the images of
+    both anew, see `three_to_one`. Arguments and errors are those of
+    `load_dataset`.
+    """
+    version = find_prepared(name, data_dir)
+    if version is None:
+        raise ValueError(not_prepared(name, data_dir))
+    tfds = import_tfds(name)
+    builder = open_builder(tfds, version)
+    info = builder.info
+    check_features(name, info, image_size)
+    if None not in info.features["image"].shape:
+        # Images of one size are kept as they are.
+        image_size = None
+    validation = validation_split(name, info)
+    check_memory(name, info, ["train", validation], image_size, memory_limit)
+    if name in SPLIT_ANEW:
+        x, y = read(tfds, builder, ["train", validation], image_size)
+        trains = three_to_one(y)
+        x_train, y_train, x_val, y_val = (
+            x[trains],
+            y[trains],
+            x[~trains],
+            y[~trains],
+        )
+        split = (
+            f"its train and {validation} splits together split 3:1 anew in "
+            f"each class, into {len(y_train):,} training and {len(y_val):,} "
+            "validation images"
+        )
+    else:
+        x_train, y_train = read(tfds, builder, ["train"], image_size)
+        x_val, y_val = read(tfds, builder, [validation], image_size)
+        split = f"validated on its {validation} split"
+    source = source_name(name)
+    title, resized = TITLES.get(source, source), ""
+    if image_size is not None:
+        title += f", resized to {image_size[0]}x{image_size[1]}"
+        resized = f" resized to {image_size}"
+    return Dataset(
+        name,
+        x_train,
+        y_train,
+        x_val,
+        y_val,
+        classes=info.features["label"].num_classes,
+        title=title,
+        notes=f"{info.full_name} of TensorFlow Datasets{resized}, {split}.",
+    )
+
+
+def read(tfds, builder, splits, image_size):
+    """Images and labels of splits one after the other, in stored order.
+
+    With an `image_size` every image is squashed to it, bilinear and
+    antialiased, and rounded to `uint8`, as Pillow's
+    `image.resize((width, height), Image.Resampling.BILINEAR)` does.
+    """
+    import tensorflow as tf
+
+    def prepare(image, label):
+        if image_size is not None:
+            image = tf.image.resize(image, image_size, antialias=True)
+            image = tf.cast(tf.round(tf.clip_by_value(image, 0, 255)), "uint8")
+        return image, tf.cast(label, "int32")
+
+    shape = sample_shape(builder.info, image_size)
+    size = min(max(BATCH_BYTES // math.prod(shape), 1), BATCH)
+    # Filled in place: a list of batches would need the memory twice.
+    count = count_samples(builder.info, splits)
+    images = np.empty((count, *shape), builder.info.features["image"].np_dtype)
+    labels = np.empty(count, "int32")
+    position = 0
+    for split in splits:
+        end = position + count_samples(builder.info, [split])
+        dataset = builder.as_dataset(
+            split=split,
+            as_supervised=True,
+            shuffle_files=False,
+            read_config=tfds.ReadConfig(
+                try_autocache=False,
+                # File after file: the order in which they are stored.
+                interleave_cycle_length=1,
+            ),
+        ).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        try:
+            for x, y in tfds.as_numpy(dataset.batch(size).prefetch(1)):
+                images[position : position + len(y)] = x
+                labels[position : position + len(y)] = y
+                position += len(y)
+        except (tf.errors.OpError, ValueError) as error:
+            raise ValueError(
+                f"Cannot read the split {split!r} of the dataset in "
+                f"{builder.data_path}: {error}. Expected the files that "
+                f"`lbreg data prepare {builder.name}` writes: delete the "
+                "folder and prepare it again."
+            ) from error
+        if position != end:
+            raise ValueError(
+                f"Invalid dataset {builder.name!r}. Expected "
+                f"{count_samples(builder.info, [split])} samples in split "
+                f"{split!r}. Received: {len(labels) - (end - position)}"
+            )
+    return images, labels
+
+
+def sample_shape(info, image_size):
+    shape = info.features["image"].shape
+    return shape if image_size is None else (*image_size, shape[-1])
+
+
+def count_samples(info, splits):
+    return sum(info.splits[split].num_examples for split in splits)
+
+
+def check_memory(name, info, splits, image_size, memory_limit):
+    item = np.dtype(info.features["image"].np_dtype).itemsize
+    needed = count_samples(info, splits) * item
+    needed *= math.prod(sample_shape(info, image_size))
+    if needed > memory_limit:
+        raise ValueError(
+            f"The images of {name!r} take {needed / 1e9:,.1f} GB, more than "
+            f"the {memory_limit / 1e9:,.1f} GB of `memory_limit`: choose a "
+            "smaller `image_size`, or write a `keras_lbreg.Workload` that "
+            "reads them by `tf.data`."
+        )
+
+
+def open_builder(tfds, version):
+    try:
+        return tfds.builder_from_directory(version)
+    except Exception as error:
+        # Whatever a damaged file makes its readers raise.
+        raise ValueError(
+            f"Cannot read the prepared dataset in {version}: {error}. Expected "
+            "the files that `lbreg data prepare` writes: delete the folder and "
+            "prepare it again."
+        ) from error
+
+
+def validation_split(name, info):
+    splits = [split for split in VALIDATION_SPLITS if split in info.splits]
+    if "train" not in info.splits or not splits:
+        raise ValueError(
+            f"Invalid dataset {name!r}. Expected a `train` split and one of "
+            f"{list(VALIDATION_SPLITS)}. Received: {sorted(info.splits)}"
+        )
+    return splits[0]
+
+
+def check_features(name, info, image_size):
+    supervised = info.supervised_keys
+    if supervised != ("image", "label"):
+        raise ValueError(
+            f"Invalid dataset {name!r}. Expected an image classification "
+            "dataset, whose supervised keys are ('image', 'label'). "
+            f"Received: {supervised}"
+        )
+    if image_size is None and None in info.features["image"].shape:
+        raise ValueError(
+            "Invalid value for argument `image_size`. Expected a height and "
+            f"a width to resize to: the images of {name!r} differ in size. "
+            "Received: image_size=None"
+        )
+
+
+def import_tfds(name):
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError(
+            f"Reading the dataset {name!r} needs TensorFlow and "
+            "tensorflow-datasets. Install them with "
+            'the extra `tensorflow` (`pip install "keras-lbreg[tensorflow]"`, '
+            'in a clone `pip install ".[tensorflow]"`), or export the dataset '
+            f"once where they are installed (`lbreg data export {name} "
+            f"{name}.npz`) and give the file instead of the name."
+        ) from error
+    return tfds

@@ -1,0 +1,249 @@
+"""What a workload trains, found by building its model once."""
+
+import dataclasses
+import functools
+
+import keras
+import numpy as np
+
+from keras_lbreg.data.samples import check_data, is_tf_dataset
+from keras_lbreg.models._keras_trainer import compile_arguments
+from keras_lbreg.models.layer_search import (
+    check_graph_model,
+    check_shapes_are_known,
+)
+from keras_lbreg.training.data import (
+    ArrayData,
+    DatasetData,
+    ValidationData,
+)
+from keras_lbreg.workloads.workload import takes_steps
+
+# Samples that the model is tried with.
+TRIED = 2
+
+# Metrics that count errors, by parts of their names; of Keras's own ones the
+# direction is known.
+LOWER_IS_BETTER = ("loss", "error", "mse", "mae", "mape", "divergence")
+
+# Names of metrics whose values are shares of all samples.
+SHARES = ("acc", "precision", "recall", "auc", "f1", "iou", "top_k")
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """A workload's data and what is known of its model.
+
+    Args:
+        train: `ArrayData` or `DatasetData`.
+        validation: `ValidationData`.
+        model: The plain model, as `build_model` made it.
+        objective: Name of what arms are judged by.
+        maximize: Whether larger is better.
+        is_share: Whether it is a share of all samples, printed in per cent.
+    """
+
+    train: object
+    validation: object
+    model: object
+    objective: str
+    maximize: bool
+    is_share: bool
+
+    @property
+    def normalizes(self):
+        """Whether there are moving statistics to estimate."""
+        return any(
+            isinstance(layer, keras.layers.BatchNormalization)
+            for layer in self.model._flatten_layers()
+        )
+
+    def describe(self, workload):
+        """The workload as a manifest holds it."""
+        arguments = compile_arguments(self.model)
+        layers = [
+            [type(layer).__name__, [list(w.shape) for w in layer.weights]]
+            for layer in self.model.layers
+        ]
+        return {
+            "name": workload.name,
+            "title": workload.title,
+            "notes": workload.notes,
+            "source": workload.source,
+            "train_samples": self.train.samples,
+            "val_samples": self.validation.samples,
+            "data": [self.train.digest(), self.validation.digest()],
+            "parameters": int(self.model.count_params()),
+            "layers": layers,
+            "objective": self.objective,
+            "direction": "max" if self.maximize else "min",
+            "is_share": self.is_share,
+            "optimizer": optimizer_text(self.model.optimizer),
+            "loss": loss_text(arguments.get("loss")),
+            "augmentation": augmentation_text(workload.augmentation),
+        }
+
+
+@functools.lru_cache(maxsize=4)
+def examine(workload):
+    """The `Facts` of a workload; raises where it cannot be trained."""
+    model = build_plain(workload, steps_per_epoch=1)
+    rank = len(model.inputs[0].shape)
+    train = read_data("train_data", workload.train_data, rank, workload)
+    values = workload.validation_data
+    if callable(values) and not is_tf_dataset(values):
+        values = check_data("validation_data", values())
+    validation = ValidationData(values, rank)
+    names = try_model(model, train, validation)
+    objective = workload.objective or f"val_{names[0]}"
+    if objective.removeprefix("val_") not in (*names, "loss"):
+        raise ValueError(
+            "Invalid value for argument `objective`. Expected one of "
+            f"{[f'val_{name}' for name in (*names, 'loss')]}, which the model "
+            f"is compiled with. Received: objective={objective!r}"
+        )
+    name = objective.removeprefix("val_")
+    maximize = workload.direction or direction_of(model, name)
+    return Facts(
+        train=train,
+        validation=validation,
+        model=model,
+        objective=objective,
+        maximize=maximize == "max",
+        is_share=maximize == "max" and any(part in name for part in SHARES),
+    )
+
+
+def build_plain(workload, steps_per_epoch):
+    """The user's model, checked."""
+    arguments = {}
+    if takes_steps(workload.build_model):
+        arguments["steps_per_epoch"] = steps_per_epoch
+    model = workload.build_model(**arguments)
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            "Invalid value for argument `build_model`. Expected a function "
+            "that returns a compiled `keras.Model`. Received: a function that "
+            f"returns {type(model).__name__}"
+        )
+    check_graph_model(model, "Build it of layers.")
+    check_shapes_are_known(model)
+    if not model.compiled or model.optimizer is None:
+        raise ValueError(
+            "Invalid value for argument `build_model`. Expected a function "
+            "that returns a compiled model, with its optimizer, loss and "
+            "metrics. Received: a model that is not compiled"
+        )
+    return model
+
+
+def read_data(argument, data, rank, workload):
+    if is_tf_dataset(data):
+        if workload.augmentation is not None:
+            raise ValueError(
+                "Invalid value for argument `augmentation`. Expected None with "
+                "a `tf.data.Dataset`: augment in its `map`. Received: "
+                f"augmentation={workload.augmentation!r}"
+            )
+        return DatasetData(data, rank)
+    if callable(data):
+        made = check_data(argument, data())
+        if is_tf_dataset(made):
+            return DatasetData(made, rank, data)
+        data = made
+    return ArrayData(data, workload.augmentation)
+
+
+def try_model(model, train, validation):
+    """Names of the metrics, in order, once the model has been tried."""
+    for argument, sample in (
+        ("train_data", train.first(TRIED)),
+        ("validation_data", validation.first(TRIED)),
+    ):
+        try:
+            x, y, weight = keras.utils.unpack_x_y_sample_weight(sample)
+            results = model.evaluate(
+                x,
+                y,
+                sample_weight=weight,
+                batch_size=TRIED,
+                verbose=0,
+                return_dict=True,
+            )
+        except Exception as error:
+            reason = str(error).strip().split("\n\n")[0].replace("\n", " ")
+            raise ValueError(
+                f"Invalid value for argument `{argument}`. Expected data that "
+                "the model of `build_model` can be evaluated on. Received: "
+                f"{shapes_of(sample)}, with which Keras raises "
+                f"{type(error).__name__}: {reason[:400]}"
+            ) from error
+        if not np.isfinite(results["loss"]):
+            raise ValueError(
+                f"Invalid value for argument `{argument}`. Expected data on "
+                "which the untrained model has a finite loss. Received: a "
+                f"loss of {results['loss']}: look for NaN or labels out of "
+                "range"
+            )
+    names = [n for n in results if n != "loss" and not n.endswith("_loss")]
+    return names or ["loss"]
+
+
+def shapes_of(sample):
+    return keras.tree.map_structure(
+        lambda a: f"{np.asarray(a).dtype}{list(np.shape(a))}", sample
+    )
+
+
+def direction_of(model, name):
+    """`"max"` or `"min"`, as Keras knows it, or by the metric's name."""
+    for metric in flat_metrics(model):
+        if name == metric.name or name.endswith(f"_{metric.name}"):
+            known = getattr(metric, "_direction", None)
+            if known in ("up", "down"):
+                return "max" if known == "up" else "min"
+    lower = any(part in name for part in LOWER_IS_BETTER)
+    return "min" if lower else "max"
+
+
+def flat_metrics(model):
+    for metric in model.metrics:
+        yield metric
+        yield from getattr(metric, "metrics", [])
+
+
+def optimizer_text(optimizer):
+    """An optimizer's class and settings, without the learning rate."""
+    parts = []
+    while optimizer is not None:
+        config = {
+            name: value
+            for name, value in optimizer.get_config().items()
+            if name not in ("name", "learning_rate", "inner_optimizer")
+            and isinstance(value, (bool, int, float, str))
+        }
+        values = ", ".join(f"{k}={v}" for k, v in sorted(config.items()))
+        parts.append(f"{type(optimizer).__name__}({values})")
+        optimizer = getattr(optimizer, "inner_optimizer", None)
+    return " of ".join(parts)
+
+
+def loss_text(loss):
+    """A loss, or a structure of losses, in words."""
+    if isinstance(loss, (list, tuple)):
+        return ", ".join(map(loss_text, loss))
+    if isinstance(loss, dict):
+        return ", ".join(f"{k}: {loss_text(v)}" for k, v in loss.items())
+    if isinstance(loss, str) or loss is None:
+        return str(loss)
+    name = getattr(loss, "name", None) or getattr(loss, "__name__", None)
+    return str(name or type(loss).__name__)
+
+
+def augmentation_text(augmentation):
+    if augmentation is None:
+        return None
+    described = getattr(augmentation, "describe", None)
+    if described is not None:
+        return described()
+    return getattr(augmentation, "__name__", type(augmentation).__name__)
