@@ -8,7 +8,7 @@ the README of this folder.
 import functools
 
 from keras_lbreg import Arm
-from keras_lbreg.data.augmentation import Augmentation
+from keras_lbreg.data import Augmentation
 from recipes import networks
 from recipes.study.comparison import Comparison
 from recipes.study.recipe import Recipe

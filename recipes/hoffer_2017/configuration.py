@@ -7,7 +7,7 @@ README of this folder, with what was chosen instead.
 import dataclasses
 import functools
 
-from keras_lbreg.data.augmentation import Augmentation
+from keras_lbreg.data import Augmentation
 from recipes import networks
 from recipes.study.comparison import Comparison
 from recipes.study.recipe import Recipe

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 
 from keras_lbreg import Arm
-from keras_lbreg.data.augmentation import Augmentation
+from keras_lbreg.data import Augmentation
 from recipes import networks
 from recipes.jaiswal_taura.regime import (
     BASE_BATCH,

@@ -3,51 +3,11 @@
 import dataclasses
 from collections.abc import Mapping
 
-from keras_lbreg.comparison.compare import compare
-
-from keras_lbreg import Arm
+from keras_lbreg.comparison import compare, standard_arms
 from recipes.study.recipe import Recipe
-from recipes.study.statistics import BASELINE, REFERENCE
 
-SCALED = ("lr_scaling",)
-# The arms that several papers have, under the names of recorded results.
-ARMS = {
-    arm.name: arm
-    for arm in (
-        Arm("Small batch", (), "small", name=REFERENCE, group="reference"),
-        Arm("Large batch", (), name=BASELINE, group="reference"),
-        Arm("LR", SCALED, name="lr", group="cumulative", control=BASELINE),
-        Arm(
-            "LR + GBN",
-            (*SCALED, "ghost_batch_norm"),
-            name="lr_gbn",
-            group="cumulative",
-            control="lr",
-        ),
-        Arm(
-            "LR + GBN + RA",
-            (*SCALED, "ghost_batch_norm", "regime_adaptation"),
-            name="lr_gbn_ra",
-            group="cumulative",
-            control="lr_gbn",
-        ),
-        Arm(
-            "LR + noise",
-            (*SCALED, "gradient_noise"),
-            name="lr_noise",
-            group="alone",
-            control="lr",
-        ),
-        Arm(
-            "LR x2 (control)",
-            SCALED,
-            learning_rate_factor=2.0,
-            name="lr_doubled",
-            group="control",
-            control="lr",
-        ),
-    )
-}
+# The arms that several papers have.
+ARMS = {arm.name: arm for arm in standard_arms()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,4 +124,5 @@ class Comparison:
             holdout=self.holdout,
             fresh=fresh,
             progress=progress,
+            report=False,
         )

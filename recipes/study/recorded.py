@@ -8,7 +8,7 @@ import json
 import math
 import pathlib
 
-from keras_lbreg.comparison.results import Results, read_results
+from keras_lbreg.comparison import Results, read_results
 from keras_lbreg.files import read_json
 from keras_lbreg.training.records import EpochRecord, RunResult, run_folder
 
@@ -52,6 +52,7 @@ def today(manifest):
             "val_samples": dataset["val_samples"],
             "objective": "val_accuracy",
             "direction": "max",
+            "is_share": True,
         },
         "arms": [{"control": None, **arm} for arm in manifest["arms"]],
     }

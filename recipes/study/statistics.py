@@ -32,11 +32,6 @@ class Stat:
         )
 
 
-def arm_names(results):
-    """Names of the arms of results."""
-    return [arm["name"] for arm in results.arms]
-
-
 def finished_runs(results, arm):
     """The finished runs of an arm by seed."""
     return {

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from scipy.special import stdtrit
 
-from recipes.study.statistics import Stat, arm_names
+from recipes.study.statistics import Stat
 from recipes.together.combination import (
     RATES,
     SWITCHES,
@@ -57,7 +57,7 @@ def candidates(results):
     """
     known = {one.name: one for one in all_combinations()}
     values = {}
-    for name in arm_names(results):
+    for name in results.arm_names:
         if name in known:
             runs = results.runs_of(name)
             if len(runs) < len(results.manifest["seeds"]):

@@ -6,7 +6,7 @@ was chosen instead, and why, stands in the README of this folder.
 
 import dataclasses
 
-from keras_lbreg.data.augmentation import Augmentation
+from keras_lbreg.data import Augmentation
 from recipes import networks
 from recipes.study.comparison import Comparison
 from recipes.study.recipe import Recipe

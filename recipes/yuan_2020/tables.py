@@ -5,7 +5,6 @@ import math
 from recipes.study.statistics import (
     BASELINE,
     Stat,
-    arm_names,
     finished_runs,
 )
 from recipes.yuan_2020.arms import ARMS
@@ -126,9 +125,7 @@ def matrix(study, comparisons, labels, cell, reference=BASELINE):
         [
             titles[arm],
             *(
-                NOTHING
-                if r is None or arm not in arm_names(r)
-                else cell(r, arm)
+                NOTHING if r is None or arm not in r.arm_names else cell(r, arm)
                 for r in found
             ),
         ]
@@ -161,7 +158,7 @@ def arm_rows(study, comparison):
     rows = []
     for arm in comparison.arms:
         row = [f"`{comparison.name}`", titles.get(arm, "Large batch")]
-        if results is None or arm not in arm_names(results):
+        if results is None or arm not in results.arm_names:
             rows.append([*row, *[NOTHING] * 5])
             continue
         rows.append(
