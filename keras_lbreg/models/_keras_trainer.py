@@ -6,7 +6,10 @@ only `BackupAndRestore` can tell a running `fit` with which epoch to begin.
 `tests/models/test_keras_trainer.py` fails when a new Keras changes them.
 """
 
+import contextlib
+
 from keras import ops
+from keras.src.backend.common import global_state
 from keras.src.losses.loss import unscale_loss_for_distribution
 
 from keras_lbreg.layers._keras_layer import get_keras_mask, set_keras_mask
@@ -66,3 +69,18 @@ def compile_arguments(model):
     user's cannot be found again.
     """
     return dict(model._compile_config.config)
+
+
+@contextlib.contextmanager
+def fresh_automatic_names():
+    """Within it, Keras names layers as in a process that has built none.
+
+    So that a model has the same names however many were built before it.
+    """
+    name = "object_name_uids"
+    before = global_state.get_global_attribute(name)
+    global_state.set_global_attribute(name, None)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(name, before)

@@ -7,7 +7,10 @@ import keras
 import numpy as np
 
 from keras_lbreg.data.samples import check_data, is_tf_dataset
-from keras_lbreg.models._keras_trainer import compile_arguments
+from keras_lbreg.models._keras_trainer import (
+    compile_arguments,
+    fresh_automatic_names,
+)
 from keras_lbreg.models.layer_search import (
     check_graph_model,
     check_shapes_are_known,
@@ -87,7 +90,8 @@ class Facts:
 @functools.lru_cache(maxsize=4)
 def examine(workload):
     """The `Facts` of a workload; raises where it cannot be trained."""
-    model = build_plain(workload, steps_per_epoch=1)
+    with fresh_automatic_names():
+        model = build_plain(workload, steps_per_epoch=1)
     rank = len(model.inputs[0].shape)
     train = read_data("train_data", workload.train_data, rank, workload)
     values = workload.validation_data

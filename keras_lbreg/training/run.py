@@ -23,7 +23,10 @@ from keras_lbreg.callbacks.reestimate_batch_normalization import (
 from keras_lbreg.callbacks.weight_distance import WeightDistance
 from keras_lbreg.data.npz import read_arrays
 from keras_lbreg.files import write_file
-from keras_lbreg.models._keras_trainer import compile_arguments
+from keras_lbreg.models._keras_trainer import (
+    compile_arguments,
+    fresh_automatic_names,
+)
 from keras_lbreg.models.surgery import rebuild
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
 from keras_lbreg.techniques import Context, hooks
@@ -114,7 +117,7 @@ class Run:
         """The model to train, compiled; a function of plan and seed alone."""
         self._clock = time.perf_counter()
         keras.utils.set_random_seed(self.seed)
-        with self.placement.scope():
+        with self.placement.scope(), fresh_automatic_names():
             steps = self.plan.steps_per_epoch
             plain = build_plain(self.workload, steps)
             model = plain
