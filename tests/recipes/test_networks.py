@@ -46,7 +46,7 @@ CIFAR = (32, 32, 3)
 def test_network(network, shape, classes, trainable):
     model = network(images(shape, classes))
     assert model.output_shape == (None, classes)
-    assert model.input_dtype == "uint8"
+    assert model.inputs[0].dtype == "uint8"
     count = sum(math.prod(v.shape) for v in model.trainable_variables)
     if trainable is not None:
         assert count == trainable
