@@ -1,126 +1,108 @@
 """Large-batch training for Keras 3.
 
 Ghost batch normalization, distinctive regularization (DReg), annealed gradient
-noise and GradientMix, each a line in a model you already have.
+noise and GradientMix, each a line in a model you already have; and `compare`
+and `tune`, which measure on your own model whether they help.
 """
 
-from keras_lbreg._command_line import is_command_line
+import functools
+import importlib
+import sys
+
 from keras_lbreg._version import __version__
 
-# All public names are imported in this block. The `lbreg` command skips it:
-# it has to choose the backend before Keras is imported.
-if not is_command_line():
+# The public names by the module that has them. A module is imported when one
+# of its names, or the module itself, is first asked for.
+NAMES = {
+    "analysis": (
+        "gradient_noise_scale",
+        "hessian_top_eigenvalue",
+        "interpolate",
+        "sharpness",
+    ),
+    "callbacks": (
+        "AverageReplicas",
+        "DRegPathSelection",
+        "GradientNoiseScale",
+        "LearningRateLogger",
+        "MultiWorkerBackup",
+        "ReestimateBatchNormalization",
+        "WeightDistance",
+        "reestimate_batch_norm",
+    ),
+    "comparison": ("compare",),
+    "data": ("load_dataset", "mix_sample_weights"),
+    "distribute": (
+        "BatchLayout",
+        "GradientMixCrossDeviceOps",
+        "MultiWorkerMirroredStrategy",
+        "batch_layout",
+    ),
+    "layers": (
+        "DRegConv2D",
+        "DRegDense",
+        "DRegDepthwiseConv2D",
+        "GhostBatchNormalization",
+    ),
+    "models": (
+        "DRegModel",
+        "apply_dreg",
+        "apply_ghost_batch_norm",
+        "strip_dreg",
+        "strip_ghost_batch_norm",
+    ),
+    "optimizers": (
+        "LARS",
+        "CoupledSGD",
+        "GradientMix",
+        "GradientNoise",
+        "LossScaleOptimizer",
+        "ReducedGradient",
+        "SquaredGradients",
+    ),
+    "schedules": ("Regime", "WarmUp", "scale_learning_rate"),
+    "techniques": (),
+    "training": ("Arm",),
+    "tuning": ("tune",),
+    "workloads": ("Workload", "get_workload"),
+}
+MODULES = {name: module for module in NAMES for name in NAMES[module]}
+
+# Their classes are registered with Keras.
+SERIALIZABLE = ("layers", "models", "optimizers", "schedules")
+
+__all__ = ["__version__", *sorted([*MODULES, *NAMES])]
+
+
+def __getattr__(name):
+    if name in NAMES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _register()
+    module = importlib.import_module(f"{__name__}.{MODULES[name]}")
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
+
+
+@functools.cache
+def _register():
+    """Registers the classes that saved models name."""
+    for module in SERIALIZABLE:
+        importlib.import_module(f"{__name__}.{module}")
     from keras_lbreg._tested_versions import warn_if_newer
 
     warn_if_newer()
 
-    from keras_lbreg import (
-        analysis,
-        callbacks,
-        data,
-        distribute,
-        experiments,
-        layers,
-        models,
-        optimizers,
-        schedules,
-        techniques,
-        tuning,
-    )
-    from keras_lbreg.analysis import (
-        gradient_noise_scale,
-        hessian_top_eigenvalue,
-        interpolate,
-        sharpness,
-    )
-    from keras_lbreg.callbacks import (
-        AverageReplicas,
-        DRegPathSelection,
-        GradientNoiseScale,
-        LearningRateLogger,
-        MultiWorkerBackup,
-        ReestimateBatchNormalization,
-        WeightDistance,
-        reestimate_batch_norm,
-    )
-    from keras_lbreg.data import mix_sample_weights
-    from keras_lbreg.distribute import (
-        BatchLayout,
-        GradientMixCrossDeviceOps,
-        MultiWorkerMirroredStrategy,
-        batch_layout,
-    )
-    from keras_lbreg.layers import (
-        DRegConv2D,
-        DRegDense,
-        DRegDepthwiseConv2D,
-        GhostBatchNormalization,
-    )
-    from keras_lbreg.models import (
-        DRegModel,
-        apply_dreg,
-        apply_ghost_batch_norm,
-        strip_dreg,
-        strip_ghost_batch_norm,
-    )
-    from keras_lbreg.optimizers import (
-        LARS,
-        CoupledSGD,
-        GradientMix,
-        GradientNoise,
-        LossScaleOptimizer,
-        ReducedGradient,
-        SquaredGradients,
-    )
-    from keras_lbreg.schedules import Regime, WarmUp, scale_learning_rate
 
-__all__ = [
-    "LARS",
-    "AverageReplicas",
-    "BatchLayout",
-    "CoupledSGD",
-    "DRegConv2D",
-    "DRegDense",
-    "DRegDepthwiseConv2D",
-    "DRegModel",
-    "DRegPathSelection",
-    "GhostBatchNormalization",
-    "GradientMix",
-    "GradientMixCrossDeviceOps",
-    "GradientNoise",
-    "GradientNoiseScale",
-    "LearningRateLogger",
-    "LossScaleOptimizer",
-    "MultiWorkerBackup",
-    "MultiWorkerMirroredStrategy",
-    "ReducedGradient",
-    "ReestimateBatchNormalization",
-    "Regime",
-    "SquaredGradients",
-    "WarmUp",
-    "WeightDistance",
-    "__version__",
-    "analysis",
-    "apply_dreg",
-    "apply_ghost_batch_norm",
-    "batch_layout",
-    "callbacks",
-    "data",
-    "distribute",
-    "experiments",
-    "gradient_noise_scale",
-    "hessian_top_eigenvalue",
-    "interpolate",
-    "layers",
-    "mix_sample_weights",
-    "models",
-    "optimizers",
-    "reestimate_batch_norm",
-    "scale_learning_rate",
-    "schedules",
-    "sharpness",
-    "strip_dreg",
-    "strip_ghost_batch_norm",
-    "techniques",
-    "tuning",
-]
+# `keras.saving.load_model` looks for a class in Keras's registry and imports
+# none, so that this import has to fill it, whether Keras comes before or after
+# it. The command line alone does without: it chooses Keras's backend, and then
+# registers. Its process has begun in `_lbreg`, or, as `python -m keras_lbreg`,
+# holds a bare "-m" in place of the program's path while this is imported.
+if "_lbreg" not in sys.modules and sys.argv[:1] != ["-m"]:
+    _register()

@@ -23,5 +23,6 @@ def warn_if_newer():
             f"keras_lbreg is tested with {name} below "
             f"{'.'.join(map(str, limit))}. Found {name} {version}: private "
             "parts of it that keras_lbreg relies on may have changed.",
-            stacklevel=3,
+            # The line of the user that imports keras_lbreg.
+            stacklevel=4,
         )

@@ -2,268 +2,324 @@
 
 from typing import Annotated
 
+import rich.progress
 import typer
 
-from keras_lbreg.cli import analyze_options, options
-from keras_lbreg.cli.analyze_run import (
-    Diagnostic,
-    check_paths,
-    folder_of,
-    prepare,
-    run_analysis,
-)
-from keras_lbreg.cli.console import make_console
-from keras_lbreg.cli.errors import report_errors
-from keras_lbreg.cli.options import WHAT
+from keras_lbreg.cli import options
+from keras_lbreg.cli.backend import start_keras
+from keras_lbreg.cli.errors import make_console, report_errors
 
-app = typer.Typer(no_args_is_help=True)
-PAPERS_EPSILONS = [1e-3, 5e-4]
+WHAT = options.WHAT
+INTERPOLATION = "interpolation"
 
 
-@app.callback()
-def analyze():
-    """
-    Look at what lies behind the gap: diagnostics of trained models.
-
-    Each command takes saved models and a dataset, prints what the numbers
-    mean, and writes them with a plot to `runs/analyze-MODEL/`. Several models
-    are shown side by side, such as one trained with a small batch and one
-    with a large batch. Interrupted, the same command goes on.
-    """
-
-
-@app.command("sharpness")
 @report_errors
-def sharpness(
-    models: analyze_options.Models,
-    data: analyze_options.Data,
+def analyze(
+    workload: options.WorkloadSpec,
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL.keras...",
+            help=(
+                "Saved models of the workload, as `lbreg train` and "
+                "`model.save` write them; for the interpolation, two."
+            ),
+        ),
+    ],
+    what: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...",
+            help="Of sharpness, hessian, noise and interpolation, these.",
+            rich_help_panel=WHAT,
+        ),
+    ] = "sharpness,hessian,noise",
+    samples: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Use so many samples, chosen at random.",
+            rich_help_panel=WHAT,
+        ),
+    ] = 10_000,
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Which data of the workload to use, train or val.",
+            rich_help_panel=WHAT,
+        ),
+    ] = "train",
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Seed of random directions and batches.",
+            rich_help_panel=WHAT,
+        ),
+    ] = 0,
     epsilon: Annotated[
         list[float],
         typer.Option(
-            help="Size of the box. May be repeated. Default: both of the "
-            "paper's.",
+            metavar="X",
+            help=(
+                "Size of the box. May be repeated. Default: both of the "
+                "paper's."
+            ),
             show_default=False,
-            rich_help_panel=WHAT,
+            rich_help_panel="Sharpness",
         ),
-    ] = PAPERS_EPSILONS,
+    ] = [1e-3, 5e-4],  # noqa: B006
     subspace: Annotated[
         int | None,
         typer.Option(
-            help="Search in so many random directions (the paper: 100). "
-            "Default: in all.",
-            rich_help_panel=WHAT,
+            metavar="N",
+            help="Search in N random directions (the paper: 100), not in all.",
+            rich_help_panel="Sharpness",
         ),
     ] = None,
     iterations: Annotated[
         int,
-        typer.Option(help="Iterations of L-BFGS-B.", rich_help_panel=WHAT),
+        typer.Option(
+            metavar="N",
+            help="Iterations of L-BFGS-B.",
+            rich_help_panel="Sharpness",
+        ),
     ] = 10,
-    samples: analyze_options.Count = 10_000,
-    split: analyze_options.Split = "train",
-    seed: analyze_options.Seed = 0,
-    backend: options.Backend = None,
-    data_dir: options.DataDir = None,
-    out: analyze_options.Out = None,
-    fresh: analyze_options.Fresh = False,
-    debug: options.Debug = False,
-):
-    """
-    How much the loss rises in a small box around a model (Keskar et al.).
-
-    100 (max f - f) / (1 + f), the maximum over |z_i| <= ε (|θ_i| + 1). Large
-    batches tend to end in sharper minima.
-
-    **Examples**
-
-    ```shell
-    lbreg analyze sharpness model.keras --data digits
-    lbreg analyze sharpness small.keras large.keras --data mnist
-    lbreg analyze sharpness model.keras --data cifar10 --subspace 100
-    ```
-
-    **What comes out**, in `runs/analyze-MODEL/`: `sharpness.json` and
-    `sharpness.png`.
-    """
-    from keras_lbreg.cli.backend import start_keras
-
-    check_paths(models)
-    start_keras(backend)
-
-    from keras_lbreg.analysis.plots.bars import plot_sharpness
-    from keras_lbreg.analysis.saved.measure import sharpness_jobs
-    from keras_lbreg.analysis.saved.words import sharpness_words
-
-    files, chosen = prepare(models, data, data_dir, split, samples)
-    run_analysis(
-        Diagnostic(
-            "sharpness",
-            "Sharpness",
-            "evaluations",
-            sharpness_words,
-            plot_sharpness,
-        ),
-        sharpness_jobs(
-            files,
-            chosen,
-            list(dict.fromkeys(epsilon)),
-            subspace,
-            iterations,
-            seed,
-        ),
-        folder_of(files, out),
-        fresh,
-        make_console(),
-    )
-
-
-@app.command("hessian")
-@report_errors
-def hessian(
-    models: analyze_options.Models,
-    data: analyze_options.Data,
     tolerance: Annotated[
         float,
         typer.Option(
-            help="Relative accuracy of the eigenvalue.", rich_help_panel=WHAT
+            metavar="X",
+            help="Relative accuracy of the eigenvalue.",
+            rich_help_panel="Hessian",
         ),
     ] = 1e-3,
     max_iterations: Annotated[
         int,
         typer.Option(
-            help="Most restarts of the iteration.", rich_help_panel=WHAT
+            metavar="N",
+            help="Most restarts of the iteration.",
+            rich_help_panel="Hessian",
         ),
     ] = 100,
-    samples: analyze_options.Count = 10_000,
-    split: analyze_options.Split = "train",
-    seed: analyze_options.Seed = 0,
-    backend: options.Backend = None,
-    data_dir: options.DataDir = None,
-    out: analyze_options.Out = None,
-    fresh: analyze_options.Fresh = False,
-    debug: options.Debug = False,
-):
-    """
-    The largest eigenvalue of the loss's Hessian: how sharp the minimum is.
-
-    Gradient descent is stable along the sharpest direction only up to a
-    learning rate of 2/λ, which is printed.
-
-    **Examples**
-
-    ```shell
-    lbreg analyze hessian small.keras large.keras --data digits
-    lbreg analyze hessian model.keras --data mnist --samples 5000
-    ```
-
-    **What comes out**, in `runs/analyze-MODEL/`: `hessian.json` and
-    `hessian.png`.
-    """
-    from keras_lbreg.cli.backend import start_keras
-
-    check_paths(models)
-    start_keras(backend)
-
-    from keras_lbreg.analysis.plots.bars import plot_eigenvalues
-    from keras_lbreg.analysis.saved.measure import hessian_jobs
-    from keras_lbreg.analysis.saved.words import hessian_words
-
-    files, chosen = prepare(models, data, data_dir, split, samples)
-    run_analysis(
-        Diagnostic(
-            "hessian",
-            "Largest eigenvalue of the Hessian",
-            "Hessian-vector products",
-            hessian_words,
-            plot_eigenvalues,
-        ),
-        hessian_jobs(files, chosen, tolerance, max_iterations, seed),
-        folder_of(files, out),
-        fresh,
-        make_console(),
-    )
-
-
-@app.command("noise-scale")
-@report_errors
-def noise_scale(
-    models: analyze_options.Models,
-    data: analyze_options.Data,
     small_batch: Annotated[
-        int, typer.Option(help="The small batch.", rich_help_panel=WHAT)
+        int,
+        typer.Option(
+            metavar="N",
+            help="The small batch.",
+            rich_help_panel="Noise scale",
+        ),
     ] = 64,
     big_batch: Annotated[
         int,
         typer.Option(
-            help="The big batch, a multiple of the small one. The largest "
-            "that the data allows where it is more.",
-            rich_help_panel=WHAT,
+            metavar="N",
+            help=(
+                "The big batch, a multiple of the small one; at most what "
+                "the data allow."
+            ),
+            rich_help_panel="Noise scale",
         ),
     ] = 1024,
     pairs: Annotated[
         int,
         typer.Option(
+            metavar="N",
             help="Big batches to draw. More narrow the interval.",
-            rich_help_panel=WHAT,
+            rich_help_panel="Noise scale",
         ),
     ] = 20,
     statistics: Annotated[
         str,
         typer.Option(
-            metavar="batch|estimate|moving",
-            help="Statistics of batch normalization: each small batch's own, "
-            "as in training; measured anew for these weights; or the moving "
-            "ones, which lag behind in mid-run.",
-            rich_help_panel=WHAT,
+            metavar="NAME",
+            help=(
+                "Statistics of batch normalization: batch, each small batch's "
+                "own, as in training; estimate, measured anew; moving, which "
+                "lag behind in mid-run."
+            ),
+            rich_help_panel="Noise scale",
         ),
     ] = "batch",
-    samples: analyze_options.Count = None,
-    split: analyze_options.Split = "train",
-    seed: analyze_options.Seed = 0,
+    points: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Number of values of a; 0 is the first model, 1 the second.",
+            rich_help_panel="Interpolation",
+        ),
+    ] = 25,
+    start: Annotated[
+        float,
+        typer.Option(
+            "--from",
+            metavar="X",
+            help="The first a.",
+            rich_help_panel="Interpolation",
+        ),
+    ] = -1.0,
+    stop: Annotated[
+        float,
+        typer.Option(
+            "--to",
+            metavar="X",
+            help="The last a.",
+            rich_help_panel="Interpolation",
+        ),
+    ] = 2.0,
+    line_statistics: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=(
+                "Statistics of batch normalization: estimate, measured anew "
+                "at each point on the training data; interpolate, moved along "
+                "the line."
+            ),
+            rich_help_panel="Interpolation",
+        ),
+    ] = "estimate",
     backend: options.Backend = None,
     data_dir: options.DataDir = None,
-    out: analyze_options.Out = None,
-    fresh: analyze_options.Fresh = False,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the results. Default: runs/analyze-MODEL.",
+            rich_help_panel=options.WHERE,
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh",
+            help="Compute everything again.",
+            rich_help_panel=options.WHERE,
+        ),
+    ] = False,
     debug: options.Debug = False,
 ):
     """
-    How large a batch is useful: the gradient noise scale (McCandlish et al.).
+    Look at what lies behind the gap: diagnostics of trained models.
 
-    B_simple = S / |G|^2, noise over signal of the gradient. Far below it,
-    doubling the batch nearly halves the number of updates; far above, it buys
-    little.
+    - **sharpness** (Keskar et al.): how much the loss rises in a small box
+      around a model, 100 (max f - f) / (1 + f). Large batches tend to end in
+      sharper minima.
+    - **hessian**: the largest eigenvalue λ of the loss's Hessian; gradient
+      descent is stable up to a learning rate of 2/λ.
+    - **noise** (McCandlish et al.): the gradient noise scale. Far below it,
+      doubling the batch nearly halves the updates; far above, it buys little.
+    - **interpolation** (Keskar et al., Fig. 3): the loss on the line through
+      two models.
+
+    Several models are shown side by side, such as one trained with a small
+    batch and one with a large batch. Interrupted, the same command goes on.
 
     **Examples**
 
     ```shell
-    lbreg analyze noise-scale model.keras --data digits
-    lbreg analyze noise-scale small.keras large.keras --data mnist --pairs 50
+    lbreg analyze digits small.keras large.keras
+    lbreg analyze train.py model.keras --what noise --pairs 50
+    lbreg analyze mnist a.keras b.keras --what interpolation --points 49
     ```
 
-    **What comes out**, in `runs/analyze-MODEL/`: `noise-scale.json` and
-    `noise-scale.png`.
+    **What comes out**, in `runs/analyze-MODEL/`: a page with table and plots,
+    and the numbers as JSON.
     """
-    from keras_lbreg.cli.backend import start_keras
-
-    check_paths(models)
+    wanted = [word.strip() for word in what.split(",") if word.strip()]
     start_keras(backend)
 
-    from keras_lbreg.analysis.plots.noise_scale import plot_noise_scale
-    from keras_lbreg.analysis.saved.measure import noise_scale_jobs
-    from keras_lbreg.analysis.saved.words import noise_scale_words
+    from keras_lbreg.analysis import report
 
-    files, chosen = prepare(models, data, data_dir, split, samples)
-    run_analysis(
-        Diagnostic(
-            "noise-scale",
-            "Gradient noise scale",
-            "big batches",
-            noise_scale_words,
-            plot_noise_scale,
-        ),
-        noise_scale_jobs(
-            files, chosen, small_batch, big_batch, pairs, seed, statistics
-        ),
-        folder_of(files, out),
-        fresh,
-        make_console(),
-    )
+    known = (*report.MEASURES, INTERPOLATION)
+    check_what(wanted, known, models)
+    loaded = options.load_workload(workload, data_dir)
+    console = make_console()
+    common = {"samples": samples, "seed": seed, "out": out, "fresh": fresh}
+    with Progress(console) as progress:
+        common |= progress.callbacks
+        measures = tuple(word for word in wanted if word != INTERPOLATION)
+        found = []
+        if measures:
+            found.append(
+                report.analyze(
+                    models,
+                    loaded,
+                    what=measures,
+                    split=split,
+                    epsilons=tuple(dict.fromkeys(epsilon)),
+                    subspace=subspace,
+                    iterations=iterations,
+                    tolerance=tolerance,
+                    max_iterations=max_iterations,
+                    small_batch=small_batch,
+                    big_batch=big_batch,
+                    pairs=pairs,
+                    statistics=statistics,
+                    **common,
+                )
+            )
+        if INTERPOLATION in wanted:
+            found.append(
+                report.analyze_interpolation(
+                    *models,
+                    loaded,
+                    points=points,
+                    start=start,
+                    end=stop,
+                    statistics=line_statistics,
+                    **common,
+                )
+            )
+    for analysis in found:
+        for line in ("", *analysis.words()):
+            console.print(line, markup=False)
+        console.print(
+            f"Report: {analysis.report_path}", markup=False, soft_wrap=True
+        )
+
+
+def check_what(wanted, known, models):
+    if not wanted or set(wanted) - set(known):
+        raise ValueError(
+            "Invalid value for option `--what`. Expected some of "
+            f"{', '.join(known)}, with commas between them. Received: "
+            f"--what {','.join(wanted)}"
+        )
+    if INTERPOLATION in wanted and len(models) != 2:
+        raise ValueError(
+            "Invalid value for argument `MODEL`. Expected two models, the ends "
+            f"of the interpolation's line. Received: {len(models)}"
+        )
+
+
+class Progress(rich.progress.Progress):
+    """What is measured now; in a log file, only the finished lines."""
+
+    def __init__(self, console):
+        super().__init__(
+            rich.progress.SpinnerColumn(),
+            rich.progress.TextColumn("{task.description}", markup=False),
+            rich.progress.BarColumn(bar_width=24),
+            rich.progress.TextColumn("{task.completed:,} {task.fields[unit]}"),
+            rich.progress.TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.title = None
+        self.callbacks = {
+            "on_progress": self.advance_to,
+            "on_result": self.print_result,
+        }
+
+    def advance_to(self, title, done, total, unit):
+        if title != self.title:
+            for task in self.task_ids:
+                self.remove_task(task)
+            self.add_task(title, total=total, unit=unit)
+            self.title = title
+        self.update(self.task_ids[-1], completed=done, total=total, unit=unit)
+
+    def print_result(self, line):
+        self.console.print(line, markup=False, soft_wrap=True)

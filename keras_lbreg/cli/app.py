@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from keras_lbreg._version import __version__
-from keras_lbreg.cli.analyze import app as analyze
-from keras_lbreg.cli.analyze_interpolate import interpolate
+from keras_lbreg.cli.analyze import analyze
+from keras_lbreg.cli.arms import arms
 from keras_lbreg.cli.compare import compare
 from keras_lbreg.cli.data import app as data
 from keras_lbreg.cli.launch import launch
+from keras_lbreg.cli.new import new
 from keras_lbreg.cli.report import report
 from keras_lbreg.cli.train import train
 from keras_lbreg.cli.tune import tune
@@ -47,24 +48,26 @@ def lbreg(
     """
     Large-batch training for Keras, measured.
 
-    Large batches train fast and generalise worse. `lbreg` trains a model with
-    a small batch, a large batch, and a large batch with each published remedy,
-    and shows what every remedy gives back.
+    Large batches train fast and generalise worse. `lbreg` trains your model
+    with a small batch, a large batch, and a large batch with each published
+    remedy, and shows what every remedy gives back.
 
     **Begin with** `lbreg compare digits`: three seeds on real data that needs
-    no download, a few minutes on two CPU cores, and a report to read.
+    no download, a few minutes on two CPU cores, and a report to read. Then
+    `lbreg new train.py`, for a model of your own.
     """
 
 
 app.command("compare")(compare)
 app.command("train")(train)
 app.command("tune")(tune)
+app.command("new")(new)
+app.command("arms")(arms)
+app.command("report")(report)
+app.command("analyze")(analyze)
+app.add_typer(data, name="data")
 app.command(
     "launch",
     # What follows the command to run belongs to it, `--` or not.
     context_settings={"allow_interspersed_args": False},
 )(launch)
-analyze.command("interpolate")(interpolate)
-app.add_typer(analyze, name="analyze")
-app.add_typer(data, name="data")
-app.command("report")(report)

@@ -1,4 +1,4 @@
-"""Choose Keras's backend before Keras is imported."""
+"""Keras's start in the process of a command, and its end among workers."""
 
 import contextlib
 import importlib
@@ -7,6 +7,14 @@ import logging
 import os
 import sys
 import tempfile
+
+# Documented, whatever its name says.
+from os import _exit as exit_at_once
+
+import typer
+
+import keras_lbreg
+from keras_lbreg.cli.errors import RUN_FAILED
 
 BACKENDS = ("tensorflow", "jax")
 
@@ -43,6 +51,11 @@ def start_keras(backend=None, virtual_devices=None):
             # Keras imports TensorFlow here even on JAX, if it is installed.
             # Each run sets its own seed later.
             keras.utils.set_random_seed(0)
+            if keras.backend.backend() == "tensorflow":
+                # It reports a missing GPU when it is first asked for one.
+                tf = importlib.import_module("tensorflow")
+                tf.config.list_physical_devices()
+            keras_lbreg._register()
     except ImportError as error:
         name = backend or os.environ.get("KERAS_BACKEND", "the default backend")
         raise ImportError(
@@ -76,6 +89,22 @@ def start_keras(backend=None, virtual_devices=None):
 
         divide_processor(virtual_devices, running)
     return running
+
+
+def end(placement, failed=False):
+    """Ends a command that has trained; the workers of a cluster together.
+
+    Python takes seconds to clean up after TensorFlow, each worker another
+    number of them, and TensorFlow takes the first to be gone for a crash and
+    says so at length. Everything has been written by now: the workers wait
+    for one another and are gone at once.
+    """
+    if placement.workers > 1:
+        placement.on_chief(lambda: None)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        exit_at_once(RUN_FAILED if failed else 0)
+    raise typer.Exit(RUN_FAILED if failed else 0)
 
 
 def is_installed(package):

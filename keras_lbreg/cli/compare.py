@@ -5,43 +5,49 @@ from typing import Annotated
 import typer
 
 from keras_lbreg.cli import options
-from keras_lbreg.cli.config_option import Config, print_origin, read_config
-from keras_lbreg.cli.console import make_console
-from keras_lbreg.cli.errors import INTERRUPTED, RUN_FAILED, report_errors
-from keras_lbreg.cli.leave import leave
-from keras_lbreg.experiments.configuration_file import TUNED
+from keras_lbreg.cli.backend import end, start_keras
+from keras_lbreg.cli.errors import make_console, report_errors
+from keras_lbreg.cli.report import show_results
 
 
 @report_errors
 def compare(
-    context: typer.Context,
-    name: options.Dataset = "digits",
-    arms: Annotated[
+    workload: Annotated[
         str | None,
-        typer.Option(
-            metavar="A,B,...",
-            help=f"Only some of the arms: {options.ARMS}. Default: all.",
-            rich_help_panel=options.WHAT,
+        typer.Argument(
+            metavar="WORKLOAD",
+            help=f"{options.WORKLOAD_HELP.strip()} Default: digits.",
         ),
     ] = None,
     batch_size: options.BatchSize = None,
     small_batch_size: options.SmallBatchSize = None,
+    epochs: options.Epochs = None,
+    arms: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Only these arms, of those that `lbreg arms` lists.",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = None,
     seeds: Annotated[
         int,
         typer.Option(
-            help="Runs per arm, with consecutive seeds.",
+            metavar="N",
+            help="Runs of each arm, with consecutive seeds.",
             rich_help_panel=options.WHAT,
         ),
     ] = 3,
     first_seed: Annotated[
         int,
         typer.Option(
-            help="The first of the seeds.", rich_help_panel=options.WHAT
+            metavar="N",
+            help="The first of the seeds.",
+            rich_help_panel=options.WHAT,
         ),
     ] = 0,
-    epochs: options.Epochs = None,
     settings: options.Set = None,
-    config: Config = None,
+    config: options.Config = None,
     backend: options.Backend = None,
     strategy: options.Strategy = "one",
     devices: options.Devices = None,
@@ -50,6 +56,7 @@ def compare(
     out: Annotated[
         str | None,
         typer.Option(
+            metavar="FOLDER",
             help="Folder of the results. Default: runs/NAME.",
             rich_help_panel=options.WHERE,
         ),
@@ -60,10 +67,22 @@ def compare(
     """
     Compare training with a small batch, a large batch, and remedies.
 
-    Trains one model on one dataset in several *arms*: the small batch, the
-    plain large batch, and the large batch with each technique. Every arm runs
-    with several seeds. What an arm scales (batch, learning rate, epochs) is
-    printed before it starts. `--config` adds the arm *tuned*.
+    - An **arm** is one way to train the model: a batch size and techniques.
+    - The **gap** is what the large batch loses against the small one.
+    - **Closed** is the part of the gap that an arm gets back.
+    - **RA**, regime adaptation, trains as many updates as the small batch
+      does, in more epochs. `lbreg arms` explains all arms.
+
+    Every arm runs with several seeds, and is judged by paired differences.
+
+    **Your own model** is a Python file with a `workload` in it, such as
+    `lbreg new train.py` writes:
+
+    ```python
+    workload = keras_lbreg.Workload(
+        build_model,  # a function that returns your compiled model
+        (x, y), (x_val, y_val), keras_lbreg.Regime(64, 1e-3, epochs=20))
+    ```
 
     **Interrupted?** Give the same command again. Finished runs are kept, a
     half run goes on from its last saved epoch.
@@ -71,14 +90,16 @@ def compare(
     **Examples**
 
     ```shell
-    lbreg compare                         # digits: real data, no download
-    lbreg compare digits --seeds 1        # a first look
-    lbreg compare mnist --data-dir ~/tensorflow_datasets
-    lbreg compare cifar10 --arms small_batch,large_batch,lr --batch-size 4096
+    lbreg compare digits --seeds 1        # real data, no download
+    lbreg compare train.py --batch-size 4096
+    lbreg compare my.package:make_workload --backend jax
+    lbreg compare cifar10 --arms small_batch,large_batch,lr
     lbreg compare digits --set dreg.weight=0.05 --out runs/dreg-0.05
     lbreg compare --config runs/tune-digits/best.json --first-seed 100
-    lbreg compare my_data.npz --backend jax
     ```
+
+    With `--config`, the default of `--arms` is small_batch, large_batch, lr,
+    lr_warmup and lr_doubled.
 
     **What comes out**, in `runs/NAME/`
 
@@ -89,70 +110,38 @@ def compare(
     - `tensorboard/`: for `tensorboard --logdir` (TensorFlow backend only)
 
     Exit status: 0 all runs finished, 1 some run failed, 2 wrong usage,
-    130 interrupted.
+    130 interrupted, 143 terminated.
     """
-    from keras_lbreg.cli.backend import start_keras
-
     hyperparameters = options.parse_settings(settings)
+    start_keras(backend, virtual_devices)
+
+    from keras_lbreg.comparison import compare as run_comparison
+    from keras_lbreg.training.display import Display
+    from keras_lbreg.training.placement import choose_strategy
+
+    tuned, spec, batch_size, small_batch_size, epochs = options.read_config(
+        config, workload, batch_size, small_batch_size, epochs
+    )
+    chosen = options.choose_arms(arms, tuned)
+    options.warn_of_unused(hyperparameters, chosen)
+    # First: a cluster is set up where nothing has been computed.
+    placement = choose_strategy(strategy, devices)
     console = make_console()
-    arms, extra_arms = split_names(arms), ()
-    if config is not None:
-        configuration, name = read_config(context, config)
-        print_origin(configuration, name, console)
-        extra_arms = (configuration.arm(),)
-        arms = arms and (*arms, TUNED)
-        small_batch_size = configuration.small_batch_size
-        batch_size = configuration.batch_size
-        epochs = configuration.epochs
-    running = start_keras(backend, virtual_devices)
-
-    from keras_lbreg.cli.live import make_display
-    from keras_lbreg.cli.show_results import show_results
-    from keras_lbreg.experiments import Experiment, choose_strategy
-    from keras_lbreg.experiments import compare as run_comparison
-
-    experiment = Experiment(
-        name,
-        arms=arms,
-        seeds=seeds,
-        small_batch_size=small_batch_size,
+    results = run_comparison(
+        options.load_workload(
+            spec, data_dir, batch_size, small_batch_size, epochs
+        ),
         batch_size=batch_size,
-        epochs=epochs,
+        arms=chosen,
+        seeds=seeds,
+        first_seed=first_seed,
         hyperparameters=hyperparameters,
-        data_dir=data_dir,
-        out_dir=out,
+        out=out,
         strategy=strategy,
         devices=devices,
-        extra_arms=extra_arms,
-        first_seed=first_seed,
+        fresh=fresh,
+        progress=Display(console),
     )
-    options.warn_of_unused(experiment, console)
-    if running != "tensorflow":
-        console.print(
-            "No TensorBoard logs: they are written with TensorFlow only, and "
-            f"Keras runs on {running}."
-        )
-    try:
-        with make_display(console, experiment.extra_arms) as display:
-            results = run_comparison(experiment, display, fresh=fresh)
-    except KeyboardInterrupt:
-        console.print(
-            "Interrupted. Nothing is lost: give the same command again"
-            f"{' without --fresh' if fresh else ''} and it goes on from the "
-            "last saved epoch. `lbreg report` shows what there is.",
-            style="yellow",
-            markup=False,
-        )
-        raise typer.Exit(INTERRUPTED) from None
-    placement = choose_strategy(strategy, devices)
     if placement.is_chief:
         show_results(results, console)
-    failed = any(run.status == "failed" for run in results.runs)
-    leave(placement, RUN_FAILED if failed else 0)
-
-
-def split_names(text):
-    """Return `"a, b"` as `("a", "b")`."""
-    if text is None:
-        return None
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    end(placement, any(run.status != "finished" for run in results.runs))

@@ -1,6 +1,7 @@
 """`lbreg data`: list, prepare and export datasets."""
 
 import pathlib
+import re
 from typing import Annotated
 
 import rich.box
@@ -8,8 +9,8 @@ import rich.table
 import typer
 
 from keras_lbreg.cli import options
-from keras_lbreg.cli.console import make_console
-from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.cli.backend import start_keras
+from keras_lbreg.cli.errors import make_console, report_errors
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -21,7 +22,7 @@ def data():
 
     `lbreg compare` never downloads anything. `digits` is always there; any
     other dataset is prepared once with `lbreg data prepare`, or comes as an
-    `.npz` file.
+    `.npz` file, or from your own Python file.
     """
 
 
@@ -41,26 +42,35 @@ def list_datasets(
     lbreg data list --data-dir ~/tensorflow_datasets
     ```
     """
-    from keras_lbreg.cli.backend import start_keras
+    # Nothing here imports Keras.
+    from keras_lbreg.data.prepared import (
+        KNOWN,
+        data_folder,
+        prepared_datasets,
+        source_name,
+    )
 
-    start_keras()
-
-    from keras_lbreg.data import prepare_dataset
-    from keras_lbreg.data.sources.prepared import data_folder, source_name
-    from keras_lbreg.experiments.recipes import RECIPES
-
+    prepared = {
+        name: (version, "" if samples is None else f"{samples:,}")
+        for name, version, samples in prepared_datasets(data_dir)
+    }
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-    for column in ("name", "ready", "recipe"):
-        table.add_column(column)
-    for info in prepare_dataset.list_datasets(data_dir):
-        prepare_it = f"no: lbreg data prepare {source_name(info.name)}"
-        table.add_row(
-            info.name,
-            "yes" if info.prepared else prepare_it,
-            "its own" if info.name in RECIPES else "small network",
-        )
+    for column in ("name", "ready", "samples", "what"):
+        side = "right" if column == "samples" else "left"
+        table.add_column(column, justify=side)
+    for name in [*KNOWN, *(name for name in prepared if name not in KNOWN)]:
+        source = source_name(name)
+        version, samples = prepared.get(source, (None, ""))
+        ready = f"no: lbreg data prepare {source}"
+        if name == "digits" or version:
+            ready = f"yes, {version}" if version else "yes"
+        table.add_row(name, ready, samples, KNOWN.get(name, ""))
     console = make_console()
-    console.print(f"Prepared datasets in {data_folder(data_dir)}", markup=False)
+    console.print(
+        f"Prepared datasets in {data_folder(data_dir)}",
+        markup=False,
+        soft_wrap=True,
+    )
     console.print(table)
 
 
@@ -88,19 +98,15 @@ def prepare(
     lbreg data prepare cifar10 --data-dir /data/tfds
     ```
     """
-    from keras_lbreg.cli.backend import start_keras
-
-    start_keras("tensorflow")
-
-    from keras_lbreg.data.sources.tensorflow_datasets import (
-        prepare_tensorflow_dataset,
-    )
-
     console = make_console()
     if name == "digits":
         console.print("digits is part of scikit-learn: nothing to prepare.")
         return
-    folder = prepare_tensorflow_dataset(name, data_dir)
+    start_keras("tensorflow")
+
+    from keras_lbreg.data.prepare_dataset import prepare_dataset
+
+    folder = prepare_dataset(name, data_dir)
     console.print(f"Ready: {folder}", markup=False, soft_wrap=True)
     console.print(f"Next: lbreg compare {name}", markup=False)
 
@@ -108,7 +114,13 @@ def prepare(
 @app.command("export")
 @report_errors
 def export(
-    name: options.Dataset,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Dataset: see `lbreg data list`, or an .npz file.",
+        ),
+    ],
     file: Annotated[
         str, typer.Argument(metavar="FILE.npz", help="File to write.")
     ],
@@ -117,8 +129,8 @@ def export(
         typer.Option(
             metavar="H,W",
             help=(
-                "Height and width, or one number for both, to squash the "
-                "images to where they differ in size. Default: the recipe's."
+                "Height and width, or one number for both, to resize the "
+                "images to where they differ in size."
             ),
         ),
     ] = None,
@@ -129,9 +141,8 @@ def export(
     Write a dataset as one `.npz` file, to use where TensorFlow is not.
 
     The file holds `x_train`, `y_train`, `x_val`, `y_val`, the number of
-    classes and the dataset's name, by which its recipe is found again. Any
-    file with these arrays can be compared on, also one of your own: it gets
-    the general recipe.
+    classes and the dataset's name. Any file with these arrays can be compared
+    on, also one of your own.
 
     **Examples**
 
@@ -141,24 +152,18 @@ def export(
     lbreg compare cifar10.npz --backend jax
     ```
     """
-    from keras_lbreg.cli.backend import start_keras
-    from keras_lbreg.cli.image_size import parse_image_size
-
-    start_keras()
+    size = parse_image_size(image_size)
 
     from keras_lbreg.data import load_dataset
-    from keras_lbreg.data.sources.npz import check_npz_path, save_npz
-    from keras_lbreg.experiments.recipes import recipe_for
+    from keras_lbreg.data.npz import check_npz_path, save_npz
 
-    size = parse_image_size(image_size)
     # Before the dataset is read, which may take minutes.
     check_npz_path(file)
-    dataset = load_dataset(
-        name, data_dir, size or recipe_for(name).image_size, in_memory=True
-    )
+    start_keras()
+    dataset = load_dataset(name, data_dir, size)
     if size is not None and dataset.input_shape[:2] != size:
         raise ValueError(
-            f"Invalid value for argument `--image-size`. The images of {name} "
+            f"Invalid value for option `--image-size`. The images of {name} "
             "all have one size and are left as they are. Expected no "
             f"--image-size. Received: --image-size {image_size} for inputs of "
             f"shape {dataset.input_shape}"
@@ -174,3 +179,17 @@ def export(
         markup=False,
         soft_wrap=True,
     )
+
+
+def parse_image_size(text):
+    """`"96"`, `"96,128"` or `"96x128"` as a pair of integers, or `None`."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+)\s*(?:[,x]\s*(\d+)\s*)?", text)
+    if match is None:
+        raise ValueError(
+            "Invalid value for option `--image-size`. Expected a height and a "
+            "width in pixels, such as 96,128, or one number for both. "
+            f"Received: --image-size {text}"
+        )
+    return int(match[1]), int(match[2] or match[1])

@@ -1,19 +1,24 @@
-"""Errors at the command line: one red panel instead of a traceback."""
+"""How a command ends: panels instead of tracebacks, signals, exit codes."""
 
 import functools
+import io
+import os
+import signal
+import sys
 
+import rich.console
 import rich.panel
 import rich.text
 import typer
 
-from keras_lbreg.cli.console import make_console
-
 RUN_FAILED = 1
 BAD_USAGE = 2
 INTERRUPTED = 130
+BROKEN_PIPE = 141
+TERMINATED = 143
 
 # What a wrong argument, folder or file raises: the same command would fail
-# again, and `lbreg launch --restarts` does not repeat it.
+# again.
 USAGE_ERRORS = (
     ValueError,
     TypeError,
@@ -25,50 +30,123 @@ USAGE_ERRORS = (
     PermissionError,
 )
 
+# Rich renders at 80 columns where it finds no terminal; a log file or a CI
+# page has more room, and a wrapped table is unreadable.
+MINIMUM_WIDTH = 120
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends what Ctrl-C ends, in the same order."""
+
+
+class Console(rich.console.Console):
+    """A console that leaves a closed pipe to `report_errors`."""
+
+    def on_broken_pipe(self):
+        raise
+
+
+def make_console(stderr=False):
+    """A console on the present stdout or stderr."""
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal and console.width < MINIMUM_WIDTH:
+        console.width = MINIMUM_WIDTH
+    return console
+
+
+def prepare_process():
+    """Prepares this process, which is the command's, for its end."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A sign that the terminal does not have is no reason to fail.
+            stream.reconfigure(errors="replace")
+
+    def terminate(signum, frame):
+        raise Terminated
+
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)
+
 
 def report_errors(command):
-    """Turn the exceptions of a command into a panel and an exit code.
+    """Turns the exceptions of a command into a panel and an exit code.
 
-    The command takes a keyword argument `debug`; if it is true, exceptions
-    pass through and Python prints its traceback.
+    The command takes a keyword argument `debug`; if it is true, errors pass
+    through and Python prints its traceback.
     """
 
     @functools.wraps(command)
-    def wrapper(*args, debug=False, **kwargs):
-        if debug:
-            return command(*args, debug=debug, **kwargs)
+    def wrapper(*args, **kwargs):
         try:
-            return command(*args, debug=debug, **kwargs)
+            return command(*args, **kwargs)
         except typer.Exit:
             raise
-        except USAGE_ERRORS as error:
-            show_error(error)
-            raise typer.Exit(BAD_USAGE) from None
-        except OSError as error:
-            # It may pass: a full disk, a port in use, a network that is down.
-            show_error(error)
-            raise typer.Exit(RUN_FAILED) from None
-        except KeyboardInterrupt:
-            make_console(stderr=True).print("Interrupted.", style="yellow")
-            raise typer.Exit(INTERRUPTED) from None
+        except KeyboardInterrupt as interruption:
+            code = exit_code(interruption)
+            words = interruption_words(kwargs)
+        except BrokenPipeError:
+            silence()
+            raise typer.Exit(BROKEN_PIPE) from None
         except Exception as error:
-            # A defect of ours or of a library.
-            show_error(error, title=f"Unexpected {type(error).__name__}")
-            raise typer.Exit(RUN_FAILED) from None
+            if kwargs.get("debug"):
+                raise
+            show_error(error)
+            raise typer.Exit(exit_code(error)) from None
+        make_console(stderr=True).print(words, style="yellow", soft_wrap=True)
+        raise typer.Exit(code)
 
     return wrapper
 
 
-def show_error(error, title="Error"):
-    """Print `error` in a red panel on stderr."""
+def exit_code(error):
+    """The exit code of the command that `error` has ended."""
+    if isinstance(error, Terminated):
+        return TERMINATED
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return BAD_USAGE if isinstance(error, USAGE_ERRORS) else RUN_FAILED
+
+
+def interruption_words(arguments):
+    """What is said to Ctrl-C and SIGTERM."""
+    if "fresh" not in arguments:
+        return "Interrupted."
+    without = " without --fresh" if arguments["fresh"] else ""
+    return (
+        f"Interrupted. The same command{without} goes on from the last saved "
+        "epoch."
+    )
+
+
+def silence():
+    """Drops what is still to be written to a pipe that nobody reads."""
+    with open(os.devnull, "w") as nowhere:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def show_error(error):
+    """Prints an error in a panel on stderr, user code's with its traceback."""
     console = make_console(stderr=True)
+    traceback_text = getattr(error, "traceback_text", "")
+    if traceback_text:
+        console.print(traceback_text.rstrip(), markup=False, soft_wrap=True)
+    title = "Error"
+    known = exit_code(error) == BAD_USAGE or isinstance(error, OSError)
+    if not known:
+        # A defect of ours or of a library.
+        title = f"Unexpected {type(error).__name__}"
     text = rich.text.Text(describe(error))
-    text.append("\n\nAdd --debug to see where it was raised.", style="dim")
+    if not traceback_text:
+        text.append("\n\nAdd --debug to see where it was raised.", style="dim")
     console.print(rich.panel.Panel(text, title=title, border_style="red"))
 
 
 def describe(error):
-    """Return the message of `error`, one sentence of the house form a line."""
+    """The message of `error`, each sentence of the house form on a line."""
     if isinstance(error, OSError) and error.strerror:
         place = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{place}"

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from keras_lbreg.cli import options
-from keras_lbreg.cli.console import make_console
-from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.cli.backend import start_keras
+from keras_lbreg.cli.errors import make_console, report_errors
 
 
 @report_errors
@@ -27,9 +27,8 @@ def report(
     """
     Rebuild the report of a comparison or a search from its recorded results.
 
-    Nothing is trained, and for a comparison no backend is loaded, so it takes
-    seconds. It works while either is still running: the report then shows the
-    runs that are finished and says how many are not.
+    Nothing is trained. It works while either is still running: the report then
+    shows the runs that are finished and says how many are not.
 
     **Examples**
 
@@ -42,23 +41,39 @@ def report(
     `plots/`, and `table.csv`, or `trials.csv` and `best.json` of a search.
     The table is printed as well.
     """
-    if (pathlib.Path(folder) / "search.json").is_file():
-        report_search(folder)
-        return
-    from keras_lbreg.cli.show_results import show_results
-    from keras_lbreg.experiments.results import read_results
-
-    show_results(read_results(folder), make_console())
-
-
-def report_search(folder):
-    """Rebuild the report of a search."""
-    from keras_lbreg.cli.backend import start_keras
-
-    # A search knows its techniques, and those know Keras.
     start_keras()
 
-    from keras_lbreg.cli.show_search import show_search
-    from keras_lbreg.search import read_search
+    from keras_lbreg.files import read_json
 
-    show_search(read_search(folder), make_console())
+    manifest = pathlib.Path(folder) / "manifest.json"
+    if not manifest.is_file():
+        raise ValueError(
+            "Invalid value for argument `FOLDER`. Expected a folder with "
+            "results of `lbreg compare` or `lbreg tune`. Received: "
+            f"{folder}, which has no manifest.json"
+        )
+    if read_json(manifest).get("command") == "tune":
+        from keras_lbreg.cli.tune import show_search
+
+        show_search(folder, make_console())
+        return
+    from keras_lbreg.comparison.report import write_report
+    from keras_lbreg.comparison.results import read_results
+
+    results = read_results(folder)
+    write_report(results)
+    show_results(results, make_console())
+
+
+def show_results(results, console):
+    """Prints the table of a comparison and its headline."""
+    from keras_lbreg.comparison.statistics import headline
+    from keras_lbreg.comparison.table import excluded_runs, to_rich
+
+    console.print(to_rich(results, console.width))
+    console.print(headline(results), markup=False)
+    for line in excluded_runs(results):
+        console.print(line, style="red", markup=False, soft_wrap=True)
+    console.print(
+        f"Report: {results.report_path}", markup=False, soft_wrap=True
+    )

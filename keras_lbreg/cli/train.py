@@ -1,29 +1,48 @@
 """`lbreg train`: one arm, one model file."""
 
-import dataclasses
 from typing import Annotated
 
 import typer
 
 from keras_lbreg.cli import options
-from keras_lbreg.cli.config_option import Config, print_origin, read_config
-from keras_lbreg.cli.console import make_console
-from keras_lbreg.cli.errors import INTERRUPTED, RUN_FAILED, report_errors
-from keras_lbreg.cli.leave import leave
-from keras_lbreg.experiments.configuration_file import TUNED
+from keras_lbreg.cli.backend import end, start_keras
+from keras_lbreg.cli.errors import make_console, report_errors
 
 
 @report_errors
 def train(
-    context: typer.Context,
-    name: options.Dataset = "digits",
+    workload: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="WORKLOAD",
+            help=f"{options.WORKLOAD_HELP.strip()} Default: digits.",
+        ),
+    ] = None,
     arm: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help=f"The arm to train, one of {options.ARMS}.",
+            metavar="NAME",
+            help=(
+                "The arm to train, of those that `lbreg arms` lists. Default: "
+                "lr, or that of --config."
+            ),
             rich_help_panel=options.WHAT,
         ),
-    ] = "large_batch",
+    ] = None,
+    batch_size: options.BatchSize = None,
+    small_batch_size: options.SmallBatchSize = None,
+    epochs: options.Epochs = None,
+    seed: Annotated[
+        int,
+        typer.Option(metavar="N", help="Seed.", rich_help_panel=options.WHAT),
+    ] = 0,
+    settings: options.Set = None,
+    config: options.Config = None,
+    backend: options.Backend = None,
+    strategy: options.Strategy = "auto",
+    devices: options.Devices = None,
+    virtual_devices: options.VirtualDevices = None,
+    data_dir: options.DataDir = None,
     out: Annotated[
         str,
         typer.Option(
@@ -32,22 +51,10 @@ def train(
             rich_help_panel=options.WHERE,
         ),
     ] = "model.keras",
-    seed: Annotated[
-        int, typer.Option(help="Seed.", rich_help_panel=options.WHAT)
-    ] = 0,
-    batch_size: options.BatchSize = None,
-    small_batch_size: options.SmallBatchSize = None,
-    epochs: options.Epochs = None,
-    settings: options.Set = None,
-    config: Config = None,
-    backend: options.Backend = None,
-    strategy: options.Strategy = "auto",
-    devices: options.Devices = None,
-    virtual_devices: options.VirtualDevices = None,
-    data_dir: options.DataDir = None,
     run_dir: Annotated[
         str | None,
         typer.Option(
+            metavar="FOLDER",
             help="Folder of records and checkpoints. Default: runs/train-NAME.",
             rich_help_panel=options.WHERE,
         ),
@@ -69,7 +76,7 @@ def train(
 
     ```shell
     lbreg train digits --arm lr_gbn --out digits.keras
-    lbreg train cifar10 --arm all --batch-size 4096 --epochs 50
+    lbreg train train.py --arm all --batch-size 4096 --epochs 50
     lbreg train --config runs/tune-digits/best.json
     lbreg train digits --strategy mirrored --virtual-devices 4
     lbreg launch --workers 2 -- train digits
@@ -79,61 +86,38 @@ def train(
     model = keras.saving.load_model("digits.keras")
     ```
     """
-    from keras_lbreg.cli.backend import start_keras
-
     hyperparameters = options.parse_settings(settings)
-    console = make_console()
-    extra_arms = ()
-    if config is not None:
-        configuration, name = read_config(context, config)
-        print_origin(configuration, name, console)
-        extra_arms, arm = (configuration.arm(),), TUNED
-        small_batch_size = configuration.small_batch_size
-        batch_size = configuration.batch_size
-        epochs = configuration.epochs
     start_keras(backend, virtual_devices)
 
-    from keras_lbreg.cli.live import make_display
-    from keras_lbreg.experiments import Experiment, choose_strategy, run
+    from keras_lbreg.comparison import train as run_training
+    from keras_lbreg.training.display import Display
+    from keras_lbreg.training.placement import choose_strategy
 
-    experiment = Experiment(
-        name,
-        arms=(arm,),
-        seeds=1,
-        small_batch_size=small_batch_size,
+    tuned, spec, batch_size, small_batch_size, epochs = options.read_config(
+        config, workload, batch_size, small_batch_size, epochs
+    )
+    chosen = arm or tuned or "lr"
+    options.warn_of_unused(hyperparameters, [chosen])
+    # First: a cluster is set up where nothing has been computed.
+    placement = choose_strategy(strategy, devices)
+    console = make_console()
+    result = run_training(
+        options.load_workload(
+            spec, data_dir, batch_size, small_batch_size, epochs
+        ),
+        chosen,
         batch_size=batch_size,
-        epochs=epochs,
+        seed=seed,
         hyperparameters=hyperparameters,
-        data_dir=data_dir,
-        out_dir=run_dir,
+        out=run_dir,
+        model_path=out,
         strategy=strategy,
         devices=devices,
-        extra_arms=extra_arms,
+        fresh=fresh,
+        progress=Display(console),
     )
-    if run_dir is None:
-        experiment = dataclasses.replace(
-            experiment, out_dir=f"runs/train-{experiment.name}"
-        )
-    options.warn_of_unused(experiment, console)
-    try:
-        with make_display(console, experiment.extra_arms) as display:
-            result = run(
-                experiment,
-                arm,
-                seed=seed,
-                on_event=display,
-                fresh=fresh,
-                model_path=out,
-            )
-    except KeyboardInterrupt:
-        console.print(
-            "Interrupted. The same command goes on from the last saved epoch.",
-            style="yellow",
-        )
-        raise typer.Exit(INTERRUPTED) from None
-    placement = choose_strategy(strategy, devices)
-    if result.status == "failed":
-        leave(placement, RUN_FAILED)
+    failed = result.status != "finished"
     if placement.is_chief:
-        console.print(f"Saved {out}", markup=False, soft_wrap=True)
-    leave(placement)
+        line = result.reason if failed else f"Saved {out}"
+        console.print(line, markup=False, soft_wrap=True)
+    end(placement, failed)

@@ -1,17 +1,16 @@
+import json
 import os
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from keras_lbreg.data import load_dataset
-from keras_lbreg.data.dataset import Dataset
-from keras_lbreg.data.prepare_dataset import list_datasets, prepare_dataset
-from keras_lbreg.data.sources.npz import save_npz
-from keras_lbreg.data.sources.prepared import (
-    find_prepared,
-    prepared_names,
-)
+from keras_lbreg.data import Dataset, load_dataset, prepared_datasets
+from keras_lbreg.data.npz import save_npz
+from keras_lbreg.data.prepare_dataset import prepare_dataset
+from keras_lbreg.data.prepared import find_prepared
 
 REAL = pathlib.Path(
     os.environ.get("LBREG_DATA_DIR")
@@ -75,8 +74,17 @@ def test_moments_by_channel():
         ),
         ({"y_train": np.zeros(4, int)}, "at least two classes"),
         ({"y_train": np.array([0, 1, 3, 1])}, "labels below 3"),
-        ({"y_train": np.array([0, 1, -1, 1])}, "integer labels from 0"),
-        ({"y_train": np.array([0.0, 1, 2, 1])}, "integer labels from 0"),
+        ({"y_train": np.array([0, 1, -1, 1])}, "Received: label -1"),
+        ({"y_train": np.array([0.0, 1, 2, 1])}, "Received: dtype float64"),
+        ({"y_val": np.array(["a", "b"])}, "Received: dtype <U1"),
+        ({"x_train": np.float32(3)}, "Received: x_train of shape"),
+        ({"x_train": np.zeros(4)}, "an axis of samples"),
+        ({"x_train": np.zeros((4, 3), "complex64")}, "dtype complex64"),
+        (
+            {"x_train": np.full((4, 3), np.nan)},
+            "NaN or infinity in 12 of 12 values",
+        ),
+        ({"x_val": np.full((2, 3), np.inf)}, "finite numbers in x_val"),
         ({"y_train": np.eye(4, dtype=int)}, "one integer label for each"),
         ({"y_val": np.array([0])}, "one integer label for each"),
         ({"x_val": np.zeros((2, 4))}, "samples of one shape"),
@@ -123,6 +131,33 @@ def test_npz_that_is_missing_damaged_or_incomplete(tmp_path):
         load_dataset(str(tmp_path / "half.npz"))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_train": np.array(["a", "b"] * 3)}, "Received: dtype <U1"),
+        ({"y_train": np.array([0, None] * 3)}, "Cannot read .*plain arrays"),
+        ({"x_train": np.float32(3)}, "an axis of samples"),
+        ({"y_train": np.arange(6) * 10**6}, "8 different labels up to 5,000"),
+        ({"classes": "many"}, "one integer as `classes`"),
+        ({"classes": 2}, "labels below 2"),
+    ],
+)
+def test_npz_of_useless_arrays(tmp_path, changes, message):
+    x, y = np.zeros((6, 4, 4), "uint8"), np.arange(6) % 3
+    arrays = {"x_train": x, "y_train": y, "x_val": x, "y_val": y}
+    np.savez(tmp_path / "a.npz", **{**arrays, **changes})
+    with pytest.raises(ValueError, match=message) as caught:
+        load_dataset(str(tmp_path / "a.npz"))
+    assert str(tmp_path / "a.npz") in str(caught.value)
+
+
+def test_labels_with_gaps_need_the_number_of_classes(tmp_path):
+    x, y = np.zeros((6, 4), "uint8"), np.arange(6) * 100
+    path = str(tmp_path / "a.npz")
+    np.savez(path, x_train=x, y_train=y, x_val=x, y_val=y, classes=1000)
+    assert load_dataset(path).classes == 1000
+
+
 def test_dataset_that_is_not_prepared_names_the_command(tmp_path):
     with pytest.raises(ValueError, match="`lbreg data prepare cifar10`"):
         load_dataset("cifar10", data_dir=tmp_path)
@@ -133,14 +168,40 @@ def test_newest_version_is_found(tmp_path, monkeypatch):
         (tmp_path / "things" / version).mkdir(parents=True)
         (tmp_path / "things" / version / "dataset_info.json").touch()
     assert find_prepared("things", tmp_path).name == "1.10.0"
-    assert prepared_names(tmp_path) == ["things"]
+    assert prepared_datasets(tmp_path) == [("things", "1.10.0", None)]
+    assert prepared_datasets(tmp_path / "nowhere") == []
     monkeypatch.setenv("LBREG_DATA_DIR", str(tmp_path))
     assert find_prepared("things").name == "1.10.0"
-    listed = {info.name: info.prepared for info in list_datasets()}
-    assert listed["things"]
-    assert listed["digits"]
-    assert not listed["mnist"]
     assert prepare_dataset("things") == find_prepared("things")
+    assert prepare_dataset("digits") is None
+
+
+def test_prepared_datasets_are_listed_without_keras(tmp_path):
+    info = {"splits": [{"shardLengths": ["7", "3"]}, {"shardLengths": ["2"]}]}
+    (tmp_path / "things" / "1.0.0").mkdir(parents=True)
+    path = tmp_path / "things" / "1.0.0" / "dataset_info.json"
+    path.write_text(json.dumps(info))
+    code = f"""
+import sys
+from keras_lbreg.data import prepared_datasets
+print(prepared_datasets({str(tmp_path)!r}), {{"keras", "tensorflow"}}
+      & set(sys.modules))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert result.stdout.strip() == "[('things', '1.0.0', 12)] set()"
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [("digts", "digits"), ("ciphar10", "cifar10"), ("thing", "things")],
+)
+def test_a_name_with_a_slip(tmp_path, name, close):
+    (tmp_path / "things" / "1.0.0").mkdir(parents=True)
+    (tmp_path / "things" / "1.0.0" / "dataset_info.json").touch()
+    with pytest.raises(ValueError, match=f"Did you mean '{close}'"):
+        load_dataset(name, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +214,7 @@ def test_newest_version_is_found(tmp_path, monkeypatch):
             "cifar10",
             (32, 32, 3),
             (50000, 10000),
-            "CIFAR-10 (JPEG)",
+            "CIFAR-10",
             marks=needs("cifar10"),
         ),
     ],

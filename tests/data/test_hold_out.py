@@ -1,61 +1,66 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
-from keras_lbreg.data import load_dataset
-from keras_lbreg.data.dataset import Dataset
-from keras_lbreg.data.hold_out import hold_out
+from keras_lbreg.data import hold_out_rows
 
-DIGITS = load_dataset("digits")
-
-
-def rows(*parts):
-    """The samples of some arrays, sorted."""
-    flat = [part.reshape(len(part), -1) for part in parts]
-    return sorted(map(tuple, np.concatenate(flat).tolist()))
+LABELS = np.random.default_rng(0).permutation(np.arange(1000) % 10)
 
 
 def test_parts_make_up_the_training_data():
-    part = hold_out(DIGITS, 0.1)
-    assert len(part.x_val) == len(part.y_val) == 100
-    assert rows(part.x_train, part.x_val) == rows(DIGITS.x_train)
-    # Labels stay with their samples.
-    label_of = {
-        x.tobytes(): y
-        for x, y in zip(DIGITS.x_train, DIGITS.y_train, strict=True)
-    }
-    for x, y in zip(part.x_val, part.y_val, strict=True):
-        assert label_of[x.tobytes()] == y
-    assert "100 of the 1024 training samples" in part.notes
-    assert DIGITS.notes in part.notes
-    assert (part.name, part.title) == ("digits", DIGITS.title)
+    kept, held = hold_out_rows(LABELS, 0.1)
+    assert len(held) == 100
+    for part in (kept, held):
+        assert (np.diff(part) > 0).all()
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([kept, held])), np.arange(1000)
+    )
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
 def test_classes_keep_their_shares(fraction):
-    part = hold_out(DIGITS, fraction)
-    expected = fraction * np.bincount(DIGITS.y_train)
-    assert np.abs(np.bincount(part.y_val) - expected).max() <= 0.5
+    labels = np.repeat([0, 1, 2], [11, 50, 400])
+    _, held = hold_out_rows(labels, fraction)
+    expected = fraction * np.bincount(labels)
+    assert np.abs(np.bincount(labels[held]) - expected).max() <= 0.5
 
 
-def test_choice_is_of_the_seed_alone():
-    first, again = hold_out(DIGITS, 0.1), hold_out(DIGITS, 0.1)
-    np.testing.assert_array_equal(first.x_val, again.x_val)
-    other = hold_out(DIGITS, 0.1, seed=1)
-    assert not np.array_equal(first.x_val, other.x_val)
-    # Whatever the validation data is.
-    blind = dataclasses.replace(
-        DIGITS, x_val=DIGITS.x_val[:5] * 0, y_val=DIGITS.y_val[:5]
-    )
-    np.testing.assert_array_equal(first.x_val, hold_out(blind, 0.1).x_val)
+def test_choice_is_of_the_labels_and_the_seed_alone():
+    first, again = hold_out_rows(LABELS, 0.1), hold_out_rows(LABELS, 0.1)
+    np.testing.assert_array_equal(first[1], again[1])
+    other = hold_out_rows(LABELS, 0.1, seed=1)
+    assert not np.array_equal(first[1], other[1])
+    # As written down, so that others can draw the same.
+    random = np.random.default_rng(0)
+    draws = [
+        random.permutation(np.flatnonzero(label == LABELS))[:10]
+        for label in range(10)
+    ]
+    np.testing.assert_array_equal(first[1], np.sort(np.concatenate(draws)))
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        np.linspace(0, 1, 200),
+        np.zeros((200, 7), "int32"),
+        # Integers that are no classes: house prices.
+        np.arange(200),
+        {"b": np.zeros(3), "a": np.linspace(0, 1, 200)},
+        (np.zeros((200, 2)), np.zeros(3)),
+    ],
+    ids=["real", "tokens", "prices", "dictionary", "pair"],
+)
+def test_other_targets_are_drawn_at_random(targets):
+    kept, held = hold_out_rows(targets, 0.1)
+    assert (len(kept), len(held)) == (180, 20)
+    assert 50 < held.mean() < 150
 
 
 def test_a_class_keeps_a_training_sample():
-    x = np.arange(7.0)[:, None]
-    y = np.array([0, 0, 0, 0, 1, 1, 2])
-    data = Dataset("tiny", x, y, x, y, classes=3)
-    part = hold_out(data, 0.9)
-    assert sorted(part.y_train.tolist()) == [0, 1, 2]
+    labels = np.array([0, 0, 0, 0, 1, 1, 2])
+    kept, _ = hold_out_rows(labels, 0.9)
+    assert set(labels[kept]) == {0, 1, 2}
     with pytest.raises(ValueError, match=r"`holdout`.*holdout=0\.01 of 7"):
-        hold_out(data, 0.01)
+        hold_out_rows(labels, 0.01)
+    with pytest.raises(ValueError, match="`holdout`"):
+        hold_out_rows(np.zeros(1), 0.9)

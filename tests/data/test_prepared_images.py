@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from keras_lbreg.data import load_dataset
-from keras_lbreg.data.dataset_checksum import dataset_checksum
-from keras_lbreg.data.sources.npz import save_npz
+from keras_lbreg.data.npz import save_npz
 from tests.data.tiny_tensorflow_dataset import write_dataset
 
 pytestmark = pytest.mark.tensorflow
@@ -103,33 +102,8 @@ def test_caltech_split_anew(prepared):
     np.testing.assert_array_equal(first.x_train, second.x_train)
     np.testing.assert_array_equal(first.y_val, second.y_val)
     assert first.name == "caltech101_3to1"
-    assert first.title == "Caltech-101 at 40 px"
+    assert first.title == "Caltech-101, resized to 40x40"
     assert f"{counts.sum()} training and" in first.notes
-
-
-@pytest.mark.parametrize("name", ["imagenet2012", "caltech101_3to1"])
-def test_large_datasets_stay_on_disk(prepared, tmp_path, monkeypatch, name):
-    monkeypatch.setenv("LBREG_CACHE_DIR", str(tmp_path))
-    folder, _ = prepared
-    in_memory = load_dataset(name, folder, (32, 32))
-    assert list(tmp_path.iterdir()) == []
-    written = load_dataset(name, folder, (32, 32), memory_limit=10_000)
-    again = load_dataset(name, folder, (32, 32))
-    for dataset in (written, again):
-        assert not isinstance(dataset.x_train, np.ndarray) or isinstance(
-            dataset.x_train, np.memmap
-        )
-        numbers = np.array([5, 0, 5, 20])
-        np.testing.assert_array_equal(
-            dataset.x_train[numbers], in_memory.x_train[numbers]
-        )
-        np.testing.assert_array_equal(dataset.x_val, in_memory.x_val)
-        np.testing.assert_array_equal(dataset.y_train, in_memory.y_train)
-        np.testing.assert_array_equal(dataset.y_val, in_memory.y_val)
-        for field in ("name", "title", "notes", "classes"):
-            assert getattr(dataset, field) == getattr(in_memory, field)
-        assert dataset_checksum(dataset) == dataset_checksum(in_memory)
-        assert dataset.moments() == in_memory.moments()
 
 
 def test_imagenet(prepared):
@@ -140,19 +114,13 @@ def test_imagenet(prepared):
     # The test split has no labels: the validation split is the right one.
     labels = [label for _, label in samples["imagenet2012"]["validation"]]
     np.testing.assert_array_equal(dataset.y_val, labels)
-    title = "ImageNet (ILSVRC 2012) at 40 px, resized to 32x32"
+    title = "ImageNet (ILSVRC 2012), resized to 32x32"
     assert dataset.title == title
 
 
-def test_large_dataset_that_has_to_be_in_memory(prepared):
-    with pytest.raises(ValueError, match="too large for memory"):
-        load_dataset(
-            "imagenet2012",
-            prepared[0],
-            (32, 32),
-            memory_limit=10_000,
-            in_memory=True,
-        )
+def test_images_that_do_not_fit_into_memory_are_refused(prepared):
+    with pytest.raises(ValueError, match=r"`memory_limit`.*`tf\.data`"):
+        load_dataset("imagenet2012", prepared[0], (32, 32), memory_limit=10_000)
 
 
 def digest(dataset):
@@ -197,18 +165,15 @@ def load_in_process(code, folder, names, *prefix, backend):
     return [json.loads(x[7:]) for x in lines if x.startswith("loaded ")]
 
 
-def test_files_without_tensorflow(prepared, tmp_path, monkeypatch):
-    """An .npz file, and a dataset on disk that was written before."""
-    monkeypatch.setenv("LBREG_CACHE_DIR", str(tmp_path))
+def test_files_without_tensorflow(prepared, tmp_path):
     folder, _ = prepared
     dataset = load_dataset("caltech101_3to1", folder, (32, 32))
     save_npz(dataset, tmp_path / "a.npz")
-    load_dataset("caltech101_3to1", folder, (32, 32), memory_limit=0)
-    names = [str(tmp_path / "a.npz"), "caltech101_3to1"]
+    names = [str(tmp_path / "a.npz")]
     loaded = load_in_process(
         WITHOUT_TENSORFLOW + LOAD, folder, names, backend="jax"
     )
-    assert loaded == [describe(dataset)] * 2
+    assert loaded == [describe(dataset)]
 
 
 def test_network_is_not_touched(prepared):

@@ -1,5 +1,0 @@
-"""Run the command line with `python -m keras_lbreg.cli`."""
-
-from keras_lbreg.cli import main
-
-main()

@@ -1,0 +1,630 @@
+"""The plots of a comparison: curves, colours, and what each shows."""
+
+import dataclasses
+import math
+import textwrap
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_lbreg.comparison.arms import BASELINE, REFERENCE
+from keras_lbreg.comparison.statistics import arm_statistics, objective_words
+from keras_lbreg.plot_style import (
+    GREY,
+    INK,
+    PALETTE,
+    PANEL_HEIGHT,
+    PANEL_WIDTH,
+    log_axis,
+    new_figure,
+    plot_style,
+    to_png,
+    to_svg,
+)
+
+BLUE, ORANGE, GREEN, RED, PINK, SKY, BROWN, VIOLET = PALETTE
+
+# By name, so that an arm looks alike beside whatever others. An arm with
+# warm-up has the colour of the one without, dashed.
+COLORS = {
+    REFERENCE: (INK, "-"),
+    BASELINE: (GREY, "-"),
+    "lr": (BLUE, "-"),
+    "lr_doubled": (BLUE, ":"),
+    "lr_gbn": (ORANGE, "-"),
+    "lr_gbn_mean": (ORANGE, ":"),
+    "lr_gbn_ra": (GREEN, "-"),
+    "lr_noise": (RED, "-"),
+    "lr_dreg": (PINK, "-"),
+    "lr_mix": (SKY, "-"),
+    "lr_group_noise": (BROWN, "-"),
+    "all": (VIOLET, "-"),
+    "tuned": (VIOLET, "--"),
+}
+OTHERS = ("#44AA99", "#AA4499", "#B8A000", "#C0504D")
+WARM_UP = "_warmup"
+
+# More arms than these are shown in two panels.
+MOST_IN_A_PANEL = 6
+
+# Shares of the gap in per cent that a figure shows: an arm that diverged would
+# leave the others no room.
+SHOWN = (-120, 300)
+
+
+def arm_colors(arms):
+    """`(color, line style)` by arm name.
+
+    Arms that have no colour here get one of `OTHERS`, in the order of the
+    manifest, dash-dotted.
+    """
+    colors, others = {}, 0
+    for name in (arm["name"] for arm in arms):
+        plain = name.replace(WARM_UP, "")
+        if name in COLORS:
+            colors[name] = COLORS[name]
+        elif plain in COLORS:
+            colors[name] = (COLORS[plain][0], "--")
+        else:
+            dashes = ("-.", ":")[others // len(OTHERS) % 2]
+            colors[name] = (OTHERS[others % len(OTHERS)], dashes)
+            others += 1
+    return colors
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """One arm's course, averaged over seeds.
+
+    Args:
+        name: Name of the arm.
+        title: Title of the arm.
+        color: Its colour.
+        dashes: Its line style.
+        milestones: Pairs of an epoch and a learning rate.
+        epoch: Epochs, an array of shape `(points,)` like all that follow.
+        updates: Optimizer updates.
+        time: Seconds of training, mean over seeds.
+        objective: The objective, in per cent where it is a share.
+        spread: Its sample standard deviation; zeros for one seed.
+        learning_rate: The learning rate.
+        loss: The training loss, `nan` where it is unknown.
+        val_loss: The validation loss, `nan` where it is unknown.
+        distance: Distance of the weights from where they began, likewise.
+    """
+
+    name: str
+    title: str
+    color: str
+    dashes: str
+    milestones: tuple
+    epoch: np.ndarray
+    updates: np.ndarray
+    time: np.ndarray
+    objective: np.ndarray
+    spread: np.ndarray
+    learning_rate: np.ndarray
+    loss: np.ndarray
+    val_loss: np.ndarray
+    distance: np.ndarray
+
+
+def mean_curves(results):
+    """The `Curve` of every arm that has something to show.
+
+    Finished runs are averaged. An arm without one shows what its unfinished
+    runs have in common, so that a report made mid-run has curves already.
+    Failed and damaged runs are left out: their epochs are not a result.
+    """
+    colors = arm_colors(results.arms)
+    curves = []
+    for arm in results.arms:
+        runs = [run for run in results.runs_of(arm["name"]) if run.epochs]
+        finished = [run for run in runs if run.status == "finished"]
+        chosen = finished or [run for run in runs if run.status == "running"]
+        curve = mean_curve(results, arm, chosen, colors[arm["name"]])
+        if curve is not None:
+            curves.append(curve)
+    return curves
+
+
+def mean_curve(results, arm, runs, color):
+    """The mean of `runs` over the epochs that all of them recorded."""
+    by_epoch = [
+        {r.epoch: r for r in run.epochs if is_finite(r.objective)}
+        for run in runs
+    ]
+    common = sorted(set.intersection(*map(set, by_epoch))) if runs else []
+    if not common:
+        return None
+
+    def values(read):
+        table = [[read(run[epoch]) for epoch in common] for run in by_epoch]
+        return np.array(table, "float64")
+
+    def logged(name):
+        return values(lambda record: record.logs.get(name)).mean(axis=0)
+
+    objective = values(lambda record: record.objective)
+    objective = (100 if results.is_share else 1) * objective
+    return Curve(
+        name=arm["name"],
+        title=arm["title"],
+        color=color[0],
+        dashes=color[1],
+        milestones=tuple(arm.get("milestones") or ()),
+        epoch=np.array(common),
+        updates=values(lambda record: record.updates).mean(axis=0),
+        time=values(lambda record: record.time).mean(axis=0),
+        objective=objective.mean(axis=0),
+        spread=objective.std(axis=0, ddof=min(1, len(runs) - 1)),
+        learning_rate=values(lambda r: r.learning_rate).mean(axis=0),
+        loss=logged("loss"),
+        val_loss=logged("val_loss"),
+        distance=logged("weight_distance"),
+    )
+
+
+def is_finite(value):
+    return value is not None and math.isfinite(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """One axis: its title, what draws it, how many lines its legend has."""
+
+    title: str
+    draw: Callable
+    height: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+    """A figure of the report, with its words.
+
+    Args:
+        name: Stem of its file name.
+        title: Heading.
+        caption: How to read it.
+        panels: Its `Panel`s.
+        setting: What a picture without its page needs to be understood.
+    """
+
+    name: str
+    title: str
+    caption: str
+    panels: tuple
+    setting: str
+
+    def figure(self):
+        """All panels side by side, a `matplotlib.figure.Figure`."""
+        with plot_style():
+            height = max(panel.height for panel in self.panels)
+            width = PANEL_WIDTH * max(len(self.panels), 1.3)
+            figure = new_figure(width, height + 0.3)
+            axes = figure.subplots(1, len(self.panels), squeeze=False)[0]
+            for axis, panel in zip(axes, self.panels, strict=True):
+                axis.set_title(panel.title)
+                panel.draw(axis)
+            figure.suptitle(self.setting, x=0.01, ha="left", fontsize=11)
+        return figure
+
+    def png(self):
+        """The bytes of a PNG file."""
+        return to_png(self.figure())
+
+    def svgs(self):
+        """One `<svg>` a panel: a page sets them side by side or not."""
+        elements = []
+        with plot_style():
+            for panel in self.panels:
+                figure = new_figure(PANEL_WIDTH, panel.height)
+                axis = figure.subplots()
+                axis.set_title(panel.title)
+                panel.draw(axis)
+                elements.append(to_svg(figure))
+        return elements
+
+
+def make_plots(results):
+    """The `Plot`s for which `results` holds enough.
+
+    Args:
+        results: A `Results`; its runs need not have finished.
+
+    Returns:
+        A list of `Plot`s, empty before the first epoch.
+    """
+    curves = mean_curves(results)
+    if not curves:
+        return []
+    several = len(results.manifest["seeds"]) > 1
+    words = objective_words(results).replace("val_", "validation ")
+    good = "Higher" if results.maximize else "Lower"
+    band = (
+        " Bands are one standard deviation over the seeds." if several else ""
+    )
+    plots = [
+        (
+            "objective_by_epoch",
+            f"{capital(words)} by epoch",
+            f"{good} is better; the dashed line is where the small batch "
+            "ends. An epoch is one pass over the training data. Regime "
+            "adaptation (RA) trains for more of them, so that it makes as "
+            f"many updates as the small batch.{band} Each legend is ordered "
+            "by the final value, which is printed before the name.",
+            objective_panels(results, curves, "epoch", "epoch"),
+        ),
+        (
+            "objective_by_time",
+            f"{capital(words)} by training time",
+            "The same runs against the seconds they took on this machine, "
+            "without compilation and validation. Further left is faster: a "
+            "remedy pays where it reaches the dashed line before the small "
+            "batch does. On a processor with few cores a large batch saves "
+            "less time than on an accelerator.",
+            objective_panels(results, curves, "time", "seconds of training"),
+        ),
+        (
+            "loss",
+            "Training and validation loss",
+            "What the optimizer minimises, on the data it sees and on those "
+            "it does not, without regularization terms where the model "
+            "reports them apart. A large batch that has too few updates is "
+            "behind in both; one that generalises worse is behind in "
+            "validation alone.",
+            loss_panels(curves),
+        ),
+        (
+            "learning_rate",
+            "Learning rate",
+            "The rate of each epoch's first update. Arms of one rate share a "
+            "line.",
+            [rate_panel(curves)],
+        ),
+    ]
+    rows = gap_closed_rows(results)
+    if rows:
+        bars = " Error bars are one standard deviation." if several else ""
+        plots.append(
+            (
+                "gap_closed",
+                "Share of the gap closed",
+                "0 % is the plain large batch, 100 % the small batch; left "
+                "of zero a remedy does harm, right of 100 % it does better "
+                f"than the small batch.{bars}",
+                [gap_panel(rows, arm_colors(results.arms))],
+            )
+        )
+    if any(np.isfinite(curve.distance).any() for curve in curves):
+        plots.append(
+            (
+                "weight_distance",
+                "How far the weights travel",
+                "Euclidean distance of all trainable weights from where they "
+                "began, against the number of updates. On the logarithmic "
+                "axis a straight line means that the distance grows as log "
+                "t, as Hoffer et al. found for every batch size; b is the "
+                "slope of the line fitted until the learning rate first "
+                "falls. With learning-rate scaling and ghost batch norm they "
+                "saw the lines of large and small batches come together.",
+                distance_panels(results, curves),
+            )
+        )
+    setting = setting_of(results)
+    return [
+        Plot(*words, tuple(panels), setting)
+        for *words, panels in plots
+        if panels
+    ]
+
+
+def capital(words):
+    return words[:1].upper() + words[1:]
+
+
+def setting_of(results):
+    """The data, the batch sizes and the seeds in one line."""
+    config, seeds = results.manifest["config"], len(results.manifest["seeds"])
+    workload = results.manifest["workload"]
+    return (
+        f"{workload['title'] or workload['name']}: small batch "
+        f"{config['small_batch_size']:,}, large batch "
+        f"{config['batch_size']:,}"
+        + (f", mean of {seeds} seeds" if seeds > 1 else ", one seed")
+    )
+
+
+def arm_groups(results, curves):
+    """Pairs of a panel's title and its curves.
+
+    Few arms share one panel. Many are shown in two: the techniques added one
+    after another, as in the columns of Hoffer et al., and all other arms.
+    Both have the small and the large batch.
+    """
+    groups = {arm["name"]: arm["group"] for arm in results.arms}
+    ends = (REFERENCE, BASELINE)
+    added = [
+        c for c in curves if c.name in ends or groups[c.name] == "cumulative"
+    ]
+    others = [c for c in curves if c.name in ends or c not in added]
+    whole = max(len(added), len(others)) == len(curves)
+    if len(curves) <= MOST_IN_A_PANEL or whole:
+        return [("", curves)]
+    return [("Added one after another", added), ("The other arms", others)]
+
+
+def objective_panels(results, curves, field, xlabel):
+    limits = zoom(curves, results.maximize)
+    percent = ", %" if results.is_share else ""
+
+    def panel(title, chosen):
+        def draw(axis):
+            for curve in chosen:
+                draw_objective(results, axis, curve, field)
+            x_axis(axis, [getattr(curve, field) for curve in chosen], field)
+            axis.set_ylim(*limits)
+            axis.set(
+                xlabel=xlabel, ylabel=f"validation {plain(results)}{percent}"
+            )
+            legend(axis, results.maximize)
+
+        return Panel(title, draw, height_for(len(chosen)))
+
+    return [panel(*group) for group in arm_groups(results, curves)]
+
+
+def plain(results):
+    return results.objective.removeprefix("val_").replace("_", " ")
+
+
+def draw_objective(results, axis, curve, field):
+    x, final = getattr(curve, field), curve.objective[-1]
+    if curve.name == REFERENCE:
+        axis.axhline(final, color=INK, linestyle=(0, (5, 4)), linewidth=1.0)
+    number = f"{final:.1f}" if results.is_share else f"{final:.3g}"
+    draw_line(axis, curve, x, curve.objective, f"{number}  {curve.title}")
+    axis.fill_between(
+        x,
+        curve.objective - curve.spread,
+        curve.objective + curve.spread,
+        color=curve.color,
+        alpha=0.1,
+        linewidth=0,
+    )
+
+
+def draw_line(axis, curve, x, y, label):
+    axis.plot(
+        x,
+        y,
+        color=curve.color,
+        linestyle=curve.dashes,
+        # A single epoch makes no line.
+        marker="o" if len(x) == 1 else None,
+        label=label,
+    )
+
+
+def zoom(curves, maximize):
+    """Limits that show the final differences, not the first epochs.
+
+    An arm that failed to learn may fall out of the picture; the legend has
+    its number.
+    """
+    sign = 1 if maximize else -1
+    middle = np.median([sign * curve.objective[-1] for curve in curves])
+    top = max(float(np.max(sign * c.objective + c.spread)) for c in curves)
+    low = min(float(np.min(sign * c.objective - c.spread)) for c in curves)
+    height = max(6 * (top - middle), 0.03 * abs(top))
+    height = min(height, top - low) or 0.1 * abs(top) or 1.0
+    ends = sorted((sign * (top - 1.05 * height), sign * (top + 0.05 * height)))
+    return tuple(ends)
+
+
+def loss_panels(curves):
+    """Training and validation loss, on axes of the same limits."""
+    shown = [
+        value
+        for curve in curves
+        for values in (curve.loss, curve.val_loss)
+        # Diverged arms and first epochs would leave the others no room.
+        for value in values[-max(1, len(values) * 9 // 10) :]
+        if np.isfinite(value)
+    ]
+    if not shown:
+        return []
+    low, high = min(shown), float(np.quantile(shown, 0.97))
+    logarithmic = low > 0 and high > 10 * low
+    margin = (high / low) ** 0.05 if logarithmic else 0.05 * (high - low)
+
+    def panel(title, field):
+        known = [c for c in curves if np.isfinite(getattr(c, field)).any()]
+
+        def draw(axis):
+            for curve in known:
+                values = getattr(curve, field)
+                label = f"{values[-1]:.3g}  {curve.title}"
+                draw_line(axis, curve, curve.epoch, values, label)
+            x_axis(axis, [curve.epoch for curve in known], "epoch")
+            axis.set(xlabel="epoch", ylabel="loss")
+            if logarithmic:
+                axis.set_ylim(low / margin, high * margin)
+                log_axis(axis, "y")
+            elif high > low:
+                axis.set_ylim(low - margin, high + margin)
+            legend(axis, highest_first=False)
+
+        return Panel(title, draw, height_for(len(known))) if known else None
+
+    panels = [panel("Training", "loss"), panel("Validation", "val_loss")]
+    return [one for one in panels if one]
+
+
+def rate_panel(curves):
+    """The learning rates; arms with one course of it share a line."""
+    shared = {}
+    for curve in curves:
+        course = (tuple(curve.epoch), tuple(np.round(curve.learning_rate, 12)))
+        shared.setdefault(course, []).append(curve)
+    # Of equal rates in the first epochs the shorter is drawn last.
+    groups = sorted(shared.values(), key=lambda group: -group[0].epoch[-1])
+    labels = [", ".join(c.title for c in group) for group in groups]
+    rates = np.concatenate([curve.learning_rate for curve in curves])
+    rates = rates[np.isfinite(rates) & (rates > 0)]
+
+    def draw(axis):
+        for group, label in zip(groups, labels, strict=True):
+            curve = group[0]
+            draw_line(axis, curve, curve.epoch, curve.learning_rate, label)
+            axis.lines[-1].set_drawstyle("steps-post")
+        x_axis(axis, [curve.epoch for curve in curves], "epoch")
+        if len(rates) and rates.max() > 10 * rates.min():
+            log_axis(axis, "y")
+        else:
+            axis.set_ylim(bottom=0)
+        axis.set(xlabel="epoch", ylabel="learning rate")
+        legend(axis, columns=1)
+
+    lines = sum(len(textwrap.wrap(label, 54)) for label in labels)
+    return Panel("", draw, height_for(lines, 1))
+
+
+def gap_closed_rows(results):
+    """The `ArmStatistics` of the arms that close some share of a gap."""
+    return [
+        row
+        for row in arm_statistics(results)
+        if row.arm not in (REFERENCE, BASELINE)
+        and math.isfinite(row.closed.mean)
+    ]
+
+
+def gap_panel(rows, colors):
+    def draw(axis):
+        axis.grid(False)
+        axis.spines["left"].set_visible(False)
+        axis.tick_params(axis="y", length=0)
+        for place, text in ((0, "large batch"), (100, "small batch")):
+            axis.axvline(place, color=INK, linewidth=1.0, zorder=0)
+            axis.annotate(
+                text,
+                (place, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 4),
+                textcoords="offset points",
+                ha="center",
+                fontsize=10,
+            )
+        for position, row in enumerate(rows):
+            draw_bar(axis, position, row, colors[row.arm][0])
+        labels = [
+            f"{textwrap.shorten(row.title, 26)}  {100 * row.closed.mean:.0f} %"
+            for row in rows
+        ]
+        axis.set_yticks(range(len(rows)), labels)
+        axis.invert_yaxis()
+        axis.margins(x=0.08)
+        left, right = axis.get_xlim()
+        low, high = max(left, SHOWN[0]), min(right, SHOWN[1])
+        # Room for the words at both ends.
+        axis.set_xlim(min(low, -25), max(high, 125))
+        label = "share of the gap closed, %"
+        if left < low or right > high:
+            label += "\n(long bars are cut off, their numbers are not)"
+        axis.set_xlabel(label)
+
+    return Panel("", draw, 1.1 + 0.38 * len(rows))
+
+
+def draw_bar(axis, position, row, color):
+    share, std = 100 * row.closed.mean, 100 * row.closed.std
+    alpha = 0.55 if row.group == "control" else 1.0
+    axis.barh(position, share, 0.62, color=color, alpha=alpha)
+    if std >= 0:
+        axis.errorbar(
+            share, position, xerr=std, color=INK, capsize=3, elinewidth=1.2
+        )
+
+
+def distance_panels(results, curves):
+    """How far the weights have travelled, against updates.
+
+    Hoffer et al. see a random walk on a random potential: the distance grows
+    as the logarithm of the number of updates `t`, a straight line here. The
+    thin lines are least-squares fits of `a + b log t` until the learning rate
+    first falls.
+    """
+
+    def panel(title, chosen):
+        def draw(axis):
+            for curve in chosen:
+                draw_distance(axis, curve)
+            log_axis(axis)
+            axis.set(
+                xlabel="updates", ylabel="distance from the start, ‖w − w₀‖"
+            )
+            legend(axis)
+
+        return Panel(title, draw, height_for(len(chosen)))
+
+    known = [c for c in curves if np.isfinite(c.distance).any()]
+    return [panel(*group) for group in arm_groups(results, known)]
+
+
+def draw_distance(axis, curve):
+    seen = np.isfinite(curve.distance)
+    updates, distance = curve.updates[seen], curve.distance[seen]
+    label = curve.title
+    # A smaller learning rate all but stops the walk: fit what lies before.
+    ends = curve.milestones[0][0] if curve.milestones else math.inf
+    fitted = updates[curve.epoch[seen] <= ends]
+    if len(fitted) > 2:
+        slope, start = np.polyfit(np.log(fitted), distance[: len(fitted)], 1)
+        line = start + slope * np.log(fitted)
+        axis.plot(fitted, line, color=curve.color, linewidth=1.0, alpha=0.6)
+        label = f"{curve.title}  (b = {slope:.2g})"
+    axis.plot(
+        updates,
+        distance,
+        color=curve.color,
+        marker="o" if curve.dashes == "-" else "s",
+        markersize=2.5,
+        linewidth=0.0,
+        label=label,
+    )
+
+
+def x_axis(axis, spans, field):
+    """A logarithmic x axis where runs differ in length, whole epochs."""
+    ends = [span[-1] for span in spans if len(span)]
+    if ends and max(ends) > 3 * min(ends) and min(s[0] for s in spans) > 0:
+        log_axis(axis)
+    elif field == "epoch":
+        axis.xaxis.get_major_locator().set_params(integer=True)
+
+
+def height_for(entries, columns=2):
+    """Inches of a panel whose legend has so many entries."""
+    return PANEL_HEIGHT + 0.21 * math.ceil(entries / columns)
+
+
+def legend(axis, highest_first=True, columns=None):
+    """Add the legend under the axis, the best final value first."""
+    handles, labels = axis.get_legend_handles_labels()
+    sign = -1 if highest_first else 1
+    order = sorted(
+        range(len(handles)), key=lambda i: sign * handles[i].get_ydata()[-1]
+    )
+    columns = columns or (2 if len(order) > 3 else 1)
+    axis.legend(
+        [handles[i] for i in order],
+        [textwrap.fill(labels[i], 54 // columns) for i in order],
+        fontsize=9 if columns > 1 else 10,
+        loc="upper left",
+        bbox_to_anchor=(-0.02, -0.16),
+        ncols=columns,
+        handlelength=1.5,
+        columnspacing=1.5,
+        borderaxespad=0.0,
+    )

@@ -1,0 +1,118 @@
+"""The look that all plots share, and the files they end in."""
+
+import contextlib
+import io
+
+# Okabe and Ito's palette without yellow and black, and two of Paul Tol's:
+# told apart by colour-blind readers, on white and on dark paper.
+PALETTE = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+    "#9E6C2F",
+    "#7B6FD0",
+)
+
+# Text, axes and the small batch's line. A page replaces this colour by its
+# text colour, so it must not occur otherwise.
+INK = "#1f2328"
+GREY = "#8b949e"
+
+# What lies behind text on lines: white, and in a page the page's colour.
+PAPER = "#fffffe"
+
+# Inches. A page shows a panel this wide on a telephone, and two side by side
+# on a desk.
+PANEL_WIDTH = 5.0
+PANEL_HEIGHT = 3.6
+
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": GREY,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.8,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "lines.linewidth": 2.0,
+    "lines.solid_capstyle": "round",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    # Text stays text in an SVG: small, selectable, in the reader's font.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "keras_lbreg",
+}
+
+
+@contextlib.contextmanager
+def plot_style():
+    """Apply the style inside a `with` block."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        yield
+
+
+def new_figure(width=PANEL_WIDTH, height=PANEL_HEIGHT):
+    """An empty figure, its size in inches."""
+    # Not pyplot: no window, no global list of figures.
+    from matplotlib.figure import Figure
+
+    return Figure((width, height), layout="constrained")
+
+
+def log_axis(axis, which="x"):
+    """Make an axis logarithmic, with plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    getattr(axis, f"set_{which}scale")("log")
+    low, high = getattr(axis, f"get_{which}lim")()
+    # Two decades and less need more than their powers of ten.
+    steps = (1, 2, 5) if high < 100 * low else (1,)
+    scale = getattr(axis, f"{which}axis")
+    scale.set_major_locator(LogLocator(subs=steps))
+    scale.set_major_formatter(lambda x, _: f"{x:,.10g}")
+    scale.set_minor_formatter(NullFormatter())
+
+
+def to_png(figure, dpi=150):
+    """The figure as the bytes of a PNG file."""
+    return rendered(figure, "png", dpi=dpi)
+
+
+def to_svg(figure):
+    """The figure as an `<svg>` element for a page with CSS.
+
+    Its background is transparent, its ink is `currentColor`, and its paper
+    is the page's `--paper`.
+    """
+    text = rendered(
+        figure, "svg", transparent=True, metadata={"Date": None}
+    ).decode("utf-8")
+    element = text[text.index("<svg") :]
+    element = element.replace(INK, "currentColor")
+    return element.replace(PAPER, "var(--paper)")
+
+
+def rendered(figure, format, **options):
+    buffer = io.BytesIO()
+    with plot_style():
+        figure.savefig(buffer, format=format, **options)
+    return buffer.getvalue()

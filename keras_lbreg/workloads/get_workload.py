@@ -1,0 +1,256 @@
+"""A workload by its name, its file or its module."""
+
+import dataclasses
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import os
+import pathlib
+import sys
+import traceback
+
+from keras_lbreg.workloads.built_in import OF_DATASETS, image_set, npz
+from keras_lbreg.workloads.workload import Workload
+
+PACKAGE = str(pathlib.Path(__file__).parents[1]) + os.sep
+FORMS = (
+    "the name of a built-in workload or of a prepared dataset, an .npz file, "
+    "'train.py', 'train.py:name' or 'package.module:name'"
+)
+DEFAULT_NAME = "workload"
+
+
+class UserCodeError(ValueError):
+    """An exception that the user's own file raised while it was loaded.
+
+    Args:
+        message: One line that says where, and what was raised.
+        traceback_text: The user's traceback, without the frames of this
+            package and of Python's import system.
+    """
+
+    def __init__(self, message, traceback_text=""):
+        super().__init__(message)
+        self.traceback_text = traceback_text
+
+
+def names():
+    """Names of the built-in workloads.
+
+    Returns:
+        A list of strings.
+    """
+    return list(OF_DATASETS)
+
+
+def get_workload(spec, data_dir=None):
+    """The workload that a string names.
+
+    Args:
+        spec: One of
+            - `"digits"`, `"mnist"`, `"cifar10"`, `"caltech101"`,
+              `"caltech101_3to1"`, or any image dataset that TensorFlow
+              Datasets has prepared;
+            - `"data.npz"`, see `keras_lbreg.workloads.npz`;
+            - `"train.py"`, a file with a `keras_lbreg.Workload`, or a function
+              without arguments that returns one, under the name `workload`;
+            - `"train.py:name"`, the same under another name;
+            - `"package.module:name"`, which the current folder may hold.
+            The file is imported, with its folder on `sys.path`; it is not run
+            as `__main__`.
+        data_dir: Folder of the prepared datasets. Defaults to the environment
+            variable `LBREG_DATA_DIR`, or TensorFlow Datasets' default.
+
+    Returns:
+        A `keras_lbreg.Workload`, whose `source` is `spec`.
+
+    Raises:
+        ValueError: There is no such workload, or it is none.
+        UserCodeError: The file raised an exception, its `__cause__`. Its
+            `traceback_text` shows where.
+
+    Example:
+
+    >>> get_workload("digits").regime.base_batch_size
+    16
+    """
+    if not isinstance(spec, str) or not spec:
+        raise invalid(spec, f"Expected {FORMS}.")
+    path, colon, name = spec.rpartition(":")
+    if spec in OF_DATASETS:
+        make = OF_DATASETS[spec]
+        workload = make() if spec == "digits" else make(data_dir)
+    elif spec.endswith(".npz"):
+        workload = npz(spec)
+    elif spec.endswith(".py"):
+        workload = from_module(load_file(spec, spec), DEFAULT_NAME, spec, spec)
+    elif colon and path.endswith(".py"):
+        workload = from_module(load_file(path, spec), name, path, spec)
+    elif colon:
+        workload = from_module(load_module(path, spec), name, path, spec)
+    else:
+        workload = from_dataset(spec, data_dir)
+    return dataclasses.replace(workload, source=spec)
+
+
+def from_dataset(spec, data_dir):
+    if os.path.isfile(spec + ".py"):
+        raise invalid(spec, f"Did you mean {spec + '.py'!r}?")
+    if os.path.exists(spec):
+        kind = "a folder" if os.path.isdir(spec) else "a file of another kind"
+        raise invalid(spec, f"It is {kind}. Expected {FORMS}.")
+    return image_set(spec, data_dir)
+
+
+def load_file(path, spec):
+    """Import a Python file, from its own folder."""
+    file = pathlib.Path(path).resolve()
+    if not file.is_file():
+        folder = file.parent
+        others = [x.name for x in folder.glob("*.py")]
+        close = did_you_mean(file.name, others, lambda x: f"{folder / x}")
+        raise invalid(spec, f"There is no file {path!r}.{close}")
+    put_on_path(file.parent)
+    # A name of its own: the file may be called as a package that it imports.
+    digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
+    name = f"lbreg_workload_{file.stem}_{digest}".replace(".", "_")
+    module_spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module
+    try:
+        run_user_code(path, module_spec.loader.exec_module, module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def load_module(name, spec):
+    """Import a module, also from the current folder."""
+    put_on_path(pathlib.Path.cwd())
+    parts = name.split(".")
+    if not all(part.isidentifier() for part in parts):
+        raise invalid(spec, f"Expected {FORMS}.")
+
+    def load():
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            parents = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+            # Not a module that the user's one imports.
+            if error.name not in parents:
+                raise
+            return None
+
+    module = run_user_code(name, load)
+    if module is None:
+        raise invalid(spec, f"There is no module {name!r}.")
+    return module
+
+
+def put_on_path(folder):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def from_module(module, name, where, spec):
+    """The workload of this name, made if it is a function."""
+    found = getattr(module, name, None)
+    if found is None:
+        raise invalid(spec, without(module, name, where))
+    if callable(found) and not isinstance(found, (type, Workload)):
+        if not takes_nothing(found):
+            raise invalid(
+                spec,
+                f"The function {name!r} needs arguments. Expected a Workload "
+                "or a function without arguments that returns one.",
+            )
+        made = run_user_code(where, found)
+        received = f"a function that returns a {type(made).__name__}"
+    else:
+        made, received = found, f"a {type(found).__name__}"
+    if not isinstance(made, Workload):
+        raise invalid(
+            spec,
+            f"Expected a `keras_lbreg.Workload` or a function that returns "
+            f"one under the name {name!r} in {where}. Received: {received}",
+        )
+    return made
+
+
+def without(module, name, where):
+    """What to say where a module has nothing of this name."""
+    workloads = [k for k, v in vars(module).items() if isinstance(v, Workload)]
+    functions = [
+        k
+        for k, v in vars(module).items()
+        if inspect.isfunction(v) and v.__module__ == module.__name__
+    ]
+    text = f"{where} has no {name!r}."
+    close = did_you_mean(
+        name, [*workloads, *functions], lambda x: f"{where}:{x}"
+    )
+    if workloads:
+        return f"{text} Workloads in it: {', '.join(workloads)}.{close}"
+    return (
+        f"{text} Expected a `keras_lbreg.Workload`, or a function without "
+        f"arguments that returns one, under this name.{close}"
+    )
+
+
+def did_you_mean(word, words, say):
+    close = difflib.get_close_matches(word, words, 1)
+    return f" Did you mean {say(close[0])!r}?" if close else ""
+
+
+def takes_nothing(function):
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    except ValueError:  # Some built-in functions have no signature.
+        return True
+    return True
+
+
+def invalid(spec, text):
+    return ValueError(
+        f"Invalid value for argument `workload`: {spec!r}. {text}"
+    )
+
+
+def run_user_code(where, function, *args):
+    """Call it; whatever it raises becomes a `UserCodeError`."""
+    try:
+        return function(*args)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # SystemExit too: a file that reads its command line ends by it.
+        first_line = str(error).partition("\n")[0]
+        raise UserCodeError(
+            f"{where} raised {type(error).__name__}"
+            + (f": {first_line}" if first_line else ""),
+            user_traceback(error),
+        ) from error
+
+
+def user_traceback(error):
+    """A traceback as Python prints it, without the frames that are ours."""
+    whole = traceback.TracebackException.from_exception(error)
+    seen, left = set(), [whole]
+    while left:
+        part = left.pop()
+        if part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        frames = [frame for frame in part.stack if not is_ours(frame.filename)]
+        part.stack[:] = frames
+        left += [part.__cause__, part.__context__]
+    return "".join(whole.format())
+
+
+def is_ours(filename):
+    return filename.startswith((PACKAGE, "<frozen importlib"))
