@@ -8,11 +8,11 @@ the README of this folder.
 import functools
 
 from keras_lbreg import Arm
+from keras_lbreg.comparison.arms import BASELINE
 from keras_lbreg.data import Augmentation
 from recipes import networks
 from recipes.study.comparison import Comparison
 from recipes.study.recipe import Recipe
-from recipes.study.statistics import BASELINE
 
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "lamb": "LAMB", "lars": "LARS"}
 

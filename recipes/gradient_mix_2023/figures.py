@@ -2,6 +2,12 @@
 
 import math
 
+from keras_lbreg.comparison.plots import (
+    INK,
+    PALETTE,
+    new_figure,
+    plot_style,
+)
 from recipes.gradient_mix_2023.configuration import (
     CONCENTRATIONS,
     GROUPS,
@@ -10,7 +16,6 @@ from recipes.gradient_mix_2023.configuration import (
 )
 from recipes.gradient_mix_2023.measurement_tables import joined
 from recipes.gradient_mix_2023.tables import differences
-from recipes.study.plots import INK, PALETTE, new_figure, plot_style
 
 COLORS = dict(zip(GROUPS, PALETTE, strict=False))
 MARKERS = dict(zip(GROUPS, "osD^v", strict=True))

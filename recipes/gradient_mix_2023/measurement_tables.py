@@ -4,8 +4,8 @@ import collections
 import math
 import statistics
 
+from keras_lbreg.formatting import MISSING
 from recipes.study.cells import table
-from recipes.study.formatting import MISSING
 
 
 def joined(cells, value, error):

@@ -2,20 +2,21 @@
 
 import numpy as np
 
-from recipes.hoffer_2017.configuration import COLUMNS, ROWS
-from recipes.study.plots import (
-    HEIGHT,
+from keras_lbreg.comparison.plots import (
+    GREY,
     INK,
-    LARGE_BATCH,
     PALETTE,
-    PANEL_WIDTH,
     log_axis,
+    mean_curves,
     new_figure,
     plot_style,
 )
-from recipes.study.statistics import Stat, finals, mean_curves
+from keras_lbreg.comparison.statistics import Stat, finals
+from recipes.hoffer_2017.configuration import COLUMNS, ROWS
+from recipes.study.plots import HEIGHT, PANEL_WIDTH
+from recipes.study.statistics import finished_runs
 
-COLORS = dict(zip(COLUMNS, (INK, LARGE_BATCH, *PALETTE), strict=False))
+COLORS = dict(zip(COLUMNS, (INK, GREY, *PALETTE), strict=False))
 
 
 def weight_distance(study):
@@ -107,13 +108,14 @@ def error_by_iteration(study):
             curve = curve_of(results, arm)
             if curve is None:
                 continue
-            error = 100 - curve.accuracy
+            error = 100 - curve.objective
+            seeds = len(finished_runs(results, arm))
             axis.plot(
                 curve.updates,
                 error,
                 color=COLORS[arm],
-                label=f"{column}, {curve.seeds} "
-                f"seed{'s' if curve.seeds > 1 else ''}: {error[-1]:.2f} %",
+                label=f"{column}, {seeds} seed{'s' if seeds > 1 else ''}: "
+                f"{error[-1]:.2f} %",
             )
             axis.fill_between(
                 curve.updates,

@@ -1,6 +1,7 @@
 """Where the results come from, as a table."""
 
-from recipes.study.formatting import MISSING, markdown
+from keras_lbreg.formatting import MISSING
+from recipes.study.cells import table as markdown
 
 
 def runs_table(study):

@@ -1,8 +1,8 @@
 """What the tables and figures take out of the results."""
 
+from keras_lbreg.comparison.statistics import Stat, finals
 from recipes.jaiswal_taura.configuration import DECAYS
 from recipes.study import statistics
-from recipes.study.statistics import Stat, finals
 
 
 def name_of(family, batch, reading):

@@ -1,5 +1,8 @@
 """The tables of the README."""
 
+from keras_lbreg.comparison.statistics import Stat, finals
+from keras_lbreg.comparison.table import format_stat
+from keras_lbreg.formatting import MISSING
 from recipes.jaiswal_taura.configuration import (
     DECAYS,
     FAMILIES,
@@ -13,8 +16,7 @@ from recipes.jaiswal_taura.records import (
     name_of,
     verdict,
 )
-from recipes.study.formatting import MISSING, format_stat, markdown
-from recipes.study.statistics import Stat, finals
+from recipes.study.cells import table as markdown
 
 
 def percent(stat, signed=False):

@@ -1,9 +1,14 @@
 """Cells of a recipe's tables."""
 
-from recipes.study.formatting import format_stat, markdown
-from recipes.study.statistics import Stat, finals, verdict
+from keras_lbreg.comparison.statistics import Stat, finals
+from keras_lbreg.comparison.table import format_stat
+from recipes.study.statistics import verdict
 
-table = markdown
+
+def table(columns, rows):
+    """A Markdown table; the first column to the left, the others right."""
+    rule = [":--", *["--:"] * (len(columns) - 1)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (columns, rule, *rows))
 
 
 def accuracy(results, arm, decimals=2):

@@ -2,9 +2,8 @@
 
 import re
 
+from keras_lbreg.comparison.plots import to_png
 from keras_lbreg.files import write_file
-
-from recipes.study.plots import to_png
 
 TABLE = re.compile(
     r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL

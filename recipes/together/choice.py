@@ -6,7 +6,7 @@ import math
 import numpy as np
 from scipy.special import stdtrit
 
-from recipes.study.statistics import Stat
+from keras_lbreg.comparison.statistics import Stat
 from recipes.together.combination import (
     RATES,
     SWITCHES,

@@ -2,14 +2,12 @@
 
 import functools
 
+from keras_lbreg.comparison.arms import BASELINE
+from keras_lbreg.comparison.statistics import Stat, share_closed
+from keras_lbreg.comparison.table import format_stat
+from keras_lbreg.formatting import MISSING, format_count
 from recipes.study.cells import accuracy, difference, provenance, table
-from recipes.study.formatting import MISSING, format_count, format_stat
-from recipes.study.statistics import (
-    BASELINE,
-    Stat,
-    finished_runs,
-    share_closed,
-)
+from recipes.study.statistics import finished_runs
 from recipes.together.choice import REFERENCES, candidates, chosen, effects
 from recipes.together.combination import RATES, SWITCHES
 

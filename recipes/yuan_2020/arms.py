@@ -1,7 +1,7 @@
 """The arms of every comparison: the paper's form and its controls."""
 
 from keras_lbreg import Arm
-from recipes.study.statistics import BASELINE
+from keras_lbreg.comparison.arms import BASELINE
 
 DOUBLED = Arm(
     "Learning rate x2 (control)",

@@ -6,11 +6,11 @@ was chosen instead, and why, stands in the README of this folder.
 
 import dataclasses
 
+from keras_lbreg.comparison.arms import BASELINE
 from keras_lbreg.data import Augmentation
 from recipes import networks
 from recipes.study.comparison import Comparison
 from recipes.study.recipe import Recipe
-from recipes.study.statistics import BASELINE
 from recipes.yuan_2020.arms import (
     ARMS,
     DOUBLED,

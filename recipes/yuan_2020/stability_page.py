@@ -3,7 +3,12 @@
 import math
 import statistics
 
-from recipes.study.plots import INK, PALETTE, new_figure, plot_style
+from keras_lbreg.comparison.plots import (
+    INK,
+    PALETTE,
+    new_figure,
+    plot_style,
+)
 from recipes.yuan_2020.growth import (
     LARGEST_DISTANCE,
     growth_factor,

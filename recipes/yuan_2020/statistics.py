@@ -3,13 +3,9 @@
 import dataclasses
 import statistics
 
-from recipes.study.statistics import (
-    BASELINE,
-    Stat,
-    finished_runs,
-    first_reaching,
-    verdict,
-)
+from keras_lbreg.comparison.arms import BASELINE
+from keras_lbreg.comparison.statistics import Stat, first_reaching
+from recipes.study.statistics import finished_runs, verdict
 
 
 def mean_gap(results, arm, other=BASELINE):
@@ -94,7 +90,10 @@ def reached(results, arm):
     ours = finished_runs(results, arm)
     baseline = finished_runs(results, BASELINE)
     seeds = ours.keys() & baseline.keys()
-    firsts = [first_reaching(ours[seed], baseline[seed].best) for seed in seeds]
+    firsts = [
+        first_reaching(results, ours[seed], baseline[seed].best)
+        for seed in seeds
+    ]
     epochs = [first.epoch for first in firsts if first is not None]
     return Reached(Stat.of(epochs), len(epochs), len(seeds))
 

@@ -2,11 +2,9 @@
 
 import math
 
-from recipes.study.statistics import (
-    BASELINE,
-    Stat,
-    finished_runs,
-)
+from keras_lbreg.comparison.arms import BASELINE
+from keras_lbreg.comparison.statistics import Stat
+from recipes.study.statistics import finished_runs
 from recipes.yuan_2020.arms import ARMS
 from recipes.yuan_2020.configuration import (
     BATCH_SIZES,
