@@ -1,21 +1,23 @@
 """`python -m recipes.NAME`: runs, resumes, measures, refuses bad input."""
 
 import dataclasses
+import functools
 import json
 
 import pytest
 from typer.testing import CliRunner
 
-from keras_lbreg.experiments import read_results
-from keras_lbreg.experiments.recipe import Recipe
-from keras_lbreg.experiments.recipes import digits_network
+from keras_lbreg.comparison import read_results
+from recipes import networks
 from recipes.study.command_line import make_app
 from recipes.study.comparison import Comparison
+from recipes.study.recipe import Recipe
 from recipes.study.study import Measurement, Study
+from tests.recipes.studies import study_of
 
 RECIPE = Recipe(
     name="test/tiny",
-    network=digits_network,
+    network=functools.partial(networks.fully_connected, widths=(16,)),
     small_batch_size=64,
     batch_size=512,
     learning_rate=0.05,
@@ -71,33 +73,62 @@ def check_refused(result, *fragments):
         assert fragment in text
 
 
+# The cheapest command of each recipe, shortened to an epoch.
+@pytest.mark.parametrize(
+    ("name", "part", "arm"),
+    [
+        ("gradient_mix_2023", "lars_mix", "mix_k8_c0p3"),
+        ("gradient_mix_2023", "adam_rate", "rate_0p01"),
+        ("hoffer_2017", "digits", "lr_gbn"),
+        ("jaiswal_taura", "digits_b512_x01", "lr_noise"),
+        ("together", "digits_screen", "linear_half_gbn_noise_dreg_mix"),
+        ("together", "digits_confirm", "sqrt_warmup"),
+        ("yuan_2020", "digits_batch_1024", "dreg_split"),
+    ],
+)
+def test_an_epoch_of_each_recipe(name, part, arm, tmp_path):
+    if name == "together" and part == "digits_screen":
+        comparison = study_of(name).get(part)
+        arm = next(a for a in comparison.arms if a.endswith("noise_dreg_mix"))
+    words = ["run", part, "--epochs", 1, "--seeds", 1, "--arms", arm]
+    words += ["--out", tmp_path]
+    app = make_app(study_of(name))
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    [run] = read_results(tmp_path).runs
+    assert (run.arm, run.status) == (arm, "finished")
+    assert run.seed == study_of(name).get(part).first_seed
+
+
 def test_runs_and_goes_on(study, command):
     first = command("run", "one", "--seeds", 1, "--arms", "lr")
     assert first.exit_code == 0, first.output
-    assert [run.status for run in study.results("one").runs] == ["finished"]
+    [before] = study.results("one").runs
     second = command("run", "one", "--seeds", 1)
-    assert "finished before" in second.output
-    assert len(study.results("one").runs) == 2
+    assert second.exit_code == 0, second.output
+    runs = study.results("one").runs
+    assert [run.status for run in runs] == ["finished"] * 2
+    assert before in runs
     listed = command("list").output
     assert "2 of 2 runs, 2 epochs" in listed
     assert "not run" in listed
 
 
-def test_shortened_runs_have_a_folder_of_their_own(study, command):
+def test_shortened_and_old_results_have_folders_of_their_own(study, command):
+    old = study.folder / "results" / "one-1-epochs" / "manifest.json"
+    old.parent.mkdir(parents=True)
+    recorded = study_of("hoffer_2017").results("digits").manifest
+    content = {**recorded, "arms": [], "config": {"epochs": 1, "recipe": None}}
+    content = json.dumps({**content, "schema": 1})
+    old.write_text(content)
     result = command("run", "one", "--seeds", 1, "--arms", "lr", "--epochs", 1)
     assert result.exit_code == 0, result.output
-    [folder] = (study.folder / "results").iterdir()
-    assert folder.name == "one-1-epochs"
-    assert study.results("one").manifest["config"]["epochs"] == 1
-
-
-def test_out_and_seeds(command, tmp_path):
-    result = command(
-        *("run", "one", "--seeds", 1, "--first-seed", 7, "--arms", "lr"),
-        *("--epochs", 1, "--out", tmp_path / "here"),
-    )
-    assert result.exit_code == 0, result.output
-    assert read_results(tmp_path / "here").manifest["seeds"] == [7]
+    folders = {path.name for path in (study.folder / "results").iterdir()}
+    assert folders == {"one-1-epochs", "one-1-epochs-schema-2"}
+    assert old.read_text() == content
+    results = study.results("one")
+    assert results.path.name == "one-1-epochs-schema-2"
+    assert results.manifest["config"]["epochs"] == 1
 
 
 def test_measures(study, command):
@@ -134,11 +165,11 @@ def test_pages(study, command):
     [
         (["nothing"], ["Expected one of ['one', 'other'", "nothing"]),
         (["one", "--arms", "gbn"], ["`arms`", "gbn"]),
-        (["one", "--seeds", "0"], ["`seeds`"]),
-        (["one", "--epochs", "-1"], ["`epochs`"]),
+        (["one", "--seeds", "0"], ["--seeds"]),
+        (["one", "--epochs", "-1"], ["--epochs"]),
         (["one", "other", "--out", "x"], ["`out`", "one NAME"]),
-        (["other"], ["'mnist' is not prepared", "lbreg data prepare mnist"]),
-        (["one", "--dataset", "no.npz"], ["an .npz file that exists"]),
+        (["other"], ["mnist", "lbreg data prepare mnist"]),
+        (["one", "--dataset", "no.npz"], ["no.npz"]),
         (["wrong"], ["`seeds`"]),
     ],
     ids=lambda words: " ".join(words),
@@ -149,19 +180,10 @@ def test_bad_input(command, words, fragments, tmp_path, monkeypatch):
 
 
 def test_damaged_results_are_left_alone(study, command):
-    folder = study.path("one")
-    folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text("{")
-    check_refused(
-        command("run", "one"), "not valid JSON", "Nothing was changed"
-    )
-    check_refused(command("list"), "not valid JSON")
-    assert (folder / "manifest.json").read_text() == "{"
-
-
-def test_a_damaged_measurement_is_named(study, command):
-    folder = study.path("answer")
-    folder.mkdir(parents=True)
-    (folder / "measurement.json").write_text("[]")
-    check_refused(command("list"), "measurement.json")
-    assert json.loads((folder / "measurement.json").read_text()) == []
+    for name in ("one/manifest.json", "answer/measurement.json"):
+        file = study.folder / "results" / name
+        file.parent.mkdir(parents=True)
+        file.write_text("{")
+        check_refused(command("list"), "not valid JSON", "Nothing was changed")
+        assert file.read_text() == "{"
+        file.unlink()
