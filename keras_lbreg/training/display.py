@@ -132,10 +132,10 @@ class Display:
 class TimeLeft:
     """Seconds left, from what was measured so far.
 
-    A sample costs more in small batches than in large ones, so each arm has
-    its own measure; one that has not run yet is taken to be as fast as the
-    others of its batch size, else as all. Compilation is counted apart, for
-    every run that is to come.
+    Each arm has its own measure. One that has not run yet is taken to be as
+    fast as the others of its batch size; of another batch size B it is known
+    that an update costs between once and B / B' times as much, and the
+    geometric mean is taken. Compilation is counted apart, for every run.
     """
 
     def __init__(self, pending):
@@ -181,10 +181,15 @@ class TimeLeft:
         return training + self.waiting * statistics.fmean(self.startups)
 
     def _seconds_per_sample(self, arm):
-        same = [a for a in self.measured if self.size[a] == self.size.get(arm)]
+        size = self.size.get(arm, 1)
+        same = [a for a in self.measured if self.size[a] == size]
         arms = [arm] if arm in self.measured else same or list(self.measured)
-        spent = sum(self.measured[a][0] for a in arms)
-        return spent / max(1, sum(self.measured[a][1] for a in arms))
+        rates = []
+        for measured in arms:
+            spent, samples = self.measured[measured]
+            ratio = math.sqrt(self.size[measured] / size)
+            rates.append(spent / max(1, samples) * ratio)
+        return statistics.fmean(rates)
 
 
 def key_of(run):

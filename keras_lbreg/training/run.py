@@ -177,6 +177,8 @@ class Run:
             records = ()
         end = plan.epoch_at(until)
         if start >= end:
+            if records:
+                self._restore(model, folder)
             return records
         facts, every = self.facts, plan.record_every
         stopwatch = Stopwatch(records, self._clock)
@@ -215,6 +217,14 @@ class Run:
                 callbacks=ours,
             )
         return tuple(recorder.records)
+
+    def _restore(self, model, folder):
+        """Gives a model the state of a run that was trained to its end."""
+        backup = MultiWorkerBackup(folder / BACKUP, delete_checkpoint=False)
+        backup.set_model(model)
+        with self.placement.scope():
+            backup.on_train_begin()
+        backup.on_train_end()
 
     def evaluate(self, model):
         """The `val_...` results of the plain network of a trained model."""

@@ -137,7 +137,7 @@ def test_npz_that_is_missing_damaged_or_incomplete(tmp_path):
         ({"y_train": np.array(["a", "b"] * 3)}, "Received: dtype <U1"),
         ({"y_train": np.array([0, None] * 3)}, "Cannot read .*plain arrays"),
         ({"x_train": np.float32(3)}, "an axis of samples"),
-        ({"y_train": np.arange(6) * 10**6}, "6 different labels up to 5,000"),
+        ({"y_train": np.arange(6) * 10**6}, "8 different labels up to 5,000"),
         ({"classes": "many"}, "one integer as `classes`"),
         ({"classes": 2}, "labels below 2"),
     ],
@@ -181,8 +181,10 @@ def test_prepared_datasets_are_listed_without_keras(tmp_path):
     (tmp_path / "things" / "1.0.0").mkdir(parents=True)
     path = tmp_path / "things" / "1.0.0" / "dataset_info.json"
     path.write_text(json.dumps(info))
+    # As the command line, which alone imports the package without Keras.
     code = f"""
 import sys
+sys.modules["_lbreg"] = sys
 from keras_lbreg.data import prepared_datasets
 print(prepared_datasets({str(tmp_path)!r}), {{"keras", "tensorflow"}}
       & set(sys.modules))

@@ -172,12 +172,13 @@ def normalized(layer):
     [
         ("ghost_batch_norm", linear, "no `keras.layers.BatchNorm"),
         ("ghost_batch_norm", lambda: normalized(Block()), "composite layer"),
-        (
+        pytest.param(
             "ghost_batch_norm",
             lambda: normalized(
                 keras.layers.BatchNormalization(synchronized=True)
             ),
             "synchronized",
+            marks=pytest.mark.tensorflow,
         ),
         ("ghost_batch_norm", convolutional, ""),
         ("dreg", without_candidates, "no layer that can be doubled"),
