@@ -75,7 +75,8 @@ def analyze(
         samples: Use so many samples, chosen at random; `None` for all.
             Defaults to `10000`.
         split: `"train"` (the default) or `"val"`.
-        seed: Seed of the random directions and of the batches.
+        seed: Seed of the random directions, of the batches and of the choice of
+            the samples. Defaults to `0`.
         epsilons: Sizes of the box of the sharpness. Defaults to both of the
             paper's.
         subspace: Dimension of the sharpness's subspace (the paper: 100), or
@@ -121,7 +122,7 @@ def analyze(
     check_positive_number("tolerance", tolerance)
     for name, value in (("iterations", iterations), ("pairs", pairs)):
         check_positive_int(name, value)
-    models, chosen, workload = read(paths, workload, split, samples)
+    models, chosen, workload = read(paths, workload, split, samples, seed)
     settings = {}
     if "sharpness" in what:
         settings["sharpness"] = [
@@ -170,6 +171,7 @@ def analyze_interpolation(
     end=2.0,
     statistics="estimate",
     samples=10_000,
+    seed=0,
     out=None,
     fresh=False,
     on_progress=None,
@@ -188,6 +190,7 @@ def analyze_interpolation(
             them anew at each point, `"interpolate"` moves them along.
         samples: At most so many training and validation samples, chosen at
             random; `None` for all. Defaults to `10000`.
+        seed: Seed of their choice. Defaults to `0`.
         out: Folder. Defaults to `runs/analyze-` and the files' names.
         fresh: Whether to forget the results in the folder.
         on_progress: Optional, as for `analyze`.
@@ -210,20 +213,20 @@ def analyze_interpolation(
             f"points={points}, start={start:g}, end={end:g}"
         )
     paths = [path_a, path_b]
-    models, chosen, workload = read(paths, workload, "train", samples)
-    others = take_samples(workload, "val", samples)
+    models, chosen, workload = read(paths, workload, "train", samples, seed)
+    others = take_samples(workload, "val", samples, seed)
     # Rounded: 0 and 1 are among them, and the file is read by people.
     positions = np.round(np.linspace(start, end, points), 9).tolist()
     job = line_job(models, chosen, others, positions, statistics)
     return run_jobs([job], models, out, fresh, on_progress, on_result)
 
 
-def read(paths, workload, split, samples):
+def read(paths, workload, split, samples, seed):
     """The models, the samples and the workload; bad input ends here."""
     paths = [paths] if isinstance(paths, (str, pathlib.Path)) else list(paths)
     if not isinstance(workload, Workload):
         workload = get_workload(workload)
-    chosen = take_samples(workload, split, samples)
+    chosen = take_samples(workload, split, samples, seed)
     return read_models(paths, chosen, workload), chosen, workload
 
 
@@ -280,7 +283,8 @@ class Analysis:
     @property
     def report_path(self):
         """The HTML report."""
-        return self.path / "report.html"
+        line = "interpolate" in self.records
+        return self.path / ("interpolation.html" if line else "report.html")
 
     @property
     def files(self):
@@ -288,7 +292,7 @@ class Analysis:
         names = [
             f"{m}.{kind}" for m in self.records for kind in ("json", "png")
         ]
-        return [self.path / name for name in (*names, "report.html")]
+        return [*(self.path / name for name in names), self.report_path]
 
     @property
     def models(self):
