@@ -3,9 +3,7 @@
 import keras
 import numpy as np
 
-from keras_lbreg.data.load_dataset import load_dataset
-from keras_lbreg.data.mix_sample_weights import mix_sample_weights
-from keras_lbreg.random.mixing_weights import mixing_weights
+from keras_lbreg.data import load_dataset, mix_sample_weights
 from recipes.gradient_mix_2023.configuration import CONCENTRATIONS, GROUPS
 from recipes.gradient_mix_2023.local_gradients import (
     BATCH,
@@ -40,14 +38,16 @@ def draw(seed, groups, concentration, draws):
     """
     cell = (seed, GROUPS.index(groups), CONCENTRATIONS.index(concentration))
     own = int(np.random.SeedSequence(cell).generate_state(1)[0] >> 1)
-    return np.stack(
-        [
-            mixing_weights(
-                own, step, groups, concentration=concentration, xp=np
-            )
-            for step in range(draws)
-        ]
-    ).astype("float64")
+    return mixing_weights(own, groups, concentration, draws)
+
+
+def mixing_weights(seed, groups, concentration, steps):
+    """w of the first steps, out of the sample weights `K w_k` they make."""
+    one_of_each = np.zeros((groups, 1)), np.zeros((groups, 1))
+    batches = mix_sample_weights(
+        [one_of_each] * steps, groups, concentration, seed=seed
+    )
+    return np.stack([w for _, _, w in batches]).astype("float64") / groups
 
 
 def compare_noise(gradients, weights, concentration):
@@ -111,14 +111,12 @@ def training_error(model, dataset, samples, gradients, seed, concentration):
     )
     start = [np.array(value) for value in model.get_weights()]
     worst = 0.0
-    for step, (x, y, sample_weight) in enumerate(batches):
+    drawn = mixing_weights(seed, groups, concentration, STEPS)
+    for weights, (x, y, sample_weight) in zip(drawn, batches, strict=True):
         before = trainable(model)
         model.train_on_batch(x, y, sample_weight=sample_weight)
         moved = before - trainable(model)
         model.set_weights(start)
-        weights = mixing_weights(
-            seed, step, groups, concentration=concentration, xp=np
-        )
         expected = weights @ gradients
         distance = np.linalg.norm(moved - expected)
         worst = max(worst, float(distance / np.linalg.norm(expected)))

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from keras_lbreg.analysis.gradient_noise_scale import noise_and_signal
-from keras_lbreg.data.load_dataset import load_dataset
+from keras_lbreg.data import load_dataset
 from recipes.gradient_mix_2023.configuration import CONCENTRATIONS, GROUPS
 from recipes.gradient_mix_2023.covariance import draw
 from recipes.gradient_mix_2023.local_gradients import (
@@ -64,9 +63,9 @@ def measured_share(mixed, small, big):
     """
 
     def share(chosen):
-        noise, signal = noise_and_signal(
-            (small[chosen].mean(), big[chosen].mean()), GROUP, BATCH
-        )
+        of_group, of_batch = small[chosen].mean(), big[chosen].mean()
+        signal = (BATCH * of_batch - GROUP * of_group) / (BATCH - GROUP)
+        noise = (of_group - of_batch) / (1 / GROUP - 1 / BATCH)
         return noise / (mixed[chosen].mean() - signal) / BATCH
 
     everything = np.arange(len(mixed))

@@ -2,8 +2,12 @@
 
 import math
 
-from keras_lbreg.experiments.plot_layout import new_figure
-from keras_lbreg.experiments.plot_style import INK, PALETTE, plot_style
+from keras_lbreg.comparison.plots import (
+    INK,
+    PALETTE,
+    new_figure,
+    plot_style,
+)
 from recipes.gradient_mix_2023.configuration import (
     CONCENTRATIONS,
     GROUPS,

@@ -4,7 +4,7 @@ import collections
 import math
 import statistics
 
-from keras_lbreg.experiments.formatting import MISSING
+from keras_lbreg.formatting import MISSING
 from recipes.study.cells import table
 
 

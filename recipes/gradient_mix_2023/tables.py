@@ -2,13 +2,10 @@
 
 import collections
 
-from keras_lbreg.experiments.arms import BASELINE
-from keras_lbreg.experiments.formatting import (
-    MISSING,
-    format_duration,
-    format_stat,
-)
-from keras_lbreg.experiments.statistics import Stat, finals
+from keras_lbreg.comparison.arms import BASELINE
+from keras_lbreg.comparison.statistics import Stat, finals, holm
+from keras_lbreg.comparison.table import format_stat
+from keras_lbreg.formatting import MISSING, format_duration
 from recipes.gradient_mix_2023.configuration import (
     CONCENTRATIONS,
     OPTIMIZERS,
@@ -22,7 +19,7 @@ from recipes.gradient_mix_2023.measurement_tables import (
     agreement,
 )
 from recipes.study.cells import accuracy, difference, paired, provenance, table
-from recipes.study.verdicts import p_value, survivors_of_many, verdict
+from recipes.study.statistics import p_value, verdict
 
 
 def rates(study):
@@ -126,7 +123,7 @@ def verdicts(study):
                 str(judged.count("better")),
                 str(judged.count("worse")),
                 f"{0.05 * len(stats):.1f}",
-                str(survivors_of_many([p_value(stat) for stat in stats])),
+                str(sum(holm([p_value(stat) for stat in stats]))),
                 mean,
             ]
         )

@@ -5,10 +5,12 @@ README of this folder, with what was chosen instead.
 """
 
 import dataclasses
+import functools
 
-from keras_lbreg.data.augmentation import Augmentation
-from keras_lbreg.experiments.recipe import Recipe
+from keras_lbreg.data import Augmentation
+from recipes import networks
 from recipes.study.comparison import Comparison
+from recipes.study.recipe import Recipe
 
 # The columns of the results table, and what their arms are called here.
 COLUMNS = {
@@ -33,52 +35,6 @@ def moments(mean_and_std):
         tuple(255 * value for value in mean),
         tuple((255 * value) ** 2 for value in std),
     )
-
-
-def f1(dataset):
-    from keras_lbreg.experiments.networks.fully_connected import (
-        fully_connected,
-    )
-
-    return fully_connected(dataset, (512,) * 5)
-
-
-def c1(dataset):
-    from keras_lbreg.experiments.networks.c1 import c1
-
-    return c1(dataset)
-
-
-def resnet44(dataset):
-    from keras_lbreg.experiments.networks.residual import resnet44
-
-    return resnet44(dataset)
-
-
-def wide_resnet16_4(dataset):
-    from keras_lbreg.experiments.networks.residual import wide_resnet16_4
-
-    return wide_resnet16_4(dataset)
-
-
-def vgg16(dataset):
-    from keras_lbreg.experiments.networks.vgg16 import vgg16
-
-    return vgg16(dataset)
-
-
-def alexnet(dataset):
-    from keras_lbreg.experiments.networks.alexnet import alexnet
-
-    return alexnet(dataset)
-
-
-def digits_network(dataset):
-    from keras_lbreg.experiments.networks.fully_connected import (
-        fully_connected,
-    )
-
-    return fully_connected(dataset, (128, 128))
 
 
 def recipe(name, **settings):
@@ -112,7 +68,7 @@ CIFAR = {
 
 F1 = recipe(
     "f1",
-    network=f1,
+    network=functools.partial(networks.fully_connected, widths=(512,) * 5),
     learning_rate=0.1,
     epochs=50,
     milestones=milestones(50, 0.1, (10, 0.01), (20, 1e-3), (30, 1e-4)),
@@ -124,7 +80,7 @@ F1 = recipe(
 )
 C1 = recipe(
     "c1",
-    network=c1,
+    network=networks.c1,
     learning_rate=1e-3,
     epochs=200,
     milestones=milestones(200, 1e-3, (60, 1e-2), (120, 1e-3), (180, 1e-4)),
@@ -135,7 +91,7 @@ C1 = recipe(
 )
 RESNET44 = recipe(
     "resnet44",
-    network=resnet44,
+    network=networks.resnet44,
     batch_size=2048,
     learning_rate=0.1,
     epochs=100,
@@ -148,7 +104,7 @@ RESNET44 = recipe(
 )
 VGG = recipe(
     "vgg",
-    network=vgg16,
+    network=networks.vgg16,
     learning_rate=0.1,
     epochs=200,
     milestones=milestones(200, 0.1, (60, 0.02), (120, 4e-3), (160, 8e-4)),
@@ -158,7 +114,7 @@ VGG = recipe(
 )
 WRESNET = recipe(
     "wresnet16_4",
-    network=wide_resnet16_4,
+    network=networks.wide_resnet16_4,
     learning_rate=0.1,
     epochs=100,
     milestones=milestones(100, 0.1, (60, 0.02), (120, 4e-3), (140, 1e-4)),
@@ -168,7 +124,7 @@ WRESNET = recipe(
 )
 ALEXNET = recipe(
     "alexnet",
-    network=alexnet,
+    network=networks.alexnet,
     learning_rate=0.01,
     epochs=30,
     milestones=milestones(
@@ -182,7 +138,7 @@ ALEXNET = recipe(
 )
 DIGITS = recipe(
     "digits",
-    network=digits_network,
+    network=functools.partial(networks.fully_connected, widths=(128, 128)),
     small_batch_size=16,
     batch_size=512,
     learning_rate=0.02,

@@ -2,23 +2,21 @@
 
 import numpy as np
 
-from keras_lbreg.experiments.curves import mean_curves
-from keras_lbreg.experiments.plot_layout import (
-    HEIGHT,
-    PANEL_WIDTH,
-    log_axis,
-    new_figure,
-)
-from keras_lbreg.experiments.plot_style import (
+from keras_lbreg.comparison.plots import (
+    GREY,
     INK,
-    LARGE_BATCH,
     PALETTE,
+    log_axis,
+    mean_curves,
+    new_figure,
     plot_style,
 )
-from keras_lbreg.experiments.statistics import Stat, finals
+from keras_lbreg.comparison.statistics import Stat, finals
 from recipes.hoffer_2017.configuration import COLUMNS, ROWS
+from recipes.study.plots import HEIGHT, PANEL_WIDTH
+from recipes.study.statistics import finished_runs
 
-COLORS = dict(zip(COLUMNS, (INK, LARGE_BATCH, *PALETTE), strict=False))
+COLORS = dict(zip(COLUMNS, (INK, GREY, *PALETTE), strict=False))
 
 
 def weight_distance(study):
@@ -60,7 +58,7 @@ def weight_distance(study):
             axis.legend(loc="upper left")
         axes[0].set_ylabel("distance from the start, ‖w − w₀‖")
         figure.suptitle(
-            f"F1, {whole.manifest['dataset']['title']}",
+            f"F1, {whole.manifest['workload']['title']}",
             x=0.01,
             ha="left",
             fontsize=11,
@@ -110,13 +108,14 @@ def error_by_iteration(study):
             curve = curve_of(results, arm)
             if curve is None:
                 continue
-            error = 100 - curve.accuracy
+            error = 100 - curve.objective
+            seeds = len(finished_runs(results, arm))
             axis.plot(
                 curve.updates,
                 error,
                 color=COLORS[arm],
-                label=f"{column}, {curve.seeds} "
-                f"seed{'s' if curve.seeds > 1 else ''}: {error[-1]:.2f} %",
+                label=f"{column}, {seeds} seed{'s' if seeds > 1 else ''}: "
+                f"{error[-1]:.2f} %",
             )
             axis.fill_between(
                 curve.updates,
@@ -129,7 +128,7 @@ def error_by_iteration(study):
         axis.set(
             xlabel="updates",
             ylabel="validation error, %",
-            title=f"F1, {results.manifest['dataset']['title']}",
+            title=f"F1, {results.manifest['workload']['title']}",
         )
         axis.set_xscale("log")
         axis.set_yscale("log")

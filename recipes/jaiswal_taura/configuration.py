@@ -5,10 +5,11 @@ with what was chosen instead.
 """
 
 import dataclasses
+import functools
 
-from keras_lbreg.data.augmentation import Augmentation
-from keras_lbreg.experiments import Arm
-from keras_lbreg.experiments.recipe import Recipe
+from keras_lbreg import Arm
+from keras_lbreg.data import Augmentation
+from recipes import networks
 from recipes.jaiswal_taura.regime import (
     BASE_BATCH,
     BASE_RATE,
@@ -17,6 +18,7 @@ from recipes.jaiswal_taura.regime import (
     milestones,
 )
 from recipes.study.comparison import Comparison
+from recipes.study.recipe import Recipe
 
 ALPHA, GAMMA = 1e-5, 0.55
 TECHNIQUES = {
@@ -26,10 +28,11 @@ TECHNIQUES = {
 
 # As many updates as the small batch, the drops after as many as well.
 AS_LONG = Arm(
-    "lr_ra",
     "LR, as many updates",
-    "alone",
-    techniques=("lr_scaling", "regime_adaptation"),
+    ("lr_scaling", "regime_adaptation"),
+    name="lr_ra",
+    group="alone",
+    control="lr",
 )
 
 
@@ -37,13 +40,14 @@ def noise_arm(exponent):
     """The arm with alpha = 10^exponent."""
     sign = "m" if exponent < 0 else "p"
     return Arm(
-        f"alpha_1e_{sign}{abs(exponent)}",
         f"alpha 1e{exponent}" if exponent else "alpha 1",
-        "alone",
-        techniques=("lr_scaling", "gradient_noise"),
-        hyperparameters={
-            "gradient_noise": {"alpha": float(f"1e{exponent}"), "gamma": GAMMA}
+        {
+            "lr_scaling": {},
+            "gradient_noise": {"alpha": float(f"1e{exponent}"), "gamma": GAMMA},
         },
+        name=f"alpha_1e_{sign}{abs(exponent)}",
+        group="alone",
+        control="lr",
     )
 
 
@@ -56,26 +60,9 @@ PAPER = {
 }
 
 
-def resnet50(dataset):
-    from keras_lbreg.experiments.networks.resnet50 import resnet50
-
-    return resnet50(dataset)
-
-
-def four_convolutions(dataset):
-    from keras_lbreg.experiments.networks.small_convolution import (
-        small_convolution,
-    )
-
-    return small_convolution(dataset, (32, 64, 128, 256))
-
-
-def two_convolutions(dataset):
-    from keras_lbreg.experiments.networks.small_convolution import (
-        small_convolution,
-    )
-
-    return small_convolution(dataset, (16, 32))
+# Convolutions of the small networks.
+FOUR = functools.partial(networks.small_convolution, widths=(32, 64, 128, 256))
+TWO = functools.partial(networks.small_convolution, widths=(16, 32))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +174,7 @@ FULL = Family(
     "full",
     "ResNet50, Caltech-101 at 256 px",
     "caltech101_3to1",
-    resnet50,
+    networks.resnet50,
     stored=(256, 256),
     crop=(224, 224),
     paper=PAPER,
@@ -197,7 +184,7 @@ PX104 = Family(
     "px104",
     "ResNet50, Caltech-101 at 104 px (smaller images)",
     "caltech101_3to1",
-    resnet50,
+    networks.resnet50,
     stored=(104, 104),
     crop=(92, 92),
     paper=PAPER,
@@ -206,7 +193,7 @@ PX64 = Family(
     "px64",
     "four convolutions, Caltech-101 at 64 px (ours, small)",
     "caltech101_3to1",
-    four_convolutions,
+    FOUR,
     stored=(64, 64),
     crop=(56, 56),
     epochs=28,
@@ -216,7 +203,7 @@ DIGITS = Family(
     "digits",
     "two convolutions, digits (ours, small)",
     "digits",
-    two_convolutions,
+    TWO,
     white=16.0,
     channels=1,
     epochs=28,

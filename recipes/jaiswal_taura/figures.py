@@ -2,16 +2,18 @@
 
 import numpy as np
 
-from keras_lbreg.experiments.curves import mean_curves
-from keras_lbreg.experiments.plot_layout import (
-    legend,
+from keras_lbreg.comparison.plots import (
+    INK,
+    PALETTE,
     log_axis,
+    mean_curves,
     new_figure,
+    plot_style,
 )
-from keras_lbreg.experiments.plot_style import INK, PALETTE, plot_style
-from keras_lbreg.experiments.statistics import Stat, finals
+from keras_lbreg.comparison.statistics import Stat, finals
 from recipes.jaiswal_taura.configuration import DECAYS, SWEEP
 from recipes.jaiswal_taura.records import name_of, run_so_far
+from recipes.study.plots import legend
 
 PANEL, HEIGHT = 4.2, 5.2
 LOOKS = {
@@ -90,7 +92,7 @@ def curves_of(study, family, batch, reading, arms):
 
 def end_of(curves):
     """Limits in which the curves' last part can be told apart."""
-    finals = [curve.accuracy[-1] for curve in curves]
+    finals = [curve.objective[-1] for curve in curves]
     return min(finals) - 6, min(max(finals) + 1.5, 100)
 
 
@@ -98,15 +100,15 @@ def draw(axis, curve, x):
     title, color, dashes = LOOKS[curve.name]
     axis.plot(
         x,
-        curve.accuracy,
+        curve.objective,
         color=color,
         linestyle=dashes,
-        label=f"{curve.accuracy[-1]:.1f}  {title}",
+        label=f"{curve.objective[-1]:.1f}  {title}",
     )
     axis.fill_between(
         x,
-        curve.accuracy - curve.spread,
-        curve.accuracy + curve.spread,
+        curve.objective - curve.spread,
+        curve.objective + curve.spread,
         color=color,
         alpha=0.12,
         linewidth=0,

@@ -3,11 +3,8 @@
 import keras
 import numpy as np
 
-from keras_lbreg.analysis.derivatives import make_derivatives
-from keras_lbreg.analysis.loss_surface import resolve_loss
 
-
-def minibatch_noise(model, x, y, batch, batches=24, seed=0, loss=None):
+def minibatch_noise(model, x, y, batch, batches=24, seed=0):
     """The expected squared distance of a batch's gradient from the mean one.
 
     ```
@@ -29,7 +26,6 @@ def minibatch_noise(model, x, y, batch, batches=24, seed=0, loss=None):
         batch: B.
         batches: m, at least 2.
         seed: Seed of the drawing.
-        loss: A `keras.losses.Loss` or its name. Defaults to the model's.
 
     Returns:
         The pair `(noise, signal)`; the second may come out negative where it
@@ -38,10 +34,6 @@ def minibatch_noise(model, x, y, batch, batches=24, seed=0, loss=None):
     Raises:
         ValueError: There are fewer samples than the batch has.
 
-    Example:
-
-    >>> noise, signal = minibatch_noise(model, x_train, y_train, batch=32)
-
     Reference: McCandlish et al. 2018, https://arxiv.org/abs/1812.06162
     """
     if batch > len(x):
@@ -49,7 +41,7 @@ def minibatch_noise(model, x, y, batch, batches=24, seed=0, loss=None):
             "Invalid value for argument `batch`. Expected at most the number "
             f"of samples, {len(x)}. Received: batch={batch}"
         )
-    function = resolve_loss(model, loss)
+    function = keras.losses.get(model.loss)
     frozen = [np.asarray(v) for v in model.non_trainable_variables]
     point = [np.asarray(v) for v in model.trainable_variables]
 
@@ -57,12 +49,10 @@ def minibatch_noise(model, x, y, batch, batches=24, seed=0, loss=None):
         predicted, _ = model.stateless_call(point, frozen, x, training=True)
         return keras.ops.mean(function(y, predicted))
 
-    derivatives = make_derivatives(batch_loss)
+    gradient_of = compiled_gradient(batch_loss)
     total, squares = 0.0, 0.0
     for part in draw(len(x), batch, batches, seed):
-        _, *gradient = derivatives.loss_and_gradient(
-            point, frozen, x[part], y[part]
-        )
+        gradient = gradient_of(point, frozen, x[part], y[part])
         flat = np.concatenate(
             [np.asarray(g, "float64").ravel() for g in gradient]
         )
@@ -71,6 +61,30 @@ def minibatch_noise(model, x, y, batch, batches=24, seed=0, loss=None):
     noise = (squares - total @ total / batches) / (batches - 1)
     signal = total @ total / batches**2 - noise / batches
     return float(noise), float(signal)
+
+
+def compiled_gradient(function):
+    """The gradient of `function(point, frozen, x, y)` by `point`."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(jax.grad(function))
+    import tensorflow as tf
+
+    def gradient(point, frozen, x, y):
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            value = function(point, frozen, x, y)
+        return tape.gradient(
+            value, point, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+
+    graph = tf.function(gradient, reduce_retracing=True)
+
+    def compiled(*arguments):
+        return graph(*tf.nest.map_structure(tf.constant, arguments))
+
+    return compiled
 
 
 def draw(samples, batch, batches, seed):

@@ -1,8 +1,8 @@
 """The tables of the README on how large the noise is."""
 
-from keras_lbreg.experiments.statistics import Stat
+from keras_lbreg.comparison.statistics import Stat
 from recipes.jaiswal_taura.configuration import FAMILIES
-from recipes.jaiswal_taura.markdown import markdown
+from recipes.study.cells import table as markdown
 
 
 def measured_sizes(study):

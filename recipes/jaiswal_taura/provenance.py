@@ -1,7 +1,7 @@
 """Where the results come from, as a table."""
 
-from keras_lbreg.experiments.formatting import MISSING
-from recipes.jaiswal_taura.markdown import markdown
+from keras_lbreg.formatting import MISSING
+from recipes.study.cells import table as markdown
 
 
 def runs_table(study):

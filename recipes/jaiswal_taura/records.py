@@ -1,22 +1,12 @@
 """What the tables and figures take out of the results."""
 
-from keras_lbreg.experiments.statistics import Stat, exceeds_chance, finals
+from keras_lbreg.comparison.statistics import Stat, finals
 from recipes.jaiswal_taura.configuration import DECAYS
+from recipes.study import statistics
 
 
 def name_of(family, batch, reading):
-    """The name of the comparison in which a batch size stands.
-
-    Args:
-        family: The `Family`.
-        batch: A large batch, or 32.
-        reading: A key of `DECAYS`.
-
-    Example:
-
-    >>> name_of(DIGITS, 32, "x01")
-    'digits_b128_x01'
-    """
+    """The name of the comparison that has a large batch, or 32."""
     large = family.small_stands_with if batch == 32 else batch
     return family.comparison(large, reading).name
 
@@ -36,10 +26,7 @@ def verdict(difference):
     """Whether a difference is more than chance, in words."""
     if difference.n < 2:
         return "cannot be told"
-    opposite = Stat(-difference.mean, difference.std, difference.n)
-    if exceeds_chance(difference):
-        return "better"
-    return "worse" if exceeds_chance(opposite) else "no more than chance"
+    return statistics.verdict(difference) or "no more than chance"
 
 
 def run_so_far(study, family):

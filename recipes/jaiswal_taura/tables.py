@@ -1,10 +1,8 @@
 """The tables of the README."""
 
-from keras_lbreg.experiments.formatting import (
-    MISSING,
-    format_stat,
-)
-from keras_lbreg.experiments.statistics import Stat, finals
+from keras_lbreg.comparison.statistics import Stat, finals
+from keras_lbreg.comparison.table import format_stat
+from keras_lbreg.formatting import MISSING
 from recipes.jaiswal_taura.configuration import (
     DECAYS,
     FAMILIES,
@@ -12,13 +10,13 @@ from recipes.jaiswal_taura.configuration import (
     PX104,
     SWEEP,
 )
-from recipes.jaiswal_taura.markdown import markdown
 from recipes.jaiswal_taura.records import (
     accuracies,
     gain,
     name_of,
     verdict,
 )
+from recipes.study.cells import table as markdown
 
 
 def percent(stat, signed=False):

@@ -1,12 +1,12 @@
 """Trained models for the measurements."""
 
-import dataclasses
 import pathlib
+import shutil
 
 import keras
+import numpy as np
 
-from keras_lbreg.experiments import run
-from keras_lbreg.experiments.load_data import load_data
+from keras_lbreg.training.run import Run
 
 # Beside `lbreg`'s own folders: models are large, and no results.
 RUNS = pathlib.Path("runs") / "jaiswal_taura"
@@ -32,27 +32,28 @@ def trained(comparison, arm, seed, data_dir=None, epochs=None):
 
     Raises:
         ValueError: The run failed.
-
-    Example:
-
-    >>> model, updates = trained(comparison, "lr", seed=0)
-
-    Reference: `keras_lbreg.experiments.run`.
     """
+    workload = comparison.workload(data_dir=data_dir)
+    run = Run(workload, comparison.get_arm(arm), seed)
+    until = 1.0 if epochs is None else epochs / comparison.recipe.epochs
+    updates = run.plan.epoch_at(until) * run.plan.steps_per_epoch
     stop = "" if epochs is None else f"-{epochs}-epochs"
-    folder = RUNS / f"{comparison.name}{stop}"
-    experiment = dataclasses.replace(
-        comparison.experiment(folder, arms=(arm,), data_dir=data_dir),
-        until=None if epochs is None else epochs / comparison.recipe.epochs,
-    )
-    file = folder / f"{arm}-seed-{seed}.keras"
-    result = run(experiment, arm, seed, model_path=file)
-    if result.status != "finished":
-        raise ValueError(
-            f"The run of {arm} with seed {seed} in {folder} failed: "
-            f"{result.reason}"
-        )
-    return keras.models.load_model(file), result.updates
+    folder = RUNS / f"{comparison.name}{stop}" / f"{arm}-seed-{seed}"
+    file = folder / "model.keras"
+    if not file.is_file():
+        model = run.build()
+        records = run.fit(model, folder, until=until)
+        if int(model.optimizer.iterations) != updates:
+            # All epochs are recorded, the model was not written.
+            shutil.rmtree(folder)
+            records = run.fit(model, folder, until=until)
+        if not np.isfinite(records[-1].logs["loss"]):
+            raise ValueError(
+                f"The run of {arm} with seed {seed} in {folder} failed: its "
+                f"loss became {records[-1].logs['loss']}"
+            )
+        run.export(model).save(file)
+    return keras.models.load_model(file), updates
 
 
 def training_data(comparison, data_dir=None, samples=MEASURED):
@@ -65,19 +66,9 @@ def training_data(comparison, data_dir=None, samples=MEASURED):
 
     Returns:
         The pairs `(x, y)` of training and of validation data.
-
-    Example:
-
-    >>> (x, y), (x_val, y_val) = training_data(comparison)
     """
-    import numpy as np
-
-    dataset = load_data(
-        comparison.experiment(RUNS / comparison.name, data_dir=data_dir)
-    )
-    count = len(dataset.x_train)
-    chosen = np.random.default_rng(0).permutation(count)[:samples]
-    x = dataset.x_train[chosen]
-    if dataset.augmentation is not None:
-        x = dataset.augmentation.of_validation(x)
-    return (x, dataset.y_train[chosen]), (dataset.x_val, dataset.y_val)
+    workload = comparison.workload(data_dir=data_dir)
+    x, y = workload.train_data
+    chosen = np.random.default_rng(0).permutation(len(x))[:samples]
+    train = comparison.recipe.seen(x[chosen]), y[chosen]
+    return train, workload.validation_data

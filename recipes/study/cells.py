@@ -1,7 +1,8 @@
 """Cells of a recipe's tables."""
 
-from keras_lbreg.experiments.formatting import format_stat
-from keras_lbreg.experiments.statistics import Stat, exceeds_chance, finals
+from keras_lbreg.comparison.statistics import Stat, finals
+from keras_lbreg.comparison.table import format_stat
+from recipes.study.statistics import verdict
 
 
 def table(columns, rows):
@@ -13,13 +14,7 @@ def table(columns, rows):
 def accuracy(results, arm, decimals=2):
     """Final validation accuracy of an arm in per cent, or an empty cell.
 
-    Args:
-        results: A `Results`, or None where nothing was run.
-        arm: Name of the arm.
-        decimals: Decimals of mean and deviation.
-
-    Returns:
-        `"98.31 ± 0.05 (3)"`, the number of seeds in brackets.
+    `"98.31 ± 0.05 (3)"`, the number of seeds in brackets.
     """
     values = list(finals(results, arm).values()) if results else []
     if not values:
@@ -30,15 +25,13 @@ def accuracy(results, arm, decimals=2):
 def difference(results, arm, other, decimals=2):
     """Accuracy of an arm minus another's in points, paired by seed.
 
-    Bold where it exceeds chance, see `exceeds_chance`.
+    Bold where it exceeds chance.
     """
     gain = paired(results, arm, other)
     if not gain.n:
         return ""
     text = format_stat(gain, decimals, 100, signed=True)
-    opposite = Stat(-gain.mean, gain.std, gain.n)
-    if exceeds_chance(gain) or exceeds_chance(opposite):
-        text = f"**{text}**"
+    text = f"**{text}**" if verdict(gain) else text
     return f"{text} ({gain.n})"
 
 
@@ -51,12 +44,7 @@ def paired(results, arm, other):
 
 
 def length(results, epochs):
-    """The epochs that were run, said to be short where they are.
-
-    Args:
-        results: A `Results`, or None.
-        epochs: The paper's.
-    """
+    """The epochs that were run, said to be short where the paper has more."""
     if results is None:
         return ""
     run = results.manifest["config"]["epochs"]
@@ -70,7 +58,7 @@ def provenance(results):
     backend = manifest["backend"]
     names = {"tensorflow": "TensorFlow", "jax": "JAX"}
     return (
-        f"{manifest['dataset']['title']}, {names[backend]} "
+        f"{manifest['workload']['title']}, {names[backend]} "
         f"{versions[backend]}, Keras {versions['keras']}, "
         f"{manifest['cpu_count']} cores of an {manifest['device']}, commit "
         f"{(manifest['git_commit'] or 'unknown')[:7]}"
@@ -78,15 +66,7 @@ def provenance(results):
 
 
 def commands_for_missing(study, comparisons):
-    """The commands that would fill the empty cells, one a line.
-
-    Args:
-        study: The `Study`.
-        comparisons: The `Comparison`s of a table.
-
-    Returns:
-        A Markdown list, empty where no cell is empty.
-    """
+    """The commands that would fill the empty cells, as a Markdown list."""
     lines = []
     for comparison in comparisons:
         results = study.results(comparison.name)

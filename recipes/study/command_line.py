@@ -1,29 +1,24 @@
 """The command line of a recipe: `python -m recipes.NAME`."""
 
 import contextlib
+import functools
 import pathlib
 import time
 from typing import Annotated
 
 import rich.box
+import rich.console
 import rich.progress
 import rich.table
 import typer
+from keras_lbreg.files import lock, write_json
+from keras_lbreg.training.environment import environment
 
-from keras_lbreg.cli import options
-from keras_lbreg.cli.compare import split_names
-from keras_lbreg.cli.console import make_console
-from keras_lbreg.cli.errors import INTERRUPTED, RUN_FAILED, report_errors
-from keras_lbreg.cli.live import make_display
-from keras_lbreg.cli.show_results import print_table
-from keras_lbreg.experiments import compare
-from keras_lbreg.experiments.environment import environment
-from keras_lbreg.experiments.headline import headline
-from keras_lbreg.experiments.json_file import write_json
-from keras_lbreg.experiments.lock import lock
-from keras_lbreg.experiments.table import table_rows
 from recipes.study.page import rewrite_page, write_figures
 from recipes.study.study import Measurement
+
+# Exit codes: a run failed, bad input, Ctrl-C.
+RUN_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 Names = Annotated[
     list[str],
@@ -34,20 +29,7 @@ Names = Annotated[
 
 
 def make_app(study):
-    """The typer application of a study.
-
-    Args:
-        study: The `Study`.
-
-    Returns:
-        A `typer.Typer`.
-
-    Example:
-
-    >>> make_app(STUDY)()
-
-    Reference: `recipes/README.md` describes the commands.
-    """
+    """The typer application of a `Study`."""
     app = typer.Typer(
         name=f"python -m recipes.{study.name}",
         help=f"{study.title}: tables and figures.",
@@ -57,31 +39,37 @@ def make_app(study):
         add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    console = rich.console.Console()
 
     @app.command("list")
     @report_errors
-    def list_parts(debug: options.Debug = False):
+    def list_parts():
         """List what can be run, and what has been."""
         table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
         for column in ("name", "what", "of the paper", "here"):
             table.add_column(column)
         for part in (*study.comparisons, *study.measurements):
             table.add_row(part.name, part.title, part.part, state(study, part))
-        make_console().print(table)
+        console.print(table)
 
     @app.command("run")
     @report_errors
     def run(
         names: Names,
         seeds: Annotated[
-            int | None, typer.Option(help="Seeds. Default: the recipe's.")
+            int | None,
+            typer.Option(min=1, help="Seeds. Default: the recipe's."),
         ] = None,
-        first_seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
+        first_seed: Annotated[
+            int | None,
+            typer.Option(min=0, help="The first seed. Default: the recipe's."),
+        ] = None,
         epochs: Annotated[
             int | None,
             typer.Option(
+                min=1,
                 help="Epochs. Default: the paper's. Shortened runs get a "
-                "results folder of their own, and are labelled."
+                "results folder of their own, and are labelled.",
             ),
         ] = None,
         arms: Annotated[
@@ -96,13 +84,20 @@ def make_app(study):
                 "where TensorFlow is not.",
             ),
         ] = None,
-        data_dir: options.DataDir = None,
+        data_dir: Annotated[
+            str | None,
+            typer.Option(
+                envvar="LBREG_DATA_DIR", help="Folder of prepared datasets."
+            ),
+        ] = None,
         out: Annotated[
             str | None,
             typer.Option(help="Folder of the results, of one NAME alone."),
         ] = None,
-        fresh: options.Fresh = False,
-        debug: options.Debug = False,
+        fresh: Annotated[
+            bool,
+            typer.Option("--fresh", help="Delete earlier results first."),
+        ] = False,
     ):
         """
         Run comparisons or measurements; continues what was interrupted.
@@ -110,7 +105,6 @@ def make_app(study):
         The backend is Keras's: set KERAS_BACKEND to choose. Results go into
         the recipe's `results/`, one line per epoch as they come.
         """
-        console = make_console()
         chosen = study.names() if names == ["all"] else names
         parts = [study.get(name) for name in chosen]
         if out is not None and len(parts) > 1:
@@ -124,53 +118,40 @@ def make_app(study):
                 folder = pathlib.Path(out or study.path(part.name, epochs))
                 console.print(f"{part.name}: {part.title}", style="bold")
                 if isinstance(part, Measurement):
-                    run_measurement(
-                        part,
-                        folder,
-                        {"seeds": seeds, "data_dir": data_dir},
-                        console,
-                    )
+                    settings = {"seeds": seeds, "data_dir": data_dir}
+                    run_measurement(part, folder, settings, console)
                     continue
-                experiment = part.experiment(
+                results = part.run(
                     folder,
                     seeds,
                     first_seed,
-                    epochs,
-                    split_names(arms),
-                    dataset,
-                    data_dir,
+                    arms and [a.strip() for a in arms.split(",")],
+                    fresh,
+                    epochs=epochs,
+                    dataset=dataset,
+                    data_dir=data_dir,
                 )
-                failed |= run_comparison(experiment, fresh, console)
+                console.print(str(results), markup=False)
+                failed |= any(run.status != "finished" for run in results.runs)
         if failed:
             raise typer.Exit(RUN_FAILED)
 
     @app.command("pages")
     @report_errors
-    def pages(debug: options.Debug = False):
+    def pages():
         """
         Write the README's tables and the figures anew from the results.
 
         Nothing is trained.
         """
-        console = make_console()
         for path in (*write_figures(study), *rewrite_page(study)):
             console.print(f"Wrote {path}", markup=False, soft_wrap=True)
 
     return app
 
 
-def run_comparison(experiment, fresh, console):
-    """Run it with a display; return whether a run failed."""
-    with make_display(console, experiment.extra_arms) as display:
-        results = compare(experiment, display, fresh=fresh)
-    print_table(table_rows(results), console)
-    console.print(headline(results), markup=False)
-    return any(run.status == "failed" for run in results.runs)
-
-
 def run_measurement(part, folder, settings, console):
     """Measure with a progress bar and write `measurement.json`."""
-    folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     with lock(folder), rich.progress.Progress(console=console) as progress:
         task = progress.add_task(part.name, total=None)
@@ -206,9 +187,24 @@ def state(study, part):
     return "; ".join(texts) or "not run"
 
 
+def report_errors(command):
+    """The command, with bad input said in one line and exit code 2."""
+
+    @functools.wraps(command)
+    def reported(*args, **kwargs):
+        try:
+            return command(*args, **kwargs)
+        except (ValueError, OSError) as error:
+            console = rich.console.Console(stderr=True)
+            console.print(f"Error: {error}", markup=False, soft_wrap=True)
+            raise typer.Exit(BAD_INPUT) from error
+
+    return reported
+
+
 @contextlib.contextmanager
 def interruptible(console):
-    """Say after Ctrl-C that nothing is lost."""
+    """After Ctrl-C, say that nothing is lost."""
     try:
         yield
     except KeyboardInterrupt:

@@ -2,8 +2,8 @@
 
 import re
 
-from keras_lbreg.experiments.page import write_file
-from keras_lbreg.experiments.plot_style import to_png
+from keras_lbreg.comparison.plots import to_png
+from keras_lbreg.files import write_file
 
 TABLE = re.compile(
     r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL
@@ -13,11 +13,7 @@ TABLE = re.compile(
 def render_page(study):
     """The README's text with all its tables made anew.
 
-    Args:
-        study: The `Study`.
-
-    Returns:
-        A string; equal to the file where table and results agree.
+    Equal to the file where tables and results agree.
 
     Raises:
         ValueError: The README asks for a table that the study does not have,

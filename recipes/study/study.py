@@ -2,10 +2,17 @@
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Callable, Mapping
 
-from keras_lbreg.experiments.json_file import read_json
-from keras_lbreg.experiments.results import read_results
+from keras_lbreg.files import read_json
+
+from recipes.study.recorded import is_old, read_recorded
+
+# Added to the name of a results folder beside one of schema 1.
+BESIDE = "-schema-2"
+# A results folder: the name, the epochs of a shortened run, the schema.
+FOLDER = re.compile(rf"(.*?)(-\d+-epochs)?({BESIDE})?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,14 +24,8 @@ class Measurement:
         title: What it measures.
         measure: `measure(settings, on_progress)` returns what goes into
             `measurement.json`, plain data; `settings` has `seeds` and
-            `data_dir`, `on_progress(done, total)` tells how far it is.
+            `data_dir`, `on_progress(done, total)` is called as it proceeds.
         part: The table or figure of the paper it belongs to.
-
-    Example:
-
-    >>> Measurement("covariance", "Noise of the mixed gradient", measure)
-
-    Reference: `Study.measured` reads it back.
     """
 
     name: str
@@ -43,16 +44,10 @@ class Study:
         folder: The recipe's folder.
         comparisons: The `Comparison`s.
         measurements: The `Measurement`s.
-        tables: `table(study)` returns Markdown, by the name that stands in
-            the README's `<!-- table: NAME -->`.
+        tables: `table(study)` returns Markdown, by the name in the
+            README's `<!-- table: NAME -->`.
         figures: `figure(study)` returns a Matplotlib figure, or None where
             results are missing, by file name in `figures/`.
-
-    Example:
-
-    >>> study.results("f1").complete
-
-    Reference: `recipes/README.md` describes the shape of a recipe.
     """
 
     name: str
@@ -82,41 +77,50 @@ class Study:
         )
 
     def path(self, name, epochs=None):
-        """The results folder of a comparison or measurement."""
+        """The results folder that a comparison or measurement writes to.
+
+        Folders of schema 1 are left as they are: new runs, which are judged
+        otherwise, have one beside them.
+        """
         part = self.get(name)
         if isinstance(part, Measurement):
             return self.folder / "results" / name
-        return self.folder / "results" / part.folder_name(epochs)
+        path = self.folder / "results" / part.folder_name(epochs)
+        return path.with_name(f"{path.name}{BESIDE}") if is_old(path) else path
 
     def results(self, name):
         """The recorded results of a comparison.
 
         Those of the paper's length where there are any, otherwise of the
-        longest shortened runs.
+        longest shortened runs; of the same length the ones of today's schema
+        once all their runs have ended.
 
         Returns:
             A `Results`, or None where nothing was run.
         """
-        return max(
-            self.all_results(name),
-            key=lambda r: r.manifest["config"]["epochs"],
-            default=None,
-        )
+
+        def rank(results):
+            old = results.manifest["schema"] == 1
+            complete = not old and results.complete
+            epochs = results.manifest["config"]["epochs"]
+            return epochs, complete, old
+
+        return max(self.all_results(name), key=rank, default=None)
 
     def all_results(self, name):
         """The `Results` of a comparison at every length it was run with."""
-        folder = self.path(name)
-        shortened = sorted(folder.parent.glob(f"{name}-*-epochs"))
+        folder = self.folder / "results"
         return [
-            read_results(path)
-            for path in (folder, *shortened)
-            if (path / "manifest.json").is_file()
+            read_recorded(path)
+            for path in sorted(folder.glob(f"{name}*/"))
+            if FOLDER.fullmatch(path.name)[1] == name
+            and (path / "manifest.json").is_file()
         ]
 
     def measured(self, name):
         """What a measurement has written, or None."""
         file = self.path(name) / "measurement.json"
-        return read_json(file, {}) if file.is_file() else None
+        return read_json(file) if file.is_file() else None
 
     def command(self, name, *words):
         """The command that runs a comparison or measurement."""

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from scipy.special import stdtrit
 
-from keras_lbreg.experiments.statistics import Stat
+from keras_lbreg.comparison.statistics import Stat
 from recipes.together.combination import (
     RATES,
     SWITCHES,
@@ -68,8 +68,8 @@ def candidates(results):
 
 def last_accuracy(run):
     if run.status == "finished":
-        return run.final_val_accuracy
-    accuracies = [record.val_accuracy for record in run.epochs]
+        return run.final
+    accuracies = [record.objective for record in run.epochs]
     return next((a for a in reversed(accuracies) if not math.isnan(a)), 0.0)
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 
-from keras_lbreg.experiments.arm import Arm
+from keras_lbreg import Arm
 
 # From the square-root rule to the linear one; at 32 times the batch the rate
 # is multiplied by 5.7, 11, 16 and 32.
@@ -60,17 +60,18 @@ class Combination:
         warm = "warmup" in self.switches
         techniques = [SWITCHES[switch][1] for switch in self.switches]
         return Arm(
-            self.name,
             self.title,
-            "tuned",
-            techniques=("lr_scaling", *filter(None, techniques)),
-            learning_rate_factor=factor,
-            hyperparameters={
+            {
                 "lr_scaling": {
                     **rule,
                     "warmup_epochs": warmup_epochs if warm else 0,
-                }
+                },
+                **{name: {} for name in techniques if name},
             },
+            learning_rate_factor=factor,
+            name=self.name,
+            group="tuned",
+            control="lr",
         )
 
 

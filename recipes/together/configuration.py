@@ -5,9 +5,9 @@ import pathlib
 
 from recipes.hoffer_2017.configuration import DIGITS as HOFFER_DIGITS
 from recipes.hoffer_2017.configuration import F1 as HOFFER_F1
-from recipes.study.held_out import HeldOutComparison
+from recipes.study.comparison import Comparison
 from recipes.together.combination import Combination, combination_of
-from recipes.together.confirmation import Confirmation
+from recipes.together.confirmation import FRESH_SEED, Confirmation
 from recipes.together.design import fractional_factorial
 
 RESULTS = pathlib.Path(__file__).parent / "results"
@@ -57,7 +57,7 @@ def pair(name, title, dataset, recipe, runs, warmup_epochs, holdout, seeds):
         seeds: Seeds of the screen and of the confirmation.
     """
     arms = tuple(combination_of(run).arm(warmup_epochs) for run in runs)
-    screen = HeldOutComparison(
+    screen = Comparison(
         f"{name}_screen",
         f"{title}: {len(runs)} combinations on held-out training data",
         dataset,
@@ -67,7 +67,6 @@ def pair(name, title, dataset, recipe, runs, warmup_epochs, holdout, seeds):
         part="screen",
         seeds=seeds[0],
         holdout=holdout,
-        own_seed=0,
     )
     free = tuple(
         combination.arm(warmup_epochs)
@@ -91,6 +90,7 @@ def pair(name, title, dataset, recipe, runs, warmup_epochs, holdout, seeds):
         free,
         part="confirmation",
         seeds=seeds[1],
+        first_seed=FRESH_SEED,
         screen=RESULTS / screen.name,
         warmup_epochs=warmup_epochs,
     )

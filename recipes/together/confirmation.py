@@ -3,11 +3,11 @@
 import dataclasses
 import pathlib
 
-from keras_lbreg.experiments import read_results
 from recipes.study.comparison import Comparison
+from recipes.study.recorded import read_recorded
 from recipes.together.choice import chosen
 
-# The seeds of `lbreg tune`'s comparisons, which no screen has used.
+# Seeds that no screen has used.
 FRESH_SEED = 1000
 
 
@@ -21,39 +21,28 @@ class Confirmation(Comparison):
     Args:
         screen: Results folder of the screen.
         warmup_epochs: Epochs of warm-up where it is on.
-
-    Example:
-
-    >>> confirmation.experiment("runs/confirm").arms
-
-    Reference: `recipes.together.choice` says how it is chosen.
     """
 
     screen: pathlib.Path | None = None
     warmup_epochs: float = 0
 
-    def experiment(
-        self, out_dir, seeds=None, first_seed=0, epochs=None, arms=None, *others
-    ):
-        """The `Experiment` that runs it, see `Comparison.experiment`."""
-        picked = tuple(
-            combination.arm(self.warmup_epochs) for combination in self.picked()
-        )
+    def arm_objects(self, names=None):
+        """The `Arm`s, with those that the screen has chosen."""
+        picked = [one.arm(self.warmup_epochs) for one in self.picked()]
+        arms = dict.fromkeys((*self.arms, *(arm.name for arm in picked)))
         extra = {arm.name: arm for arm in (*self.extra_arms, *picked)}
-        names = dict.fromkeys((*self.arms, *(arm.name for arm in picked)))
-        complete = Comparison(
-            **{
-                field.name: getattr(self, field.name)
-                for field in dataclasses.fields(Comparison)
-            }
-            | {"arms": tuple(names), "extra_arms": tuple(extra.values())}
+        known = Comparison(
+            self.name,
+            self.title,
+            self.dataset,
+            self.recipe,
+            tuple(arms),
+            tuple(extra.values()),
         )
-        return complete.experiment(
-            out_dir, seeds, first_seed or FRESH_SEED, epochs, arms, *others
-        )
+        return known.arm_objects(names)
 
     def picked(self):
         """The `Combination`s that the screen has chosen."""
         if not (self.screen / "manifest.json").is_file():
             return []
-        return chosen(read_results(self.screen))
+        return chosen(read_recorded(self.screen))

@@ -2,14 +2,15 @@
 
 import functools
 
-from keras_lbreg.experiments.plot_layout import new_figure
-from keras_lbreg.experiments.plot_style import (
+from keras_lbreg.comparison.plots import (
+    GREY,
     INK,
-    LARGE_BATCH,
     PALETTE,
+    gap_closed_rows,
+    new_figure,
     plot_style,
 )
-from keras_lbreg.experiments.plots import gap_closed_rows, plot_gap_closed
+from recipes.study.plots import plot_gap_closed
 from recipes.together.choice import effects
 from recipes.together.tables import factor_title
 
@@ -30,7 +31,7 @@ def plot_effects(study, name):
                 100 * effect.mean,
                 place,
                 xerr=100 * effect.error,
-                color=PALETTE[0] if effect.exceeds_chance else LARGE_BATCH,
+                color=PALETTE[0] if effect.exceeds_chance else GREY,
                 marker="o",
                 capsize=3,
             )

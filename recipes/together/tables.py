@@ -2,14 +2,12 @@
 
 import functools
 
-from keras_lbreg.experiments.arms import BASELINE
-from keras_lbreg.experiments.formatting import (
-    MISSING,
-    format_count,
-    format_stat,
-)
-from keras_lbreg.experiments.statistics import arm_statistics
+from keras_lbreg.comparison.arms import BASELINE
+from keras_lbreg.comparison.statistics import Stat, share_closed
+from keras_lbreg.comparison.table import format_stat
+from keras_lbreg.formatting import MISSING, format_count
 from recipes.study.cells import accuracy, difference, provenance, table
+from recipes.study.statistics import finished_runs
 from recipes.together.choice import REFERENCES, candidates, chosen, effects
 from recipes.together.combination import RATES, SWITCHES
 
@@ -97,21 +95,19 @@ def less(results, arm, other):
 def confirm_table(results):
     """The chosen beside the references, on fresh seeds."""
     rows = []
-    for row in arm_statistics(results):
-        reference = row.arm in ("small_batch", BASELINE)
-        closed = MISSING if reference else f"{format_stat(row.closed, 0, 100)}"
+    for arm in results.arms:
+        name = arm["name"]
+        closed = MISSING
+        if name not in ("small_batch", BASELINE):
+            closed = format_stat(share_closed(results, name), 0, 100)
+        runs = finished_runs(results, name).values()
         rows.append(
             (
-                row.title,
-                accuracy(results, row.arm),
+                arm["title"],
+                accuracy(results, name),
                 closed,
-                *(
-                    ""
-                    if row.arm == free
-                    else difference(results, row.arm, free)
-                    for free in FREE
-                ),
-                format_count(row.updates.mean),
+                *(less(results, name, free) for free in FREE),
+                format_count(Stat.of(run.updates for run in runs).mean),
             )
         )
     header = (

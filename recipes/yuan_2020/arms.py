@@ -1,10 +1,14 @@
 """The arms of every comparison: the paper's form and its controls."""
 
-from keras_lbreg.experiments import Arm
-from keras_lbreg.experiments.arms import BASELINE
+from keras_lbreg import Arm
+from keras_lbreg.comparison.arms import BASELINE
 
 DOUBLED = Arm(
-    "doubled", "Learning rate x2 (control)", "control", learning_rate_factor=2.0
+    "Learning rate x2 (control)",
+    learning_rate_factor=2.0,
+    name="doubled",
+    group="control",
+    control=BASELINE,
 )
 # The names of the arms that every comparison of batch sizes has.
 ARMS = (
@@ -20,19 +24,6 @@ ARMS = (
 def dreg_arm(name="dreg", title="DReg (the paper's form)", **settings):
     """An arm with DReg, in the paper's form where `settings` say nothing.
 
-    Args:
-        name: Name of the arm.
-        title: Its title.
-        **settings: Hyperparameters of the technique `dreg`.
-
-    Returns:
-        An `Arm`.
-
-    Example:
-
-    >>> dreg_arm(weight=0.01).hyperparameters["dreg"]["distance"]
-    'frobenius'
-
     Reference: Eq. 3 of https://arxiv.org/abs/2011.08968
     """
     paper = {
@@ -42,11 +33,11 @@ def dreg_arm(name="dreg", title="DReg (the paper's form)", **settings):
         "path_reduction": "sum",
     }
     return Arm(
-        name,
         title,
-        "alone",
-        techniques=("dreg",),
-        hyperparameters={"dreg": {**paper, **settings}},
+        {"dreg": {**paper, **settings}},
+        name=name,
+        group="alone",
+        control="doubled",
     )
 
 

@@ -6,10 +6,11 @@ was chosen instead, and why, stands in the README of this folder.
 
 import dataclasses
 
-from keras_lbreg.data.augmentation import Augmentation
-from keras_lbreg.experiments.arms import BASELINE
-from keras_lbreg.experiments.recipe import Recipe
+from keras_lbreg.comparison.arms import BASELINE
+from keras_lbreg.data import Augmentation
+from recipes import networks
 from recipes.study.comparison import Comparison
+from recipes.study.recipe import Recipe
 from recipes.yuan_2020.arms import (
     ARMS,
     DOUBLED,
@@ -34,24 +35,6 @@ RESNET18_POSITIONS = tuple(
 USUAL_BATCH_SIZE = 4096
 
 
-def vgg16(dataset):
-    from keras_lbreg.experiments.networks.vgg16 import vgg16
-
-    return vgg16(dataset)
-
-
-def mobilenet_v2(dataset):
-    from keras_lbreg.experiments.networks.mobilenet_v2 import mobilenet_v2
-
-    return mobilenet_v2(dataset)
-
-
-def resnet18(dataset):
-    from keras_lbreg.experiments.networks.residual import resnet18
-
-    return resnet18(dataset)
-
-
 def recipe(name, network, dreg_layer, **settings):
     """A `Recipe` with what was chosen where the paper says nothing."""
     return Recipe(
@@ -73,9 +56,11 @@ def recipe(name, network, dreg_layer, **settings):
     )
 
 
-VGG16 = recipe("vgg16", vgg16, "conv_13")
-MOBILENET_V2 = recipe("mobilenet_v2", mobilenet_v2, MOBILENET_POSITIONS[-1])
-RESNET18 = recipe("resnet18", resnet18, RESNET18_POSITIONS[-1])
+VGG16 = recipe("vgg16", networks.vgg16, "conv_13")
+MOBILENET_V2 = recipe(
+    "mobilenet_v2", networks.mobilenet_v2, MOBILENET_POSITIONS[-1]
+)
+RESNET18 = recipe("resnet18", networks.resnet18, RESNET18_POSITIONS[-1])
 
 FIGURES = {
     2: ("VGG16, CIFAR-10", "cifar10", VGG16),

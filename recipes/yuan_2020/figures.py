@@ -1,8 +1,7 @@
 """Accuracy by epoch, a figure for each of the paper's."""
 
-from keras_lbreg.experiments.curves import mean_curves
-from keras_lbreg.experiments.plot_layout import new_figure
-from keras_lbreg.experiments.plot_style import arm_colors, plot_style
+from keras_lbreg.comparison.plots import mean_curves, new_figure, plot_style
+from recipes.study.plots import arm_colors
 from recipes.yuan_2020.configuration import BATCHES, FIGURES, OTHERS
 from recipes.yuan_2020.small import (
     DIGITS_BATCHES,
@@ -67,7 +66,7 @@ def draw(axis, comparison, results):
         color, dashes = colors[curve.name]
         axis.plot(
             curve.epoch,
-            curve.accuracy,
+            curve.objective,
             color=color,
             linestyle=dashes,
             linewidth=1.6,
@@ -75,8 +74,8 @@ def draw(axis, comparison, results):
         )
         axis.fill_between(
             curve.epoch,
-            curve.accuracy - curve.spread,
-            curve.accuracy + curve.spread,
+            curve.objective - curve.spread,
+            curve.objective + curve.spread,
             color=color,
             alpha=0.12,
             linewidth=0,

@@ -1,6 +1,6 @@
 """Table of what the growing kernels do to moving statistics."""
 
-from keras_lbreg.experiments.statistics import Stat
+from keras_lbreg.comparison.statistics import Stat
 from recipes.yuan_2020.lagging_statistics import CASES
 from recipes.yuan_2020.tables import NOTHING, markdown
 

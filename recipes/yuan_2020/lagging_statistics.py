@@ -2,16 +2,12 @@
 
 import dataclasses
 import itertools
-import tempfile
 import warnings
 
 import keras
 import numpy as np
 
-from keras_lbreg.experiments import Experiment
-from keras_lbreg.experiments.build import build_data, build_model
-from keras_lbreg.experiments.load_data import load_data
-from keras_lbreg.experiments.plan import make_plan
+from keras_lbreg.training.run import Run
 from recipes.yuan_2020.arms import dreg_arm
 from recipes.yuan_2020.growth import growth_factor, lagging_variance
 from recipes.yuan_2020.small import DIGITS, SEEDS
@@ -62,40 +58,31 @@ def compare_statistics(weight, batch_size, epochs, seed):
         one behind the doubled layer, and `predicted`, the same of
         `lagging_variance`.
 
-    Example:
-
-    >>> compare_statistics(1.0, 512, epochs=40, seed=0)
-
     Reference: `lagging_variance`.
     """
-    experiment = Experiment(
-        "digits",
-        arms=("dreg",),
-        extra_arms=(dreg_arm(weight=weight),),
-        batch_size=batch_size,
-        epochs=epochs,
-        out_dir=tempfile.gettempdir(),
-        recipe=dataclasses.replace(DIGITS, name="yuan_2020/lagging"),
+    recipe = dataclasses.replace(
+        DIGITS, name="yuan_2020/lagging", epochs=epochs
     )
-    dataset = load_data(experiment)
-    plan = make_plan(experiment, "dreg", dataset)
-    model = build_model(plan, dataset, seed)
+    workload = recipe.workload("digits")
+    run = Run(workload, dreg_arm(weight=weight), seed, batch_size)
+    model = run.build()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The two kernels of DReg layer")
         model.fit(
-            build_data(plan, dataset, seed),
-            steps_per_epoch=plan.steps_per_epoch,
-            epochs=plan.epochs,
+            # Without the callback that chooses the better path.
+            run.facts.train.for_fit(run),
+            steps_per_epoch=run.plan.steps_per_epoch,
+            epochs=epochs,
             shuffle=False,
             verbose=0,
         )
         moving = variance(model)
-        before = accuracy(model, dataset)
-        data = build_data(plan, dataset, seed)
+        before = accuracy(model, workload)
+        data = run.facts.train.batches(run)
         # The weights stand still now, and the statistics move.
         for x, _ in itertools.islice(data, PASSES):
             model(x, training=True)
-        after = accuracy(model, dataset)
+        after = accuracy(model, workload)
     factor = growth_factor(weight, DIGITS.learning_rate, DIGITS.momentum)
     return {
         "weight": weight,
@@ -115,11 +102,10 @@ def variance(model):
     return keras.ops.convert_to_numpy(variance).astype("float64")
 
 
-def accuracy(model, dataset):
+def accuracy(model, workload):
     """Validation accuracy of the active path, the right one."""
     logs = model.evaluate(
-        dataset.x_val,
-        dataset.y_val,
+        *workload.validation_data,
         batch_size=256,
         verbose=0,
         return_dict=True,

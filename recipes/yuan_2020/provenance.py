@@ -21,7 +21,7 @@ def provenance(study):
             f"{manifest['device']}, {manifest['cpu_count']} cores",
             f"`{(manifest['git_commit'] or 'unknown')[:9]}`",
         )
-        seconds = sum(run.summary.get("wall_time", 0) for run in results.runs)
+        seconds = sum(run.time for run in results.runs)
         groups[key].append((comparison.name, seconds))
     rows = [
         [

@@ -1,5 +1,8 @@
 """The paper's figures in small: digits of 8x8 pixels, and MNIST."""
 
+import functools
+
+from recipes import networks
 from recipes.study.comparison import Comparison
 from recipes.yuan_2020.arms import ARMS, all_arms
 from recipes.yuan_2020.configuration import (
@@ -14,18 +17,12 @@ DIGITS_POSITIONS = ("conv_1", "conv_2", "conv_3")
 SEEDS = 5
 
 
-def small_network(dataset):
-    from keras_lbreg.experiments.networks.small_convolution import (
-        small_convolution,
-    )
-
-    return small_convolution(dataset, (16, 32, 64))
-
-
 # The learning rate was chosen by looking at the baseline alone: with it 40
 # epochs of the small batch are enough, and of the whole set as one batch not.
 SMALL = {
-    "network": small_network,
+    "network": functools.partial(
+        networks.small_convolution, widths=(16, 32, 64)
+    ),
     "dreg_layer": "conv_3",
     "learning_rate": 0.02,
     "optimizer": "sgd",

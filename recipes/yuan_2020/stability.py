@@ -2,16 +2,12 @@
 
 import dataclasses
 import math
-import tempfile
 import warnings
 
 import keras
 import numpy as np
 
-from keras_lbreg.experiments import Experiment
-from keras_lbreg.experiments.build import build_data, build_model
-from keras_lbreg.experiments.load_data import load_data
-from keras_lbreg.experiments.plan import make_plan
+from keras_lbreg.training.run import Run
 from recipes.yuan_2020.arms import dreg_arm
 from recipes.yuan_2020.small import DIGITS
 
@@ -31,11 +27,6 @@ class Setting:
         weight: λ.
         learning_rate: η.
         momentum: m.
-
-    Example:
-
-    >>> Setting("frobenius", None, 0.1, 0.1, 0.9).name
-    'frobenius_weight_0.1_rate_0.1_momentum_0.9'
 
     Reference: `keras_lbreg.DRegConv2D` describes the penalties.
     """
@@ -58,27 +49,20 @@ class Setting:
     def is_ratio(self):
         return self.distance == "relative"
 
-    def plan(self, dataset):
-        """The `Plan` of a run on the digits network."""
+    def run(self, seed):
+        """The `Run` of the digits network."""
         arm = dreg_arm(
             weight=self.weight,
             distance="bounded" if self.is_ratio else self.distance,
             max_distance=self.max_distance,
         )
-        experiment = Experiment(
-            "digits",
-            arms=("dreg",),
-            extra_arms=(arm,),
-            batch_size=BATCH_SIZE,
-            out_dir=tempfile.gettempdir(),
-            recipe=dataclasses.replace(
-                DIGITS,
-                name="yuan_2020/stability",
-                learning_rate=self.learning_rate,
-                momentum=self.momentum,
-            ),
+        recipe = dataclasses.replace(
+            DIGITS,
+            name="yuan_2020/stability",
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
         )
-        return make_plan(experiment, "dreg", dataset)
+        return Run(recipe.workload("digits"), arm, seed, BATCH_SIZE)
 
 
 SETTINGS = (
@@ -136,17 +120,12 @@ def trace(setting, seed, steps):
         ‖W_R‖² + ‖W_L‖² at the start. `exploded` is the step whose loss or
         kernels were the first that were not finite, or None.
 
-    Example:
-
-    >>> trace(Setting("relative", None, 0.1, 0.1, 0.9), seed=0, steps=10)
-
     Reference: the distances at `predicted_distances`.
     """
-    experiment = Experiment("digits", recipe=DIGITS)
-    dataset = load_data(experiment)
-    plan = setting.plan(dataset)
-    model = build_model(plan, dataset, seed)
-    layer = model.get_layer(plan.recipe.dreg_layer)
+    run = setting.run(seed)
+    model = run.build()
+    model.steps_per_execution = 1
+    layer = model.get_layer(DIGITS.dreg_layer)
     size = sum(np.sum(kernel**2) for kernel in kernels(layer))
     if setting.is_ratio:
         layer.weight = setting.weight / float(size)
@@ -155,7 +134,7 @@ def trace(setting, seed, steps):
     with warnings.catch_warnings():
         # That the kernels run away is what is measured here.
         warnings.filterwarnings("ignore", "The two kernels of DReg layer")
-        batches = build_data(plan, dataset, seed)
+        batches = run.facts.train.batches(run)
         for step, (x, y) in zip(range(1, steps + 1), batches, strict=False):
             model.reset_metrics()
             logs = model.train_on_batch(x, y, return_dict=True)

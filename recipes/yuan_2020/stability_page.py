@@ -3,8 +3,12 @@
 import math
 import statistics
 
-from keras_lbreg.experiments.plot_layout import new_figure
-from keras_lbreg.experiments.plot_style import INK, PALETTE, plot_style
+from keras_lbreg.comparison.plots import (
+    INK,
+    PALETTE,
+    new_figure,
+    plot_style,
+)
 from recipes.yuan_2020.growth import (
     LARGEST_DISTANCE,
     growth_factor,

@@ -3,21 +3,9 @@
 import dataclasses
 import statistics
 
-from keras_lbreg.experiments.arms import BASELINE
-from keras_lbreg.experiments.statistics import (
-    Stat,
-    exceeds_chance,
-    first_reaching,
-)
-
-
-def finished_runs(results, arm):
-    """The finished runs of an arm by seed."""
-    return {
-        run.seed: run
-        for run in results.runs_of(arm)
-        if run.status == "finished"
-    }
+from keras_lbreg.comparison.arms import BASELINE
+from keras_lbreg.comparison.statistics import Stat, first_reaching
+from recipes.study.statistics import finished_runs, verdict
 
 
 def mean_gap(results, arm, other=BASELINE):
@@ -50,11 +38,11 @@ def mean_gap(results, arm, other=BASELINE):
     )
     gaps = []
     for seed in ours.keys() & others.keys():
-        theirs = {e.epoch: e.val_accuracy for e in others[seed].epochs}
+        theirs = {e.epoch: e.objective for e in others[seed].epochs}
         gaps.append(
             100
             * statistics.fmean(
-                e.val_accuracy - theirs[e.epoch]
+                e.objective - theirs[e.epoch]
                 for e in ours[seed].epochs
                 if e.epoch in theirs
             )
@@ -103,7 +91,7 @@ def reached(results, arm):
     baseline = finished_runs(results, BASELINE)
     seeds = ours.keys() & baseline.keys()
     firsts = [
-        first_reaching(ours[seed], baseline[seed].best_val_accuracy)
+        first_reaching(results, ours[seed], baseline[seed].best)
         for seed in seeds
     ]
     epochs = [first.epoch for first in firsts if first is not None]
@@ -111,20 +99,5 @@ def reached(results, arm):
 
 
 def beyond_chance(stat):
-    """Whether paired differences are above or below zero by more than chance.
-
-    Args:
-        stat: A `Stat` of differences.
-
-    Returns:
-        A boolean.
-
-    Example:
-
-    >>> beyond_chance(Stat.of([-0.04, -0.05, -0.06]))
-    True
-
-    Reference: `keras_lbreg.experiments.statistics.exceeds_chance`.
-    """
-    below = dataclasses.replace(stat, mean=-stat.mean)
-    return exceeds_chance(stat) or exceeds_chance(below)
+    """Whether paired differences differ from zero by more than chance."""
+    return bool(verdict(stat))

@@ -2,8 +2,9 @@
 
 import math
 
-from keras_lbreg.experiments.arms import BASELINE
-from keras_lbreg.experiments.statistics import Stat
+from keras_lbreg.comparison.arms import BASELINE
+from keras_lbreg.comparison.statistics import Stat
+from recipes.study.statistics import finished_runs
 from recipes.yuan_2020.arms import ARMS
 from recipes.yuan_2020.configuration import (
     BATCH_SIZES,
@@ -21,7 +22,6 @@ from recipes.yuan_2020.small import (
 )
 from recipes.yuan_2020.statistics import (
     beyond_chance,
-    finished_runs,
     mean_gap,
     reached,
 )
@@ -181,7 +181,7 @@ def final(results, arm):
     """Mean and deviation of the final accuracy, and how many runs failed."""
     runs = results.runs_of(arm)
     good = finished_runs(results, arm)
-    stat = Stat.of(100 * run.final_val_accuracy for run in good.values())
+    stat = Stat.of(100 * run.final for run in good.values())
     failed = len([run for run in runs if run.status == "failed"])
     text = f"{stat.mean:.1f} ± {stat.std:.1f}" if stat.n else NOTHING
     return text + (f", {failed} failed" if failed else "")
@@ -214,7 +214,7 @@ def end_distance(results, arm):
     ends = [
         value
         for run in finished_runs(results, arm).values()
-        for name, value in run.epochs[-1].extras.items()
+        for name, value in run.epochs[-1].logs.items()
         if name.startswith("dreg_distance")
     ]
     return f"{Stat.of(ends).mean:.2g}" if ends else NOTHING

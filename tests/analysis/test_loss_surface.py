@@ -70,7 +70,7 @@ def test_the_model_is_left_as_it_is():
 def test_mistakes():
     x, y = regression()
     model = linear_model(np.ones(6))
-    with pytest.raises(ValueError, match="200 inputs and 3 targets"):
+    with pytest.raises(ValueError, match=r"arrays of .3, 200. samples"):
         LossSurface(model, x, y[:3])
     with pytest.raises(ValueError, match="0 inputs"):
         LossSurface(model, x[:0], y[:0])

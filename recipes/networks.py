@@ -1,0 +1,440 @@
+"""The papers' networks, and small ones of ours.
+
+Each is a function of a dataset: anything with `input_shape`, `classes`,
+`moments()` (mean and variance of the pixels by channel) and `x_train.dtype`.
+It returns an uncompiled `keras.Model` whose first layer normalises the pixels
+and whose last one gives logits.
+"""
+
+import keras
+
+
+def batch_normalization(name):
+    """A `BatchNormalization` with momentum 0.9 and epsilon 1e-5."""
+    return keras.layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, name=name
+    )
+
+
+def normalized_inputs(dataset):
+    """An input of the dataset's shape, and that input normalised.
+
+    Returns:
+        The pair `(inputs, x)` of Keras tensors; `x` has mean 0 and variance 1
+        in each channel over the training images.
+
+    Reference: `keras.layers.Normalization`.
+    """
+    mean, variance = dataset.moments()
+    inputs = keras.Input(
+        dataset.input_shape, dtype=str(dataset.x_train.dtype), name="images"
+    )
+    normalize = keras.layers.Normalization(
+        mean=mean, variance=variance, name="normalize"
+    )
+    return inputs, normalize(inputs)
+
+
+def fully_connected(dataset, widths):
+    """`len(widths)` times [Dense, batch normalization, ReLU], then logits.
+
+    F1 of the paper is `widths=(512,) * 5` on 28x28 images: 1,462,794 trainable
+    parameters.
+
+    Args:
+        dataset: The dataset.
+        widths: Units of the hidden layers.
+
+    Returns:
+        An uncompiled `keras.Model`; the hidden layers are named `dense_1`,
+        `dense_2`, ...
+
+    Reference: https://arxiv.org/abs/1705.08741
+    """
+    mean, variance = dataset.moments()
+    layers = [
+        keras.Input(dataset.input_shape, dtype=str(dataset.x_train.dtype)),
+        keras.layers.Normalization(mean=mean, variance=variance),
+        keras.layers.Flatten(),
+    ]
+    for index, width in enumerate(widths, 1):
+        layers += [
+            keras.layers.Dense(width, name=f"dense_{index}"),
+            batch_normalization(f"norm_{index}"),
+            keras.layers.ReLU(),
+        ]
+    layers.append(keras.layers.Dense(dataset.classes, name="logits"))
+    return keras.Sequential(layers, name="network")
+
+
+def small_convolution(dataset, widths=(32, 64, 128)):
+    """3x3 convolutions of growing width, pooled in between and at the end.
+
+    Args:
+        dataset: The dataset.
+        widths: Channels of the convolutions.
+
+    Returns:
+        An uncompiled `keras.Model`; the convolutions are named `conv_1`,
+        `conv_2`, ...
+
+    Reference: our own choice for datasets without a paper's network.
+    """
+    mean, variance = dataset.moments()
+    layers = [
+        keras.Input(dataset.input_shape, dtype=str(dataset.x_train.dtype)),
+        keras.layers.Normalization(mean=mean, variance=variance),
+    ]
+    for index, width in enumerate(widths, 1):
+        layers += [
+            keras.layers.Conv2D(
+                width, 3, padding="same", use_bias=False, name=f"conv_{index}"
+            ),
+            batch_normalization(f"norm_{index}"),
+            keras.layers.ReLU(),
+        ]
+        if index < len(widths):
+            layers.append(keras.layers.MaxPooling2D(2, padding="same"))
+    layers += [
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(dataset.classes, name="logits"),
+    ]
+    return keras.Sequential(layers, name="network")
+
+
+def c1(dataset):
+    """Two 5x5 convolutions of 64 channels and two hidden dense layers.
+
+    [conv 64 5x5, max pool 3/2, batch normalization, ReLU] twice, then dense
+    384 and 192, each with batch normalization, ReLU and dropout 0.5. No
+    biases but in the last layer. 1,388,490 trainable parameters on CIFAR-10.
+
+    Returns:
+        An uncompiled `keras.Model`; the convolutions are named `conv_1` and
+        `conv_2`.
+
+    Reference: https://arxiv.org/abs/1705.08741
+    """
+    mean, variance = dataset.moments()
+    layers = [
+        keras.Input(dataset.input_shape, dtype=str(dataset.x_train.dtype)),
+        keras.layers.Normalization(mean=mean, variance=variance),
+    ]
+    for index in (1, 2):
+        layers += [
+            keras.layers.Conv2D(
+                64, 5, padding="same", use_bias=False, name=f"conv_{index}"
+            ),
+            keras.layers.MaxPooling2D(3, 2),
+            batch_normalization(f"conv_norm_{index}"),
+            keras.layers.ReLU(),
+        ]
+    layers.append(keras.layers.Flatten())
+    for index, units in enumerate((384, 192), 1):
+        layers += [
+            keras.layers.Dense(units, use_bias=False, name=f"dense_{index}"),
+            batch_normalization(f"dense_norm_{index}"),
+            keras.layers.ReLU(),
+            keras.layers.Dropout(0.5),
+        ]
+    layers.append(keras.layers.Dense(dataset.classes, name="logits"))
+    return keras.Sequential(layers, name="network")
+
+
+def residual_network(dataset, blocks, widths, stem=None):
+    """A residual network of post-activation basic blocks.
+
+    A 3x3 convolution to `stem` channels, then one stage for each of `widths`,
+    of `blocks` blocks
+
+    ```
+    y = relu(norm(conv3x3(relu(norm(conv3x3(x))))) + shortcut(x))
+    ```
+
+    The first block of every stage but the first halves height and width. A
+    shortcut is the identity, or a 1x1 convolution with batch normalization
+    where the shape changes. Global average pooling, then the logits. No
+    biases in the convolutions.
+
+    Args:
+        dataset: The dataset.
+        blocks: Blocks in each stage.
+        widths: Channels of the stages.
+        stem: Channels of the first convolution. Defaults to the first width.
+
+    Returns:
+        An uncompiled `keras.Model`. The second convolution of block `b` in
+        stage `s` is named `stage_{s}_block_{b}_conv_2`.
+
+    Reference: https://arxiv.org/abs/1512.03385, and for the variant
+    https://arxiv.org/abs/1705.08741
+    """
+    inputs, x = normalized_inputs(dataset)
+    stem = widths[0] if stem is None else stem
+    x = residual_convolution(x, stem, 3, 1, "stem_conv")
+    x = batch_normalization("stem_norm")(x)
+    x = keras.layers.ReLU(name="stem_relu")(x)
+    for stage, width in enumerate(widths, 1):
+        for block in range(1, blocks + 1):
+            stride = 2 if stage > 1 and block == 1 else 1
+            x = basic_block(x, width, stride, f"stage_{stage}_block_{block}")
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    logits = keras.layers.Dense(dataset.classes, name="logits")(x)
+    return keras.Model(inputs, logits, name="network")
+
+
+def resnet44(dataset):
+    """He et al.'s ResNet of 44 layers for CIFAR: 661,338 parameters."""
+    return residual_network(dataset, blocks=7, widths=(16, 32, 64))
+
+
+def resnet18(dataset):
+    """ResNet18 with a 3x3 stem, as usual for CIFAR: 11,173,962 parameters."""
+    return residual_network(dataset, blocks=2, widths=(64, 128, 256, 512))
+
+
+def wide_resnet16_4(dataset):
+    """Hoffer et al.'s WResnet16-4: 2,800,804 parameters at 100 classes."""
+    return residual_network(dataset, blocks=2, widths=(64, 128, 256))
+
+
+def basic_block(x, width, stride, name):
+    shortcut = x
+    if stride != 1 or x.shape[-1] != width:
+        shortcut = residual_convolution(
+            x, width, 1, stride, f"{name}_shortcut_conv"
+        )
+        shortcut = batch_normalization(f"{name}_shortcut_norm")(shortcut)
+    x = residual_convolution(x, width, 3, stride, f"{name}_conv_1")
+    x = batch_normalization(f"{name}_norm_1")(x)
+    x = keras.layers.ReLU(name=f"{name}_relu_1")(x)
+    x = residual_convolution(x, width, 3, 1, f"{name}_conv_2")
+    x = batch_normalization(f"{name}_norm_2")(x)
+    x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
+    return keras.layers.ReLU(name=f"{name}_relu_2")(x)
+
+
+def residual_convolution(x, width, size, stride, name):
+    return keras.layers.Conv2D(
+        width,
+        size,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=keras.initializers.VarianceScaling(
+            2.0, mode="fan_out", distribution="untruncated_normal"
+        ),
+        name=name,
+    )(x)
+
+
+def resnet50(dataset):
+    """`keras.applications.ResNet50` on images of any size, from scratch.
+
+    Returns:
+        An uncompiled `keras.Model` whose layers are those of
+        `keras.applications`; the last 3x3 convolution is
+        `conv5_block3_2_conv`. 23,743,590 trainable parameters at 102
+        classes.
+
+    Reference: https://arxiv.org/abs/1512.03385
+    """
+    _, x = normalized_inputs(dataset)
+    return keras.applications.ResNet50(
+        weights=None,
+        input_tensor=x,
+        classes=dataset.classes,
+        classifier_activation=None,
+        name="network",
+    )
+
+
+# Channels of the convolutions of each stage; a pooling follows every stage.
+VGG_STAGES = (
+    (64, 64),
+    (128, 128),
+    (256, 256, 256),
+    (512, 512, 512),
+    (512, 512, 512),
+)
+
+
+def vgg16(dataset, hidden=(4096, 4096)):
+    """Thirteen 3x3 convolutions with batch normalization, three dense layers.
+
+    [conv 3x3, batch normalization, ReLU] two or three times in five stages,
+    each followed by max pooling 2/2; then [dense, ReLU, dropout 0.5] for each
+    of `hidden`, and the logits. Neither source paper prints its VGG: the depth
+    and the dense layers are the usual ones (512-4096-4096-classes on 32x32
+    images), and 33,642,442 parameters on CIFAR-10 follow.
+
+    Args:
+        dataset: The dataset, with images of at least 32x32.
+        hidden: Units of the hidden dense layers.
+
+    Returns:
+        An uncompiled `keras.Model`; convolutions are named `conv_1` ...
+        `conv_13`.
+
+    Reference: https://arxiv.org/abs/1409.1556
+    """
+    inputs, x = normalized_inputs(dataset)
+    index = 0
+    for stage, widths in enumerate(VGG_STAGES, 1):
+        for width in widths:
+            index += 1
+            x = keras.layers.Conv2D(
+                width,
+                3,
+                padding="same",
+                use_bias=False,
+                kernel_initializer="he_normal",
+                name=f"conv_{index}",
+            )(x)
+            x = batch_normalization(f"norm_{index}")(x)
+            x = keras.layers.ReLU(name=f"relu_{index}")(x)
+        x = keras.layers.MaxPooling2D(2, name=f"pool_{stage}")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    for index, units in enumerate(hidden, 1):
+        x = keras.layers.Dense(
+            units,
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=f"dense_{index}",
+        )(x)
+        x = keras.layers.Dropout(0.5, name=f"dropout_{index}")(x)
+    logits = keras.layers.Dense(dataset.classes, name="logits")(x)
+    return keras.Model(inputs, logits, name="network")
+
+
+# Expansion, channels, blocks and stride of each stage, from the paper's
+# Table 2 with strides for 32x32 images: 8 times in all instead of 32 times.
+MOBILENET_STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 1),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+def mobilenet_v2(dataset):
+    """Seventeen inverted residual blocks, with strides for 32x32 images.
+
+    `keras.applications.MobileNetV2` reduces its input 32 times, which leaves
+    one pixel of a CIFAR image; here the first convolution and the second stage
+    keep the size, so that the last blocks see 4x4 pixels. 2,236,682 parameters
+    on CIFAR-10.
+
+    Returns:
+        An uncompiled `keras.Model`. The depthwise convolutions are named
+        `block_1_depthwise` ... `block_17_depthwise`.
+
+    Reference: https://arxiv.org/abs/1801.04381
+    """
+    inputs, x = normalized_inputs(dataset)
+    x = mobile_convolution(x, 32, 3, "stem")
+    block = 0
+    for expansion, width, blocks, first_stride in MOBILENET_STAGES:
+        for position in range(blocks):
+            block += 1
+            stride = first_stride if position == 0 else 1
+            x = inverted_residual(x, expansion, width, stride, f"block_{block}")
+    x = mobile_convolution(x, 1280, 1, "head")
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    logits = keras.layers.Dense(dataset.classes, name="logits")(x)
+    return keras.Model(inputs, logits, name="network")
+
+
+def inverted_residual(x, expansion, width, stride, name):
+    before = x
+    if expansion > 1:
+        x = mobile_convolution(x, expansion * x.shape[-1], 1, f"{name}_expand")
+    x = keras.layers.DepthwiseConv2D(
+        3,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        name=f"{name}_depthwise",
+    )(x)
+    x = batch_normalization(f"{name}_depthwise_norm")(x)
+    x = keras.layers.ReLU(6.0, name=f"{name}_depthwise_relu")(x)
+    x = mobile_convolution(x, width, 1, f"{name}_project", activate=False)
+    if stride == 1 and before.shape[-1] == width:
+        x = keras.layers.Add(name=f"{name}_add")([before, x])
+    return x
+
+
+def mobile_convolution(x, width, size, name, activate=True):
+    x = keras.layers.Conv2D(
+        width, size, padding="same", use_bias=False, name=f"{name}_conv"
+    )(x)
+    x = batch_normalization(f"{name}_norm")(x)
+    return keras.layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
+
+
+def alexnet(dataset):
+    """The "one weird trick" AlexNet with batch normalization.
+
+    ```
+    conv 64 11x11/4, pool, norm, ReLU
+    conv 192 5x5,    pool, ReLU, norm
+    conv 384 3x3,    ReLU, norm
+    conv 256 3x3,    ReLU, norm
+    conv 256 3x3,    pool, ReLU, norm
+    2 x [dense 4096, norm, ReLU, dropout 0.5], logits
+    ```
+
+    Every pooling is a max pooling 3/2. No biases but in the last layer.
+
+    Returns:
+        An uncompiled `keras.Model`; convolutions are named `conv_1` ...
+        `conv_5`.
+
+    Reference: https://arxiv.org/abs/1404.5997, with the normalizations of
+    https://arxiv.org/abs/1705.08741
+    """
+    inputs, x = normalized_inputs(dataset)
+    # Two pixels on each side, as the paper's framework pads.
+    x = keras.layers.ZeroPadding2D(2, name="pad")(x)
+    x = alexnet_convolution(x, 64, 11, "conv_1", strides=4, padding="valid")
+    x = alexnet_pooling(x, 1)
+    x = batch_normalization("norm_1")(x)
+    x = alexnet_relu(x, 1)
+    x = alexnet_relu(
+        alexnet_pooling(alexnet_convolution(x, 192, 5, "conv_2"), 2), 2
+    )
+    x = batch_normalization("norm_2")(x)
+    for index, width in ((3, 384), (4, 256)):
+        x = alexnet_relu(
+            alexnet_convolution(x, width, 3, f"conv_{index}"), index
+        )
+        x = batch_normalization(f"norm_{index}")(x)
+    x = alexnet_relu(
+        alexnet_pooling(alexnet_convolution(x, 256, 3, "conv_5"), 5), 5
+    )
+    x = batch_normalization("norm_5")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    for index in (1, 2):
+        x = keras.layers.Dense(4096, use_bias=False, name=f"dense_{index}")(x)
+        x = batch_normalization(f"dense_norm_{index}")(x)
+        x = keras.layers.ReLU(name=f"dense_relu_{index}")(x)
+        x = keras.layers.Dropout(0.5, name=f"dropout_{index}")(x)
+    logits = keras.layers.Dense(dataset.classes, name="logits")(x)
+    return keras.Model(inputs, logits, name="network")
+
+
+def alexnet_convolution(x, width, size, name, strides=1, padding="same"):
+    return keras.layers.Conv2D(
+        width, size, strides=strides, padding=padding, use_bias=False, name=name
+    )(x)
+
+
+def alexnet_pooling(x, index):
+    return keras.layers.MaxPooling2D(3, 2, name=f"pool_{index}")(x)
+
+
+def alexnet_relu(x, index):
+    return keras.layers.ReLU(name=f"relu_{index}")(x)
