@@ -131,7 +131,7 @@ def make_app(study):
                     dataset=dataset,
                     data_dir=data_dir,
                 )
-                console.print(str(results), markup=False)
+                console.print(str(results), markup=False, soft_wrap=True)
                 failed |= any(run.status != "finished" for run in results.runs)
         if failed:
             raise typer.Exit(RUN_FAILED)
