@@ -1,7 +1,9 @@
 """The look that all plots share, and the files they end in."""
 
 import contextlib
+import dataclasses
 import io
+from collections.abc import Callable
 
 # Okabe and Ito's palette without yellow and black, and two of Paul Tol's:
 # told apart by colour-blind readers, on white and on dark paper.
@@ -116,3 +118,60 @@ def rendered(figure, format, **options):
     with plot_style():
         figure.savefig(buffer, format=format, **options)
     return buffer.getvalue()
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """One axis: its title, what draws it, and its height in inches."""
+
+    title: str
+    draw: Callable
+    height: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+    """A figure of a report, with its words.
+
+    Args:
+        name: Stem of its file name.
+        title: Heading.
+        caption: How to read it.
+        panels: Its `Panel`s.
+        setting: What a picture without its page needs to be understood.
+    """
+
+    name: str
+    title: str
+    caption: str
+    panels: tuple
+    setting: str
+
+    def figure(self):
+        """All panels side by side, a `matplotlib.figure.Figure`."""
+        with plot_style():
+            height = max(panel.height for panel in self.panels)
+            width = PANEL_WIDTH * max(len(self.panels), 1.3)
+            figure = new_figure(width, height + 0.3)
+            axes = figure.subplots(1, len(self.panels), squeeze=False)[0]
+            for axis, panel in zip(axes, self.panels, strict=True):
+                axis.set_title(panel.title)
+                panel.draw(axis)
+            figure.suptitle(self.setting, x=0.01, ha="left", fontsize=11)
+        return figure
+
+    def png(self):
+        """The bytes of a PNG file."""
+        return to_png(self.figure())
+
+    def svgs(self):
+        """One `<svg>` a panel: a page sets them side by side or not."""
+        elements = []
+        with plot_style():
+            for panel in self.panels:
+                figure = new_figure(PANEL_WIDTH, panel.height)
+                axis = figure.subplots()
+                axis.set_title(panel.title)
+                panel.draw(axis)
+                elements.append(to_svg(figure))
+        return elements

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_lbreg.analysis.loss_surface import LossSurface
 from keras_lbreg.checks import check_positive_int
+from keras_lbreg.data.samples import count_samples
 
 # Batches drawn again and again for the confidence interval.
 RESAMPLES = 1000
@@ -111,7 +112,7 @@ def gradient_noise_scale(
     - [McCandlish et al., 2018](https://arxiv.org/abs/1812.06162), Appendix A.1
     """
     check_positive_int("pairs", pairs)
-    big_batch = check_batches(small_batch, big_batch, len(x))
+    big_batch = check_batches(small_batch, big_batch, count_samples(x))
     surface = LossSurface(
         model, x, y, loss, batch_size=small_batch, statistics=statistics
     )
@@ -171,7 +172,7 @@ def noise_scale_of(noise, signal):
 
 def draw_squares(surface, theta, generator, small_batch, big_batch):
     """|G_s|^2 and |G_b|^2 of one big batch, drawn without replacement."""
-    drawn = generator.permutation(len(surface.x))[:big_batch]
+    drawn = generator.permutation(surface.samples)[:big_batch]
     return surface.squared_gradients(
         theta, np.split(drawn, big_batch // small_batch)
     )

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_lbreg.analysis.loss_surface import check_data, resolve_loss
+from keras_lbreg.models._keras_trainer import compile_arguments
 from keras_lbreg.models.layer_search import is_graph_model
 from keras_lbreg.models.surgery import rebuild
 
@@ -17,7 +18,8 @@ class Interpolation:
     Args:
         positions: a, from the first model (0) to the second (1) and beyond.
         loss: Mean loss at each position, by the name of the data.
-        accuracy: Accuracy at each position, by the name of the data.
+        accuracy: Accuracy at each position, by the name of the data; NaN for
+            a model with several losses.
 
     Example:
 
@@ -57,8 +59,9 @@ def interpolate(
         first: A built `keras.Model`, at a = 0.
         second: A model of the same architecture, at a = 1. Both are left as
             they are.
-        data: A dictionary of `(x, y)` arrays by name, such as
-            `{"train": ..., "val": ...}`, or one such pair.
+        data: A dictionary of pairs `(x, y)` by name, such as
+            `{"train": ..., "val": ...}`, or one such pair, of arrays or
+            structures of arrays.
         positions: Values of a. Defaults to 25 of them in [-1, 2].
         statistics: `"interpolate"` (the default) moves the statistics of batch
             normalization along with the weights: they are those of a network
@@ -115,7 +118,14 @@ def interpolate(
     function = resolve_loss(first, loss)
     losses = {name: [] for name in data}
     accuracies = {name: [] for name in data}
-    model.compile(loss=function, metrics=["accuracy"])
+    if function is None:
+        # One loss an output: which of them has an accuracy is not known.
+        arguments = compile_arguments(first)
+        model.compile(
+            loss=arguments["loss"], loss_weights=arguments["loss_weights"]
+        )
+    else:
+        model.compile(loss=function, metrics=["accuracy"])
     if statistics == "estimate":
         # Not above: the callbacks import modules of this package.
         from keras_lbreg.callbacks.reestimate_batch_normalization import (
@@ -128,14 +138,14 @@ def interpolate(
             [between(p, q, a) for p, q in zip(*ends, strict=True)]
         )
         if statistics == "estimate":
-            for variable, value in estimate(statistics_data, batch_size):
+            for variable, value in estimate((statistics_data,), batch_size):
                 variable.assign(value)
         for name, (x, y) in data.items():
             result = model.evaluate(
                 x, y, batch_size=batch_size, verbose=0, return_dict=True
             )
             losses[name].append(result["loss"])
-            accuracies[name].append(result["accuracy"])
+            accuracies[name].append(result.get("accuracy", np.nan))
         if on_progress is not None:
             on_progress(done)
     return Interpolation(

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 
 from keras_lbreg.analysis.derivatives import make_derivatives
+from keras_lbreg.data.samples import count_samples, take_rows
+from keras_lbreg.models._keras_trainer import data_loss
 from keras_lbreg.models.dreg_model import DRegModel
 
 # Data up to this size is handed to the backend once and stays there.
@@ -31,10 +33,10 @@ class LossSurface:
 
     Args:
         model: A built `keras.Model`. It is left as it is.
-        x: Array of inputs.
-        y: Array of targets.
+        x: Array of inputs, or a structure of arrays as `fit` takes it.
+        y: Array of targets, or a structure of arrays.
         loss: A `keras.losses.Loss`, or its name. Defaults to the loss the
-            model is compiled with.
+            model is compiled with, or all of its losses with their weights.
         batch_size: Samples at a time; it changes the speed alone. Defaults
             to `1000`.
         on_progress: Optional, called with the number of samples of each batch
@@ -78,8 +80,9 @@ class LossSurface:
                 f"with trainable variables. Received: model={model!r}"
             )
         self.model = model
-        self.x = np.asarray(x)
-        self.y = np.asarray(y)
+        self.x = keras.tree.map_structure(np.asarray, x)
+        self.y = keras.tree.map_structure(np.asarray, y)
+        self.samples = count_samples(self.x)
         self.loss_function = resolve_loss(model, loss)
         self.batch_size = batch_size
         self.statistics = statistics
@@ -114,7 +117,7 @@ class LossSurface:
             estimated = {
                 id(variable): value.astype(to_array(variable).dtype)
                 for variable, value in self._estimate(
-                    self.x,
+                    (self.x,),
                     STATISTICS_BATCH,
                     steps=MOST_FOR_STATISTICS // STATISTICS_BATCH,
                 )
@@ -192,7 +195,11 @@ class LossSurface:
         small = 0.0
         for part in parts:
             squared, *total = self._derivatives.squared_gradient(
-                point, total, self._frozen, self.x[part], self.y[part]
+                point,
+                total,
+                self._frozen,
+                take_rows(self.x, part),
+                take_rows(self.y, part),
             )
             small += float(squared) / len(parts)
         big = float(self._derivatives.squared_length(total)) / len(parts) ** 2
@@ -203,8 +210,9 @@ class LossSurface:
         point = self.unflat(theta)
         vectors = [self.unflat(vector) for vector in vectors]
         total = None
-        samples = len(self.x if index is None else index)
+        samples = self.samples if index is None else len(index)
         for x, y in self._parts(index):
+            size = count_samples(x)
             result = function(point, *vectors, self._frozen, x, y)
             if total is None:
                 sizes = [int(np.prod(array.shape)) for array in result]
@@ -215,9 +223,9 @@ class LossSurface:
             ):
                 # Means of batches that may differ in size.
                 total[first:last] += np.asarray(array).reshape(-1) * (
-                    len(x) / samples
+                    size / samples
                 )
-            self.on_progress(len(x))
+            self.on_progress(size)
         return total
 
     def _parts(self, index):
@@ -225,16 +233,18 @@ class LossSurface:
         if index is not None:
             for first in range(0, len(index), self.batch_size):
                 part = index[first : first + self.batch_size]
-                yield self.x[part], self.y[part]
+                yield take_rows(self.x, part), take_rows(self.y, part)
             return
         if self._batches is not None:
             yield from self._batches
             return
         batches = []
-        keep = self.x.nbytes + self.y.nbytes <= MOST_KEPT_BYTES
-        for first in range(0, len(self.x), self.batch_size):
+        data = (self.x, self.y)
+        size = sum(array.nbytes for array in keras.tree.flatten(data))
+        keep = size <= MOST_KEPT_BYTES
+        for first in range(0, self.samples, self.batch_size):
             part = slice(first, first + self.batch_size)
-            batch = to_tensor(self.x[part]), to_tensor(self.y[part])
+            batch = keras.tree.map_structure(to_tensor, take_rows(data, part))
             if keep:
                 batches.append(batch)
             yield batch
@@ -243,18 +253,31 @@ class LossSurface:
 
     def _batch_loss(self, point, frozen, x, y):
         predicted, _ = self.model.stateless_call(point, frozen, x, **self._mode)
-        # A loss in half precision would round differences away.
-        dtype = keras.backend.result_type(predicted.dtype, "float32")
-        predicted = keras.ops.cast(predicted, dtype)
+        predicted = keras.tree.map_structure(at_least_float32, predicted)
         paths = 1
         if self.statistics == "batch" and isinstance(self.model, DRegModel):
             # Predictions of the right path, then of the left one.
-            paths = keras.ops.shape(predicted)[0] // keras.ops.shape(y)[0]
-            y = keras.ops.concatenate([y] * 2)[: keras.ops.shape(predicted)[0]]
-        loss = keras.ops.mean(self.loss_function(y, predicted))
+            rows, samples = (
+                keras.ops.shape(keras.tree.flatten(values)[0])[0]
+                for values in (predicted, y)
+            )
+            paths = rows // samples
+            y = keras.tree.map_structure(
+                lambda values: keras.ops.concatenate([values] * 2)[:rows], y
+            )
+        if self.loss_function is None:
+            loss = data_loss(self.model, y, predicted, None)
+        else:
+            loss = keras.ops.mean(self.loss_function(y, predicted))
         if getattr(self.model, "path_reduction", "mean") == "sum":
             loss = loss * keras.ops.cast(paths, loss.dtype)
         return loss
+
+
+def at_least_float32(values):
+    # A loss in half precision would round differences away.
+    dtype = keras.backend.result_type(values.dtype, "float32")
+    return keras.ops.cast(values, dtype)
 
 
 def to_tensor(array):
@@ -268,21 +291,25 @@ def to_array(variable):
 
 
 def resolve_loss(model, loss):
-    loss = getattr(model, "loss", None) if loss is None else loss
+    """The one loss, or `None` for all of those the model is compiled with."""
+    if loss is None:
+        loss = getattr(model, "loss", None)
+        if isinstance(loss, (dict, list, tuple)):
+            return None
     if loss is None or isinstance(loss, (dict, list, tuple)):
         raise ValueError(
-            "Invalid value for argument `loss`. Expected one loss for the "
-            "model's output, since the model is not compiled with one. "
-            f"Received: loss={loss!r}"
+            "Invalid value for argument `loss`. Expected a loss, or a model "
+            f"that is compiled with one. Received: loss={loss!r}"
         )
     return keras.losses.get(loss)
 
 
 def check_data(x, y, batch_size):
-    if len(x) == 0 or len(x) != len(y):
+    lengths = {len(array) for array in keras.tree.flatten((x, y))}
+    if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
-            "Expected at least one sample, and a target for each. Received: "
-            f"{len(x)} inputs and {len(y)} targets"
+            "Expected at least one sample, and as many inputs as targets. "
+            f"Received: arrays of {sorted(lengths)} samples"
         )
     if not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(

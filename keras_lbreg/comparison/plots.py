@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import textwrap
-from collections.abc import Callable
 
 import numpy as np
 
@@ -14,12 +13,9 @@ from keras_lbreg.plot_style import (
     INK,
     PALETTE,
     PANEL_HEIGHT,
-    PANEL_WIDTH,
+    Panel,
+    Plot,
     log_axis,
-    new_figure,
-    plot_style,
-    to_png,
-    to_svg,
 )
 
 BLUE, ORANGE, GREEN, RED, PINK, SKY, BROWN, VIOLET = PALETTE
@@ -46,6 +42,9 @@ WARM_UP = "_warmup"
 
 # More arms than these are shown in two panels.
 MOST_IN_A_PANEL = 6
+
+# Characters of a legend's line.
+LEGEND = 50
 
 # Shares of the gap in per cent that a figure shows: an arm that diverged would
 # leave the others no room.
@@ -167,63 +166,6 @@ def mean_curve(results, arm, runs, color):
 
 def is_finite(value):
     return value is not None and math.isfinite(value)
-
-
-@dataclasses.dataclass(frozen=True)
-class Panel:
-    """One axis: its title, what draws it, how many lines its legend has."""
-
-    title: str
-    draw: Callable
-    height: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Plot:
-    """A figure of the report, with its words.
-
-    Args:
-        name: Stem of its file name.
-        title: Heading.
-        caption: How to read it.
-        panels: Its `Panel`s.
-        setting: What a picture without its page needs to be understood.
-    """
-
-    name: str
-    title: str
-    caption: str
-    panels: tuple
-    setting: str
-
-    def figure(self):
-        """All panels side by side, a `matplotlib.figure.Figure`."""
-        with plot_style():
-            height = max(panel.height for panel in self.panels)
-            width = PANEL_WIDTH * max(len(self.panels), 1.3)
-            figure = new_figure(width, height + 0.3)
-            axes = figure.subplots(1, len(self.panels), squeeze=False)[0]
-            for axis, panel in zip(axes, self.panels, strict=True):
-                axis.set_title(panel.title)
-                panel.draw(axis)
-            figure.suptitle(self.setting, x=0.01, ha="left", fontsize=11)
-        return figure
-
-    def png(self):
-        """The bytes of a PNG file."""
-        return to_png(self.figure())
-
-    def svgs(self):
-        """One `<svg>` a panel: a page sets them side by side or not."""
-        elements = []
-        with plot_style():
-            for panel in self.panels:
-                figure = new_figure(PANEL_WIDTH, panel.height)
-                axis = figure.subplots()
-                axis.set_title(panel.title)
-                panel.draw(axis)
-                elements.append(to_svg(figure))
-        return elements
 
 
 def make_plots(results):
@@ -469,7 +411,7 @@ def rate_panel(curves):
         shared.setdefault(course, []).append(curve)
     # Of equal rates in the first epochs the shorter is drawn last.
     groups = sorted(shared.values(), key=lambda group: -group[0].epoch[-1])
-    labels = [", ".join(c.title for c in group) for group in groups]
+    labels = ["; ".join(c.title for c in group) for group in groups]
     rates = np.concatenate([curve.learning_rate for curve in curves])
     rates = rates[np.isfinite(rates) & (rates > 0)]
 
@@ -486,7 +428,7 @@ def rate_panel(curves):
         axis.set(xlabel="epoch", ylabel="learning rate")
         legend(axis, columns=1)
 
-    lines = sum(len(textwrap.wrap(label, 54)) for label in labels)
+    lines = sum(len(textwrap.wrap(label, LEGEND)) for label in labels)
     return Panel("", draw, height_for(lines, 1))
 
 
@@ -619,7 +561,7 @@ def legend(axis, highest_first=True, columns=None):
     columns = columns or (2 if len(order) > 3 else 1)
     axis.legend(
         [handles[i] for i in order],
-        [textwrap.fill(labels[i], 54 // columns) for i in order],
+        [textwrap.fill(labels[i], LEGEND // columns) for i in order],
         fontsize=9 if columns > 1 else 10,
         loc="upper left",
         bbox_to_anchor=(-0.02, -0.16),

@@ -332,13 +332,22 @@ def verdicts(results):
     Returns:
         A dictionary.
     """
-    controls = {arm["name"]: arm.get("control") for arm in results.arms}
-    references = [
-        pair for pair in controls.items() if pair[0] in (REFERENCE, BASELINE)
-    ]
-    others = [pair for pair in controls.items() if pair not in references]
+    pairs = [(arm["name"], control_of(arm, results)) for arm in results.arms]
+    references = [p for p in pairs if p[0] in (REFERENCE, BASELINE)]
+    others = [pair for pair in pairs if pair not in references]
     judged = judge(results, references) + judge(results, others)
     return {verdict.arm: verdict for verdict in judged}
+
+
+def control_of(arm, results):
+    """The arm's control, or what stands in for one that is not there."""
+    if arm["name"] == REFERENCE:
+        return None
+    names = {other["name"] for other in results.arms} - {arm["name"]}
+    wanted = (arm.get("control"), SCALING, BASELINE)
+    if arm["name"] == BASELINE:
+        wanted = (REFERENCE,)
+    return next((name for name in wanted if name in names), None)
 
 
 def headline(results):
@@ -441,7 +450,10 @@ def remedies(results, rows, tried):
     # The best on paper may owe it to one lucky seed.
     helpful = [row for row in tried if is_better(against_large[row.arm])]
     if not helpful:
-        return "No remedy gives back more than chance would."
+        return (
+            "No remedy gives back more than chance would; on paper "
+            f"{tried[0].title} does best ({share(tried[0])})."
+        )
     best, large = helpful[0], rows[BASELINE]
     text = f"{best.title} gives back {share(best)} of it"
     if best.updates.mean > large.updates.mean:
@@ -522,9 +534,9 @@ def lag_sentence(results):
     lags = moving_lags(results)
     if not lags:
         return ""
-    named = [f"{title} by {quantity(results, lag)}" for title, lag in lags[:3]]
-    if len(lags) > 3:
-        named.append(f"{len(lags) - 3} more")
+    named = [f"{title} by {quantity(results, lag)}" for title, lag in lags[:2]]
+    if len(lags) > 2:
+        named.append(f"{len(lags) - 2} more")
     return (
         "With the moving statistics of batch normalization, which lag behind "
         "after few updates, results would look worse "

@@ -5,19 +5,22 @@ KerasTuner is imported when one of the names that need it is first asked for.
 
 import importlib
 
-from keras_lbreg.tuning.configuration import Configuration
-from keras_lbreg.tuning.search_space import SearchSpace
+from keras_lbreg.tuning.confirm import read_best
+from keras_lbreg.tuning.report import TuneResult, trial_statistics
+from keras_lbreg.tuning.space import SearchSpace
 
 NEED_KERAS_TUNER = {
-    "LargeBatchHyperModel": "large_batch_hyper_model",
-    "trial_statistics": "trial_statistics",
+    "LargeBatchHyperModel": "hyper_model",
+    "tune": "tune",
 }
 
 __all__ = [
-    "Configuration",
     "LargeBatchHyperModel",
     "SearchSpace",
+    "TuneResult",
+    "read_best",
     "trial_statistics",
+    "tune",
 ]
 
 

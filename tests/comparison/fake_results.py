@@ -3,8 +3,8 @@
 import math
 import pathlib
 
+from keras_lbreg.comparison.results import Results
 from keras_lbreg.training.records import EpochRecord, RunResult
-from tests.comparison.fake_core import Results
 
 SAMPLES = 600
 TITLES = {
@@ -31,7 +31,7 @@ GROUPS = {
 }
 CONTROLS = {
     "small_batch": None,
-    "large_batch": "small_batch",
+    "large_batch": None,
     "lr": "large_batch",
 }
 TECHNIQUES = {
@@ -173,6 +173,7 @@ def manifest_of(arms, seeds, objective, epochs):
             "val_samples": 400,
             "parameters": 1234,
             "objective": objective,
+            "is_share": is_share(objective),
             "direction": "max" if is_share(objective) else "min",
             "optimizer": "SGD",
             "loss": "sparse_categorical_crossentropy",

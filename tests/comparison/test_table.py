@@ -6,6 +6,7 @@ import io
 import pytest
 import rich.console
 
+from keras_lbreg.comparison.statistics import Stat
 from keras_lbreg.comparison.table import (
     columns,
     format_stat,
@@ -14,7 +15,6 @@ from keras_lbreg.comparison.table import (
     to_markdown,
     to_rich,
 )
-from keras_lbreg.comparison.statistics import Stat
 from tests.comparison.fake_results import results_of
 
 FINALS = {

@@ -1,1 +1,0 @@
-"""Diagnostics of saved models on named datasets, kept in a folder."""

@@ -1,1 +1,0 @@
-"""The winner of a search, compared on fresh seeds."""

@@ -1,1 +1,0 @@
-"""A search on several machines: a chief and its workers."""

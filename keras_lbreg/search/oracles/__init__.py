@@ -1,1 +1,0 @@
-"""What is tried next: the engines of KerasTuner, repeatable from a ledger."""

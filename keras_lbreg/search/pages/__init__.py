@@ -1,1 +1,0 @@
-"""What a search leaves behind: tables, plots, a report, a configuration."""

@@ -1,1 +1,0 @@
-"""One trial: its folder and its process."""
