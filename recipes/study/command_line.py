@@ -11,9 +11,9 @@ import rich.console
 import rich.progress
 import rich.table
 import typer
+
 from keras_lbreg.files import lock, write_json
 from keras_lbreg.training.environment import environment
-
 from recipes.study.page import rewrite_page, write_figures
 from recipes.study.study import Measurement
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 
 from keras_lbreg.files import read_json
-
 from recipes.study.recorded import is_old, read_recorded
 
 # Added to the name of a results folder beside one of schema 1.
