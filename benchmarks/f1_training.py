@@ -28,7 +28,7 @@ def main():
     arguments = parse_arguments()
     os.environ["KERAS_BACKEND"] = arguments.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from keras_lbreg.experiments.environment import environment
+    from keras_lbreg.training.environment import environment
 
     parts = {
         "matrix products": matrix_products(arguments),
@@ -137,57 +137,37 @@ def matrix_products(arguments):
 
 
 def prepare(arguments):
-    """Plan and data of the recipe F1; made-up images without a folder."""
+    """The run of F1 at this batch; made-up images without a folder."""
     import dataclasses
 
+    from keras_lbreg.comparison import standard_arms
     from keras_lbreg.data import Dataset
-    from keras_lbreg.data.augmentation import Augmentation
-    from keras_lbreg.experiments import Experiment
-    from keras_lbreg.experiments.load_data import load_data
-    from keras_lbreg.experiments.networks.fully_connected import (
-        fully_connected,
-    )
-    from keras_lbreg.experiments.plan import make_plan
-    from keras_lbreg.experiments.recipe import Recipe
+    from keras_lbreg.training.run import Run
+    from recipes.hoffer_2017.configuration import F1
 
-    recipe = Recipe(
-        name="benchmark",
-        network=lambda dataset: fully_connected(dataset, (512,) * 5),
-        small_batch_size=64,
-        batch_size=arguments.batch_size,
-        learning_rate=0.1,
-        epochs=1,
-        clip=5.0,
-        optimizer="coupled_sgd",
-        weight_decay=1e-4,
-        reset_momentum=True,
-        augmentation=Augmentation(pad=2, flip=True),
-    )
-    experiment = Experiment(
-        "mnist", recipe=recipe, data_dir=arguments.data_dir, seeds=1
+    recipe = dataclasses.replace(
+        F1, small_batch_size=64, batch_size=arguments.batch_size, epochs=1
     )
     if arguments.data_dir:
-        dataset = load_data(experiment)
+        workload = recipe.workload("mnist", arguments.data_dir)
     else:
         generator = np.random.default_rng(0)
         x = generator.integers(0, 255, (60_000, 28, 28, 1), "uint8")
         y = np.arange(60_000) % 10
-        dataset = recipe.prepare(
-            Dataset("mnist", x, y, x[:1000], y[:1000], classes=10)
-        )
-    plan = make_plan(experiment, arguments.arm, dataset)
-    return dataclasses.replace(plan, steps_per_epoch=arguments.steps), dataset
+        made_up = Dataset("mnist", x, y, x[:1000], y[:1000], classes=10)
+        workload = recipe.workload(made_up)
+    [arm] = [a for a in standard_arms() if a.name == arguments.arm]
+    run = Run(workload, arm)
+    run.plan = dataclasses.replace(run.plan, steps_per_epoch=arguments.steps)
+    return run
 
 
 def model_step(arguments):
     """A function that fits some steps on one batch in memory."""
-    from keras_lbreg.experiments import build
-
-    plan, dataset = prepare(arguments)
-    model = build.build_model(plan, dataset, seed=0)
+    run = prepare(arguments)
     # Different images: the variance of equal ones is 0, and what is divided by
     # it slows the processor down.
-    x, y = map(np.array, next(iter(build.build_data(plan, dataset, 0))))
+    x, y = next(run.facts.train.batches(run))
     if arguments.backend == "tensorflow":
         import tensorflow as tf
 
@@ -205,16 +185,13 @@ def model_step(arguments):
                 yield x, y
 
         data = forever()
-    return fit(model, data, arguments.steps)
+    return fit(run.build(), data, arguments.steps)
 
 
 def runner(arguments):
     """A function that trains some steps as `lbreg` does."""
-    from keras_lbreg.experiments import build
-
-    plan, dataset = prepare(arguments)
-    model = build.build_model(plan, dataset, seed=0)
-    return fit(model, build.build_data(plan, dataset, 0), arguments.steps)
+    run = prepare(arguments)
+    return fit(run.build(), run.facts.train.for_fit(run), arguments.steps)
 
 
 def fit(model, data, steps):

@@ -29,7 +29,7 @@ CASES = {
 def main():
     arguments = parse_arguments()
     os.environ["KERAS_BACKEND"] = "jax"
-    from keras_lbreg.experiments.environment import environment
+    from keras_lbreg.training.environment import environment
 
     report = {
         "environment": environment(),
@@ -60,9 +60,7 @@ def measure(shape, widths, batch, steps, arguments):
     import keras
 
     from keras_lbreg.data import Dataset
-    from keras_lbreg.experiments.networks.fully_connected import (
-        fully_connected,
-    )
+    from recipes.networks import fully_connected
 
     generator = np.random.default_rng(0)
     x = generator.random((batch, *shape), "float32")

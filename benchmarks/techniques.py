@@ -23,8 +23,8 @@ def main():
     arguments = parse_arguments()
     os.environ["KERAS_BACKEND"] = arguments.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from keras_lbreg.experiments.environment import environment
     from keras_lbreg.techniques import TECHNIQUES
+    from keras_lbreg.training.environment import environment
 
     results = [
         measure(technique, arguments)
@@ -86,8 +86,8 @@ def make_step(technique, batch_size):
     import keras
 
     from keras_lbreg.data import Dataset
-    from keras_lbreg.experiments.networks.c1 import c1
     from keras_lbreg.techniques import Context
+    from recipes.networks import c1
 
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
