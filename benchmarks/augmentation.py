@@ -25,7 +25,7 @@ def main():
     arguments = parse_arguments()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from keras_lbreg.experiments.environment import environment
+    from keras_lbreg.training.environment import environment
 
     report = {"environment": environment(), "milliseconds": {}}
     for name, (shape, pad) in CASES.items():
