@@ -23,8 +23,8 @@ def main():
     arguments = parse_arguments()
     os.environ["KERAS_BACKEND"] = arguments.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from keras_lbreg.training.environment import environment
     from keras_lbreg.techniques import TECHNIQUES
+    from keras_lbreg.training.environment import environment
 
     results = [
         measure(technique, arguments)
