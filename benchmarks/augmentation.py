@@ -73,7 +73,7 @@ def measure(shape, pad, batch, turns):
 
 
 def ours(images, pad):
-    from keras_lbreg.data.augmentation import Augmentation
+    from keras_lbreg.data import Augmentation
 
     augment = Augmentation(pad=pad, flip=True)
     generator = np.random.default_rng(0)

@@ -41,8 +41,8 @@ def arms(debug: options.Debug = False):
     say("Techniques and their settings (--set TECHNIQUE.NAME=VALUE):")
     for technique in TECHNIQUES:
         say(
-            f"{technique.name}: {technique.title} ({technique.symbol}); helps "
-            f"when {technique.helps_when}",
+            f"{technique.name}: {technique.title} ({technique.symbol}), "
+            f"for use: {technique.helps_when}",
             "  ",
         )
         for name, value in technique.defaults.items():

@@ -1,6 +1,7 @@
 """`lbreg new`: a workload to begin with."""
 
 import pathlib
+import re
 from typing import Annotated
 
 import typer
@@ -10,9 +11,9 @@ from keras_lbreg.cli.errors import make_console, report_errors
 
 TEMPLATE = '''"""A workload: a model, its data, and how it is trained today.
 
-    lbreg compare {name} --seeds 1    # about a minute on two processor cores
-    lbreg compare {name}              # three seeds, which tell more
-    lbreg tune {name}                 # search for good settings
+    lbreg compare {name} --seeds 1 --arms small_batch,large_batch,lr,lr_gbn
+    lbreg compare {name}    # all arms with three seeds, which tell more
+    lbreg tune {name}       # search for good settings
 """
 
 import keras
@@ -56,6 +57,8 @@ workload = lbreg.Workload(
     validation_data=(images[validation], labels[validation]),
     # How you train with a small batch: its size, learning rate and epochs.
     regime=lbreg.Regime(16, 1e-3, epochs=5, decay="cosine"),
+    # Results go to the folder runs/{stem}.
+    name="{stem}",
     # The large batch that you would like to use.
     batch_size=256,
     # Settings of techniques that suit the model; `lbreg arms` lists all.
@@ -81,7 +84,7 @@ def new(
 
     ```shell
     lbreg new train.py
-    lbreg compare train.py --seeds 1
+    lbreg compare train.py --seeds 1 --arms small_batch,large_batch,lr,lr_gbn
     ```
     """
     path = pathlib.Path(file)
@@ -92,9 +95,11 @@ def new(
         )
     # Never over what is there.
     with open(path, "x", encoding="utf-8") as stream:
-        stream.write(TEMPLATE.format(name=path.name))
+        stem = re.sub(r"[^\w.+-]", "_", path.stem)
+        stream.write(TEMPLATE.format(name=path.name, stem=stem))
     make_console().print(
-        f"Wrote {file}. Next: lbreg compare {file} --seeds 1",
+        f"Wrote {file}. Next, in less than a minute:\nlbreg compare {file} "
+        "--seeds 1 --arms small_batch,large_batch,lr,lr_gbn",
         markup=False,
         soft_wrap=True,
     )
