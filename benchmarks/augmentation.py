@@ -25,7 +25,7 @@ def main():
     arguments = parse_arguments()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from keras_lbreg.experiments.environment import environment
+    from keras_lbreg.training.environment import environment
 
     report = {"environment": environment(), "milliseconds": {}}
     for name, (shape, pad) in CASES.items():
@@ -73,7 +73,7 @@ def measure(shape, pad, batch, turns):
 
 
 def ours(images, pad):
-    from keras_lbreg.data.augmentation import Augmentation
+    from keras_lbreg.data import Augmentation
 
     augment = Augmentation(pad=pad, flip=True)
     generator = np.random.default_rng(0)

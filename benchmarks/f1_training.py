@@ -6,8 +6,8 @@
 F1 of Hoffer et al. is bounded by its matrix products. Three things take turns
 on the same cores: those products alone, compiled (forward, weights' gradients,
 inputs' gradients but the first layer's); `fit` of the runner's model on one
-batch that is there already; and the runner itself, with the recipe's batches,
-crops and flips. The shares say what normalization, activations, loss, clip and
+batch that is there already; and the runner itself, with batches, crops and
+flips. The shares say what normalization, activations, loss, clip and
 optimizer cost, and what the data costs.
 """
 
@@ -28,7 +28,7 @@ def main():
     arguments = parse_arguments()
     os.environ["KERAS_BACKEND"] = arguments.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from keras_lbreg.experiments.environment import environment
+    from keras_lbreg.training.environment import environment
 
     parts = {
         "matrix products": matrix_products(arguments),
@@ -137,57 +137,61 @@ def matrix_products(arguments):
 
 
 def prepare(arguments):
-    """Plan and data of the recipe F1; made-up images without a folder."""
+    """The run of F1 by its paper; made-up images without a folder."""
     import dataclasses
 
-    from keras_lbreg.data import Dataset
-    from keras_lbreg.data.augmentation import Augmentation
-    from keras_lbreg.experiments import Experiment
-    from keras_lbreg.experiments.load_data import load_data
-    from keras_lbreg.experiments.networks.fully_connected import (
-        fully_connected,
-    )
-    from keras_lbreg.experiments.plan import make_plan
-    from keras_lbreg.experiments.recipe import Recipe
+    import keras
 
-    recipe = Recipe(
-        name="benchmark",
-        network=lambda dataset: fully_connected(dataset, (512,) * 5),
-        small_batch_size=64,
-        batch_size=arguments.batch_size,
-        learning_rate=0.1,
-        epochs=1,
-        clip=5.0,
-        optimizer="coupled_sgd",
-        weight_decay=1e-4,
-        reset_momentum=True,
-        augmentation=Augmentation(pad=2, flip=True),
-    )
-    experiment = Experiment(
-        "mnist", recipe=recipe, data_dir=arguments.data_dir, seeds=1
-    )
+    import keras_lbreg as lbreg
+    from keras_lbreg.comparison import standard_arms
+    from keras_lbreg.training import Run
+    from keras_lbreg.workloads.networks import fully_connected
+
     if arguments.data_dir:
-        dataset = load_data(experiment)
+        data = lbreg.load_dataset("mnist", arguments.data_dir)
+        x, y = data.x_train, data.y_train
     else:
         generator = np.random.default_rng(0)
         x = generator.integers(0, 255, (60_000, 28, 28, 1), "uint8")
         y = np.arange(60_000) % 10
-        dataset = recipe.prepare(
-            Dataset("mnist", x, y, x[:1000], y[:1000], classes=10)
+
+    def build_model(steps_per_epoch):
+        model = fully_connected(
+            (28, 28, 1), "uint8", 10, ([127.5], [127.5**2]), (512,) * 5
         )
-    plan = make_plan(experiment, arguments.arm, dataset)
-    return dataclasses.replace(plan, steps_per_epoch=arguments.steps), dataset
+        optimizer = lbreg.CoupledSGD(
+            momentum=0.9,
+            weight_decay=1e-4,
+            reset_momentum_every=steps_per_epoch,
+            global_clipnorm=5.0,
+        )
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer, loss, metrics=["accuracy"])
+        return model
+
+    workload = lbreg.Workload(
+        build_model,
+        train_data=(x, y),
+        validation_data=(x[:1000], y[:1000]),
+        regime=lbreg.Regime(64, 0.1, epochs=1),
+        name="f1",
+        batch_size=arguments.batch_size,
+        techniques={"ghost_batch_norm": {"ghost_batch_size": 64}},
+        augmentation=lbreg.data.Augmentation(pad=2, flip=True),
+    )
+    arms = {arm.name: arm for arm in standard_arms()}
+    run = Run(workload, arms[arguments.arm])
+    run.plan = dataclasses.replace(run.plan, steps_per_epoch=arguments.steps)
+    return run
 
 
 def model_step(arguments):
     """A function that fits some steps on one batch in memory."""
-    from keras_lbreg.experiments import build
-
-    plan, dataset = prepare(arguments)
-    model = build.build_model(plan, dataset, seed=0)
+    run = prepare(arguments)
+    model = run.build()
     # Different images: the variance of equal ones is 0, and what is divided by
     # it slows the processor down.
-    x, y = map(np.array, next(iter(build.build_data(plan, dataset, 0))))
+    x, y = next(run.facts.train.batches(run))
     if arguments.backend == "tensorflow":
         import tensorflow as tf
 
@@ -210,11 +214,8 @@ def model_step(arguments):
 
 def runner(arguments):
     """A function that trains some steps as `lbreg` does."""
-    from keras_lbreg.experiments import build
-
-    plan, dataset = prepare(arguments)
-    model = build.build_model(plan, dataset, seed=0)
-    return fit(model, build.build_data(plan, dataset, 0), arguments.steps)
+    run = prepare(arguments)
+    return fit(run.build(), run.facts.train.for_fit(run), arguments.steps)
 
 
 def fit(model, data, steps):

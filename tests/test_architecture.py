@@ -13,25 +13,21 @@ import keras_lbreg
 
 PACKAGE = pathlib.Path(keras_lbreg.__file__).parent
 
-# Lower floors never import higher ones: cli -> search -> experiments -> tuning
-# -> techniques -> {models, data, regimes} -> {layers, optimizers, distribute}.
+# Nothing lower imports anything higher: cli -> tuning -> {comparison, analysis}
+# -> training -> workloads -> techniques -> {callbacks, models, data,
+# optimizers, schedules, distribute} -> {layers, random}.
 FLOORS = [
-    {
-        "random",
-        "warnings",
-        "_version",
-        "_tested_versions",
-        "_command_line",
-        "checks",
-    },
-    {"layers", "optimizers", "distribute", "schedules", "processes"},
+    {"random", "warnings", "_version", "_tested_versions", "checks", "files"},
+    {"formatting", "plot_style", "page"},
+    {"layers", "optimizers", "distribute", "schedules"},
     # The diagnostics of one model, whose loss surface and estimation of
     # statistics callbacks share with them, need nothing above.
     {"models", "data", "callbacks", "analysis"},
     {"techniques"},
+    {"workloads"},
+    {"training"},
+    {"comparison", "analysis.saved_models", "analysis.report"},
     {"tuning"},
-    {"experiments"},
-    {"search", "analysis.saved", "analysis.plots"},
     {"cli"},
 ]
 FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
@@ -58,17 +54,6 @@ HOOKS = {
     "optimizers/reduced_gradient.py": (
         "tests/optimizers/test_reduced_gradient.py"
     ),
-    "search/machines/keras_tuner_hooks.py": (
-        "tests/search/machines/test_keras_tuner_hooks.py"
-    ),
-    "search/oracles/bayesian_oracle.py": (
-        "tests/search/oracles/test_bayesian_oracle.py"
-    ),
-    "search/oracles/oracle_in_memory.py": (
-        "tests/search/oracles/test_oracle_in_memory.py"
-    ),
-    "tuning/keras_hooks.py": "tests/tuning/test_keras_hooks.py",
-    "tuning/keras_tuner_hooks.py": "tests/tuning/test_keras_tuner_hooks.py",
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -52,13 +52,7 @@ SPLITS = {"train": "training", "val": "validation"}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Samples:
-    """Some or all samples of one part of a workload's data.
-
-    Args:
-        x: Inputs, an array or a structure of arrays.
-        y: Targets, likewise.
-        description: What they are, as plain data for a record.
-    """
+    """Some or all samples of one part of a workload's data."""
 
     x: object
     y: object
@@ -72,20 +66,8 @@ class Samples:
 
 
 def take_samples(workload, split, count=None, seed=0):
-    """A random part of a workload's data, in their order, without weights.
-
-    Not the first ones: data may be sorted by class.
-
-    Args:
-        workload: A `Workload`.
-        split: `"train"` or `"val"`.
-        count: Number of samples, or `None` for all. More than there are is
-            all, too.
-        seed: Seed of the choice.
-
-    Returns:
-        `Samples`.
-    """
+    """A random part of a workload's data, in their order, without weights."""
+    # Not the first samples: data may be sorted by class.
     if split not in SPLITS:
         raise ValueError(
             "Invalid value for argument `split`. Expected 'train' or 'val'. "
@@ -124,15 +106,7 @@ def arrays_of(dataset, workload):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SavedModel:
-    """A model of a `.keras` file.
-
-    Args:
-        path: The file.
-        name: What to call it beside others.
-        sha256: Checksum of the file.
-        model: The plain `keras.Model`, compiled with loss and accuracy.
-        notes: Sentences on what was assumed or changed.
-    """
+    """A model of a `.keras` file, plain, compiled with loss and accuracy."""
 
     path: pathlib.Path
     name: str
@@ -154,21 +128,7 @@ class SavedModel:
 
 
 def read_models(paths, samples, workload):
-    """Load models and check that they fit the data.
-
-    Args:
-        paths: Their `.keras` files.
-        samples: The `Samples`.
-        workload: The `Workload`, whose loss a model takes that is not
-            compiled.
-
-    Returns:
-        A tuple of `SavedModel`s.
-
-    Raises:
-        ValueError: A file is missing, damaged or no model, or the model does
-            not fit the data.
-    """
+    """The `SavedModel`s of `.keras` files; raises if they do not fit."""
     paths = [pathlib.Path(path) for path in paths]
     for path in paths:
         if path.suffix != ".keras" or not path.is_file():
@@ -331,16 +291,7 @@ def short_names(paths):
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One result to be had.
-
-    Args:
-        measure: Name of the diagnostic.
-        models: The `SavedModel`s, one or two.
-        samples: The `Samples`.
-        settings: The settings, as plain data.
-        run: `run(on_progress)` returns the result as plain data.
-        total: Number of steps that `on_progress` counts to, if it is known.
-    """
+    """One result to be had: `run(on_progress)` returns it as plain data."""
 
     measure: str
     models: tuple
@@ -396,15 +347,7 @@ def fit_of(model, samples):
 
 
 def line_job(models, samples, others, positions, statistics):
-    """The `Job` of the line through two models.
-
-    Args:
-        models: Two `SavedModel`s.
-        samples: Training `Samples`.
-        others: Validation `Samples`.
-        positions: List of the values of a.
-        statistics: `"interpolate"` or `"estimate"`.
-    """
+    """The `Job` of the line through two models, on both parts of the data."""
     first, second = (model.model for model in models)
     data = {"train": (samples.x, samples.y), "val": (others.x, others.y)}
 
@@ -444,16 +387,7 @@ class RecordBook:
     """Results of one diagnostic in a JSON file, each computed once.
 
     The file is replaced as a whole after each result, so that an interruption
-    loses at most the one in the making.
-
-    Args:
-        file: The JSON file.
-        measure: The name of the diagnostic.
-        fresh: Whether to forget what is there.
-
-    Raises:
-        ValueError: The file is damaged or of another diagnostic. Nothing is
-            changed then.
+    loses at most the one in the making. A damaged file is left as it is.
     """
 
     def __init__(self, file, measure, fresh=False):

@@ -5,6 +5,7 @@ import datetime
 import json
 import pathlib
 import shutil
+import sys
 
 from keras_lbreg.checks import check_non_negative_int, check_positive_int
 from keras_lbreg.comparison.arms import SCALING, choose_arms
@@ -347,6 +348,7 @@ class Folder:
             "schema": SCHEMA,
             "command": self.command,
             "name": self.workload.name,
+            "argv": command_line(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(
                 timespec="seconds"
             ),
@@ -390,6 +392,12 @@ class Folder:
         if total > 1:
             done = f", {total - pending} done before" if pending < total else ""
             yield f"{total} runs{done}. Results: {self.path}"
+
+
+def command_line():
+    """The words of the `lbreg` command that runs, or `None`."""
+    name = pathlib.Path(sys.argv[0]).name
+    return ["lbreg", *sys.argv[1:]] if name == "lbreg" else None
 
 
 def check_same(old, new, message):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_lbreg.data.samples import check_data, is_tf_dataset
+from keras_lbreg.models._keras_graph import sublayers
 from keras_lbreg.models._keras_trainer import (
     compile_arguments,
     fresh_automatic_names,
@@ -58,7 +59,7 @@ class Facts:
         """Whether there are moving statistics to estimate."""
         return any(
             isinstance(layer, keras.layers.BatchNormalization)
-            for layer in self.model._flatten_layers()
+            for layer in sublayers(self.model)
         )
 
     def describe(self, workload):

@@ -320,7 +320,12 @@ class Run:
         display.run_started(self)
         try:
             model = self.prepare()
-            records = self.fit(model, folder, on_epoch=display.epoch)
+            records = self.fit(
+                model,
+                folder,
+                callbacks=self._tensorboard(path),
+                on_epoch=display.epoch,
+            )
         except Exception as error:
             if self.programs is not None:
                 self.programs.pop(self.arm.name, None)
@@ -353,6 +358,14 @@ class Run:
             return dataclasses.replace(result, summary=summary).to_json()
 
         return RunResult.from_json(self.placement.on_chief(end))
+
+    def _tensorboard(self, path):
+        """Keras's own callback where TensorFlow writes its logs."""
+        backend = keras.backend.backend()
+        if backend != "tensorflow" or not self.placement.is_chief:
+            return []
+        folder = path / "tensorboard" / self.arm.name / f"seed-{self.seed}"
+        return [keras.callbacks.TensorBoard(folder, write_graph=False)]
 
     def _read(self, path):
         return read_run(path, self.arm.name, self.seed, self.facts.maximize)

@@ -6,12 +6,11 @@ KerasTuner is imported when one of the names that need it is first asked for.
 import importlib
 
 from keras_lbreg.tuning.confirm import read_best
+from keras_lbreg.tuning.report import TuneResult, trial_statistics
 from keras_lbreg.tuning.space import SearchSpace
 
 NEED_KERAS_TUNER = {
     "LargeBatchHyperModel": "hyper_model",
-    "TuneResult": "tune",
-    "trial_statistics": "report",
     "tune": "tune",
 }
 

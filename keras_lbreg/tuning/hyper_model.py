@@ -165,6 +165,8 @@ class LargeBatchHyperModel(keras_tuner.HyperModel):
         self._last = (None, 0)
         # A model of the trial's, compiled, for its next execution.
         self._compiled = None
+        # The `Display` of a search.
+        self.display = None
 
     def declare_hyperparameters(self, hp):
         """Registers the whole search space, and looks for mistakes in it."""
@@ -255,9 +257,14 @@ class LargeBatchHyperModel(keras_tuner.HyperModel):
         if tuner is not None:
             folder = pathlib.Path(tuner.get_trial_dir(trial.trial_id))
             folder = folder / f"execution-{number}"
+            run.arm = dataclasses.replace(
+                run.arm,
+                title=f"Trial {trial.trial_id}",
+                name=f"trial_{trial.trial_id}",
+            )
         metrics = recorded(folder, run, part)
         if metrics is None:
-            metrics = train(folder, run, trained, part, others)
+            metrics = train(folder, run, trained, part, others, self.display)
             for callback in saving:
                 # Once, by the plain network's score: the best execution is
                 # kept as it has ended, and Hyperband goes on from there.
@@ -539,11 +546,15 @@ def recorded(folder, run, part):
     return read_json(ended)["metrics"] if ended.is_file() else None
 
 
-def train(folder, run, model, part, callbacks):
+def train(folder, run, model, part, callbacks, display=None):
     """The metrics of the last epoch of an execution."""
     begin, until = part
+    on_epoch = None
+    if display is not None:
+        display.run_started(run)
+        on_epoch = display.epoch
     try:
-        records = run.fit(model, folder, begin, until, callbacks)
+        records = run.fit(model, folder, begin, until, callbacks, on_epoch)
         last = records[-1]
         if reason := failure_of(records):
             raise FailedTrialError(reason)

@@ -2,7 +2,7 @@
 
 import math
 
-from keras_lbreg.comparison.plots import (
+from keras_lbreg.plot_style import (
     INK,
     PALETTE,
     new_figure,

@@ -3,15 +3,17 @@
 import numpy as np
 
 from keras_lbreg.comparison.plots import (
+    mean_curves,
+)
+from keras_lbreg.comparison.statistics import Stat, finals
+from keras_lbreg.plot_style import (
     GREY,
     INK,
     PALETTE,
     log_axis,
-    mean_curves,
     new_figure,
     plot_style,
 )
-from keras_lbreg.comparison.statistics import Stat, finals
 from recipes.hoffer_2017.configuration import COLUMNS, ROWS
 from recipes.study.plots import HEIGHT, PANEL_WIDTH
 from recipes.study.statistics import finished_runs

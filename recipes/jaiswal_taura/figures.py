@@ -3,14 +3,16 @@
 import numpy as np
 
 from keras_lbreg.comparison.plots import (
+    mean_curves,
+)
+from keras_lbreg.comparison.statistics import Stat, finals
+from keras_lbreg.plot_style import (
     INK,
     PALETTE,
     log_axis,
-    mean_curves,
     new_figure,
     plot_style,
 )
-from keras_lbreg.comparison.statistics import Stat, finals
 from recipes.jaiswal_taura.configuration import DECAYS, SWEEP
 from recipes.jaiswal_taura.records import name_of, run_so_far
 from recipes.study.plots import legend

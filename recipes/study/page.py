@@ -2,8 +2,10 @@
 
 import re
 
-from keras_lbreg.comparison.plots import to_png
 from keras_lbreg.files import write_file
+from keras_lbreg.plot_style import (
+    to_png,
+)
 
 TABLE = re.compile(
     r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL

@@ -2,10 +2,12 @@
 
 from keras_lbreg.comparison.arms import BASELINE, REFERENCE
 from keras_lbreg.comparison.plots import (
+    gap_closed_rows,
+)
+from keras_lbreg.plot_style import (
     GREY,
     INK,
     PALETTE,
-    gap_closed_rows,
     new_figure,
     plot_style,
 )

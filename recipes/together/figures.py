@@ -3,10 +3,12 @@
 import functools
 
 from keras_lbreg.comparison.plots import (
+    gap_closed_rows,
+)
+from keras_lbreg.plot_style import (
     GREY,
     INK,
     PALETTE,
-    gap_closed_rows,
     new_figure,
     plot_style,
 )

@@ -1,6 +1,12 @@
 """Accuracy by epoch, a figure for each of the paper's."""
 
-from keras_lbreg.comparison.plots import mean_curves, new_figure, plot_style
+from keras_lbreg.comparison.plots import (
+    mean_curves,
+)
+from keras_lbreg.plot_style import (
+    new_figure,
+    plot_style,
+)
 from recipes.study.plots import arm_colors
 from recipes.yuan_2020.configuration import BATCHES, FIGURES, OTHERS
 from recipes.yuan_2020.small import (

@@ -3,7 +3,7 @@
 import math
 import statistics
 
-from keras_lbreg.comparison.plots import (
+from keras_lbreg.plot_style import (
     INK,
     PALETTE,
     new_figure,

@@ -72,13 +72,13 @@ def test_mistakes():
     model = linear_model(np.ones(6))
     with pytest.raises(ValueError, match=r"arrays of .3, 200. samples"):
         LossSurface(model, x, y[:3])
-    with pytest.raises(ValueError, match="0 inputs"):
+    with pytest.raises(ValueError, match=r"arrays of .0. samples"):
         LossSurface(model, x[:0], y[:0])
     with pytest.raises(ValueError, match=r"`batch_size`.*batch_size=0"):
         LossSurface(model, x, y, batch_size=0)
     plain = keras.Sequential(
         [keras.Input((6,)), keras.layers.Dense(1, use_bias=False)]
     )
-    with pytest.raises(ValueError, match=r"`loss`.*not compiled with one"):
+    with pytest.raises(ValueError, match=r"`loss`.*compiled with one"):
         LossSurface(plain, x, y)
     assert LossSurface(plain, x, y, loss="mse").size == 6

@@ -10,9 +10,7 @@ def blobs(samples, seed=0):
     """Three overlapping classes in four dimensions."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 3, samples).astype("int32")
-    centers = np.array(
-        [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], "float32"
-    )
+    centers = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], "float32")
     x = centers[y] + rng.normal(0, 0.5, (samples, 4)).astype("float32")
     return x, y
 

@@ -6,8 +6,10 @@ import re
 import matplotlib
 import pytest
 
-from keras_lbreg.comparison.plots import to_png
 from keras_lbreg.comparison.statistics import Stat, finals
+from keras_lbreg.plot_style import (
+    to_png,
+)
 from recipes.gradient_mix_2023.configuration import RATES, TUNED, number_name
 from recipes.study.page import render_page
 from recipes.study.study import FOLDER, Measurement

@@ -54,7 +54,7 @@ def test_same_seed_same_numbers(trained):
 
 
 def test_records(trained):
-    _, run, model, records = trained
+    _, run, _model, records = trained
     assert [r.epoch for r in records] == [1, 2, 3, 4]
     assert [r.updates for r in records] == [2, 4, 6, 8]
     assert records[-1].samples == 4 * 48
@@ -90,7 +90,7 @@ def test_export_is_the_users_network_and_what_was_judged(trained):
 
 def test_judged_with_estimated_statistics():
     """Zero updates behind them, moving statistics are those of no data."""
-    run, model, records = fit(Arm("large"))
+    _run, model, records = fit(Arm("large"))
     logs = records[0].logs
     assert logs["moving_val_loss"] != pytest.approx(logs["val_loss"], rel=1e-3)
     # A numpy oracle of the whole network on all samples.
@@ -305,7 +305,7 @@ def test_two_devices_follow_one(arm):
     strategy = {"tensorflow": "mirrored", "jax": "jax-data-parallel"}
     placement = choose_strategy(strategy[keras.backend.backend()], 2)
     # Ghosts, of which no device has a part, and no mixing by replicas.
-    one_run, one, expected = fit(arm)
+    _one_run, _one, expected = fit(arm)
     run = Run(WORKLOAD, arm, placement=placement)
     model = run.build()
     records = run.fit(model)

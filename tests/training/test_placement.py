@@ -1,30 +1,114 @@
+"""Which devices share a batch, and what several workers decide."""
+
 import json
-import sys
 
 import keras
 import pytest
 
-from keras_lbreg.experiments import choose_strategy
+from keras_lbreg import distribute
+from keras_lbreg.training import choose_strategy
+from keras_lbreg.training import placement as placement_module
+from keras_lbreg.training.placement import ONE_DEVICE, Placement
 
 BACKEND = keras.backend.backend()
 SEVERAL = {"tensorflow": "mirrored", "jax": "jax-data-parallel"}[BACKEND]
 OTHER = {"tensorflow": "jax-data-parallel", "jax": "mirrored"}[BACKEND]
-# The function has taken its module's name.
-MODULE = sys.modules["keras_lbreg.experiments.choose_strategy"]
-
 CLUSTER_OF_ONE = {
     "cluster": {"worker": ["a:1"]},
     "task": {"type": "worker", "index": 0},
 }
 
 
+def test_replicas_of_a_worker():
+    workers = [
+        Placement("multi-worker", 6, workers=3, worker=w) for w in (0, 2)
+    ]
+    assert [list(w.local_replicas) for w in workers] == [[0, 1], [4, 5]]
+    assert [w.is_chief for w in workers] == [True, False]
+    assert workers[0].describe() == (
+        "Strategy: multi-worker, 6 devices of 3 workers (the default)"
+    )
+
+
+def test_devices_of_jax_are_no_replicas():
+    placement = Placement("jax-data-parallel", 4)
+    assert placement.replicas == 1
+    assert list(placement.local_replicas) == [0]
+
+
+def test_one_process_calls_by_itself():
+    assert ONE_DEVICE.on_chief(lambda: 3) == 3
+    with pytest.raises(OSError, match="disk"):
+        ONE_DEVICE.on_chief(raise_disk_full)
+
+
+def raise_disk_full():
+    raise OSError("disk full")
+
+
+@pytest.fixture
+def wire(monkeypatch):
+    """Carries what the chief sends to workers that call after it."""
+    sent = []
+
+    def broadcast(handle, arrays):
+        if arrays is not None:
+            sent[:] = arrays
+        return list(sent)
+
+    monkeypatch.setattr(distribute, "broadcast_from_chief", broadcast)
+
+
+def test_the_chief_decides(wire):
+    chief, other = (
+        Placement("multi-worker", 2, workers=2, worker=w) for w in (0, 1)
+    )
+    calls = []
+
+    def find_out():
+        calls.append("called")
+        return {"epoch": 3}
+
+    assert chief.on_chief(find_out) == {"epoch": 3}
+    assert other.on_chief(find_out) == {"epoch": 3}
+    assert calls == ["called"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "of_the_others"),
+    [
+        (ValueError("bad"), ValueError),
+        (json.JSONDecodeError("bad", "{", 0), ValueError),
+        (OSError(28, "bad"), OSError),
+        (FileNotFoundError(2, "bad"), FileNotFoundError),
+        (ConnectionError("bad"), OSError),
+        (ZeroDivisionError("bad"), RuntimeError),
+    ],
+)
+def test_what_stops_the_chief_stops_all(wire, raised, of_the_others):
+    chief, other = (
+        Placement("multi-worker", 2, workers=2, worker=w) for w in (0, 1)
+    )
+
+    def fail():
+        raise raised
+
+    with pytest.raises(type(raised), match="bad"):
+        chief.on_chief(fail)
+    with pytest.raises(of_the_others, match=r"chief, worker 0.*bad") as caught:
+        other.on_chief(fail)
+    assert caught.type is of_the_others
+
+
 @pytest.fixture
 def one_device(monkeypatch):
     """As on a machine without GPUs."""
-    monkeypatch.setattr(MODULE, "all_devices", lambda backend: ["CPU:0"])
-    MODULE.make.cache_clear()
+    monkeypatch.setattr(
+        placement_module, "all_devices", lambda backend: ["CPU:0"]
+    )
+    placement_module.make.cache_clear()
     yield
-    MODULE.make.cache_clear()
+    placement_module.make.cache_clear()
 
 
 def test_auto_takes_all_devices_and_says_why():
@@ -64,7 +148,7 @@ def cluster_of_three(monkeypatch):
 def test_workers_do_not_train_alone(cluster_of_three, strategy):
     if (strategy, BACKEND) == ("auto", "tensorflow"):
         pytest.skip("trains with all workers")
-    words = f"--strategy multi-worker.*names 3 workers.*unset.*'{strategy}'"
+    words = f"'multi-worker'.*names 3 workers.*no TF_CONFIG.*'{strategy}'"
     with pytest.raises(ValueError, match=words):
         choose_strategy(strategy)
 
@@ -76,7 +160,7 @@ def test_one_worker_may_train_alone(monkeypatch):
 
 @pytest.mark.tensorflow
 def test_a_cluster_comes_first(cluster_of_three):
-    assert MODULE.automatic("tensorflow", None) == (
+    assert placement_module.automatic("tensorflow", None) == (
         "multi-worker",
         "TF_CONFIG names 3 workers",
     )
@@ -86,7 +170,7 @@ def test_a_cluster_comes_first(cluster_of_three):
 @pytest.mark.parametrize("config", ["", "{}", json.dumps(CLUSTER_OF_ONE)])
 def test_no_cluster(monkeypatch, config):
     monkeypatch.setenv("TF_CONFIG", config)
-    assert MODULE.automatic("tensorflow", None)[0] == "mirrored"
+    assert placement_module.automatic("tensorflow", None)[0] == "mirrored"
 
 
 @pytest.mark.tensorflow
@@ -114,7 +198,7 @@ def test_workers_use_all_their_devices():
         ((SEVERAL, 9), "`devices`.*2 to 8.*devices=9"),
         ((SEVERAL, 1), "`devices`.*2 to 8.*devices=1"),
         (("auto", 9), "`devices`.*2 to 8.*devices=9"),
-        ((OTHER,), f"backend {BACKEND} has.*--backend.*'{OTHER}'"),
+        ((OTHER,), f"backend {BACKEND} has.*needs.*'{OTHER}'"),
     ],
 )
 def test_what_cannot_be_had(arguments, message):
@@ -124,5 +208,5 @@ def test_what_cannot_be_had(arguments, message):
 
 def test_several_devices_where_there_is_one(one_device):
     for devices in (None, 2):
-        with pytest.raises(ValueError, match=r"'one'.*--virtual-devices"):
+        with pytest.raises(ValueError, match=r"'one'.*one device, CPU:0"):
             choose_strategy(SEVERAL, devices)

@@ -1,0 +1,265 @@
+"""Data of every kind, in batches of any size."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_lbreg as lbreg
+from keras_lbreg.training import Arm, Run
+from keras_lbreg.training.data import replica_slices, times
+from keras_lbreg.training.examine import examine
+from tests.checks.small_workload import (
+    blobs,
+    build_model,
+    numbers,
+    small_workload,
+)
+
+LARGE = Arm("large")
+
+
+def batches(workload, count, seed=0, epoch=0, arm=LARGE):
+    run = Run(workload, arm, seed)
+    stream = run.facts.train.batches(run, epoch)
+    return [next(stream) for _ in range(count)]
+
+
+def test_order_of_arrays_is_a_function_of_seed_and_epoch():
+    x, y = blobs(48)
+    expected = np.random.default_rng([7, 3]).permutation(48)
+    first, second = batches(small_workload(), 2, seed=7, epoch=3)
+    np.testing.assert_array_equal(first[0], x[expected[:24]])
+    np.testing.assert_array_equal(second[1], y[expected[24:]])
+
+
+def test_augmentation_is_a_function_of_seed_and_update():
+    def augment(x, rng):
+        return x + rng.normal(size=(len(x), 1)).astype("float32")
+
+    plain, changed = small_workload(), small_workload(augmentation=augment)
+    for epoch in (0, 2):
+        [a, b], [c, d] = (batches(w, 2, 5, epoch) for w in (plain, changed))
+        for step, before, after in ((0, a, c), (1, b, d)):
+            rng = np.random.default_rng([5, 2 * epoch + step, 1])
+            expected = augment(before[0], rng)
+            np.testing.assert_array_equal(after[0], expected)
+
+
+def test_sample_weights_are_multiplied():
+    x, y = blobs(48)
+    own = np.linspace(1, 2, 48).astype("float32")
+    mix = Arm("mix", {"gradient_mix": {"groups": 4}})
+    [(_, _labels, weights)] = batches(small_workload(), 1, arm=mix)
+    [(_, _, both)] = batches(small_workload(train_data=(x, y, own)), 1, arm=mix)
+    order = np.random.default_rng([0, 0]).permutation(48)[:24]
+    np.testing.assert_allclose(both, weights * own[order], rtol=1e-6)
+    # Convex: they have the mean one.
+    assert np.mean(weights) == pytest.approx(1.0)
+    assert len(np.unique(weights)) == 4
+
+
+def test_weights_of_several_outputs():
+    y = {"a": np.ones(4), "b": np.ones(4)}
+    weights = np.arange(4.0)
+    _, _, both = times((np.ones(4), y), weights)
+    assert set(both) == {"a", "b"}
+    given = {"a": np.full(4, 2.0), "b": np.ones(4)}
+    _, _, both = times((np.ones(4), y, given), weights)
+    np.testing.assert_array_equal(both["a"], 2 * weights)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (keras.utils.PyDataset(), "batches have their size already"),
+        (iter([1]), "batches have their size already"),
+        (np.ones((3, 4)), r"Received: an array of shape \(3, 4\)"),
+        ((np.ones((3, 4)), np.ones(4)), r"arrays of \[3, 4\] samples"),
+        ((np.ones((0, 4)), np.ones(0)), "at least one sample"),
+        ((np.ones(3), [object()] * 3), "arrays of numbers or strings"),
+        (None, "Received: a NoneType"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_data_that_cannot_be_cut(data, words):
+    for argument in ("train_data", "validation_data"):
+        with pytest.raises((TypeError, ValueError), match=words) as error:
+            small_workload(**{argument: data})
+        assert f"`{argument}`" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"train_data": (np.ones((48, 5), "float32"), blobs(48)[1])}, "train"),
+        (
+            {"train_data": (np.full((48, 4), np.nan), blobs(48)[1])},
+            "finite loss",
+        ),
+        ({"build_model": lambda: None}, "returns NoneType"),
+        (
+            {"build_model": lambda: keras.Sequential([keras.layers.Dense(3)])},
+            "knows|Input",
+        ),
+        (
+            {
+                "build_model": lambda: keras.Sequential(
+                    [keras.Input((4,)), keras.layers.Dense(3)]
+                )
+            },
+            "not compiled",
+        ),
+        ({"objective": "val_f1"}, "val_accuracy"),
+    ],
+    ids=["shape", "nan", "none", "shapes", "compile", "objective"],
+)
+def test_what_cannot_be_trained_ends_before_any_training(changes, words):
+    with pytest.raises(ValueError, match=words):
+        examine(small_workload(**changes))
+
+
+def test_batch_sizes_that_cannot_be():
+    for size, words in ((49, "at most"), (8, "more than"), (0, "above 0")):
+        with pytest.raises(ValueError, match=words):
+            Run(small_workload(), LARGE, batch_size=size)
+
+
+def test_subclassed_models_are_refused():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    model = Own()
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="Functional or"):
+        examine(small_workload(build_model=lambda: model))
+
+
+@pytest.mark.parametrize("samples", [2, 4, 5, 37, 2503])
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_no_replica_is_without_a_sample(samples, replicas):
+    if samples < 2 * replicas:
+        return
+    steps = replica_slices(samples, replicas)
+    rows = [np.arange(samples)[part] for step in steps for part in step]
+    assert all(len(part) > 0 for part in rows)
+    np.testing.assert_array_equal(np.concatenate(rows), np.arange(samples))
+
+
+# ---- tf.data ----
+
+
+def dataset_of(x, y, batch=None):
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices((x, y))
+    return dataset if batch is None else dataset.batch(batch)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("batch", [None, 8])
+def test_a_dataset_is_dealt_into_batches_of_any_size(batch):
+    x, y = blobs(48)
+    workload = small_workload(train_data=dataset_of(x, y, batch))
+    run = Run(workload, LARGE)
+    assert run.plan.steps_per_epoch == 2
+    for epoch in (0, 1):
+        first, second = batches(workload, 2, epoch=epoch)
+        np.testing.assert_array_equal(first[0], x[:24])
+        np.testing.assert_array_equal(second[1], y[24:])
+    records = run.fit(run.build())
+    assert len(records) == 4
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("arm", ["large", "mix"])
+def test_a_function_that_makes_a_dataset_is_reproducible(tmp_path, arm):
+    x, y = blobs(50)
+    arm = {"large": LARGE, "mix": Arm("mix", ["gradient_mix"])}[arm]
+
+    def make():
+        import tensorflow as tf
+
+        def augment(x, y):
+            return x + tf.random.normal(tf.shape(x)), y
+
+        return dataset_of(x, y).shuffle(50).map(augment).batch(8)
+
+    def make_workload():
+        return small_workload(train_data=make, validation_data=(x, y))
+
+    first = Run(make_workload(), arm)
+    expected = first.fit(first.build())
+    again = Run(make_workload(), arm)
+    assert numbers(again.fit(again.build())) == numbers(expected)
+    other = Run(make_workload(), arm, seed=1)
+    assert numbers(other.fit(other.build())) != numbers(expected)
+    # Resumed after two epochs.
+    resumed = Run(make_workload(), arm)
+    resumed.fit(resumed.build(), tmp_path, until=0.5)
+    resumed = Run(make_workload(), arm)
+    assert numbers(resumed.fit(resumed.build(), tmp_path)) == numbers(expected)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d.repeat(), "infinite"),
+        (lambda d: d.filter(lambda x, y: True), "unknown"),
+        (lambda d: d.map(lambda x, y: x), r"Received: elements of Tensor"),
+    ],
+)
+def test_datasets_that_cannot_be_cut(change, words):
+    dataset = change(dataset_of(*blobs(48)))
+    with pytest.raises(ValueError, match=words):
+        small_workload(train_data=dataset)
+
+
+@pytest.mark.tensorflow
+def test_validation_on_a_dataset_is_that_on_arrays():
+    x, y = blobs(40, seed=1)
+    arrays = examine(small_workload()).validation
+    dataset = examine(
+        small_workload(validation_data=dataset_of(x, y, 7))
+    ).validation
+    model = build_model()
+    assert arrays.evaluate(model) == dataset.evaluate(model)
+    assert dataset.samples == 40
+
+
+def test_held_out_rows_are_no_training_rows():
+    workload = small_workload()
+    part = workload.held_out(0.25, seed=3)
+    x, _ = workload.train_data
+    kept, held = part.train_data[0], part.validation_data[0]
+    assert len(kept) + len(held) == 48
+    both = np.concatenate([kept, held])
+    np.testing.assert_array_equal(np.sort(both, axis=0), np.sort(x, axis=0))
+    for fraction in (0, 1, 2):
+        with pytest.raises(ValueError, match="`fraction`"):
+            workload.held_out(fraction)
+
+
+def test_regime_from_a_model():
+    model = build_model(keras.optimizers.Adam(3e-3))
+    regime = lbreg.Regime.from_model(model, 64, epochs=5)
+    assert regime == lbreg.Regime(64, 3e-3, epochs=5)
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
+    wrapped = lbreg.GradientNoise(keras.optimizers.SGD(schedule))
+    regime = lbreg.Regime.from_model(build_model(wrapped), 64, epochs=5)
+    assert regime.base_learning_rate is schedule
+    with pytest.raises(ValueError, match="compiled"):
+        lbreg.Regime.from_model(keras.Sequential(), 64, epochs=5)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "milestones"),
+    [(8, ((4, 0.1), (6, 0.01))), (2, ((1, 0.1),)), (1, ())],
+)
+def test_regime_with_other_epochs(epochs, milestones):
+    regime = lbreg.Regime(8, 1.0, 4, {2: 0.1, 3: 0.01}, warmup_epochs=1)
+    other = regime.with_epochs(epochs)
+    assert other.epochs == epochs
+    assert other.milestones[: len(milestones)] == milestones
+    assert other.warmup_epochs == epochs / 4
