@@ -6,8 +6,8 @@
 F1 of Hoffer et al. is bounded by its matrix products. Three things take turns
 on the same cores: those products alone, compiled (forward, weights' gradients,
 inputs' gradients but the first layer's); `fit` of the runner's model on one
-batch that is there already; and the runner itself, with the recipe's batches,
-crops and flips. The shares say what normalization, activations, loss, clip and
+batch that is there already; and the runner itself, with batches, crops and
+flips. The shares say what normalization, activations, loss, clip and
 optimizer cost, and what the data costs.
 """
 
@@ -137,27 +137,50 @@ def matrix_products(arguments):
 
 
 def prepare(arguments):
-    """The run of F1 at this batch; made-up images without a folder."""
+    """The run of F1 by its paper; made-up images without a folder."""
     import dataclasses
 
-    from keras_lbreg.comparison import standard_arms
-    from keras_lbreg.data import Dataset
-    from keras_lbreg.training.run import Run
-    from recipes.hoffer_2017.configuration import F1
+    import keras
 
-    recipe = dataclasses.replace(
-        F1, small_batch_size=64, batch_size=arguments.batch_size, epochs=1
-    )
+    import keras_lbreg as lbreg
+    from keras_lbreg.comparison import standard_arms
+    from keras_lbreg.training import Run
+    from keras_lbreg.workloads.networks import fully_connected
+
     if arguments.data_dir:
-        workload = recipe.workload("mnist", arguments.data_dir)
+        data = lbreg.load_dataset("mnist", arguments.data_dir)
+        x, y = data.x_train, data.y_train
     else:
         generator = np.random.default_rng(0)
         x = generator.integers(0, 255, (60_000, 28, 28, 1), "uint8")
         y = np.arange(60_000) % 10
-        made_up = Dataset("mnist", x, y, x[:1000], y[:1000], classes=10)
-        workload = recipe.workload(made_up)
-    [arm] = [a for a in standard_arms() if a.name == arguments.arm]
-    run = Run(workload, arm)
+
+    def build_model(steps_per_epoch):
+        model = fully_connected(
+            (28, 28, 1), "uint8", 10, ([127.5], [127.5**2]), (512,) * 5
+        )
+        optimizer = lbreg.CoupledSGD(
+            momentum=0.9,
+            weight_decay=1e-4,
+            reset_momentum_every=steps_per_epoch,
+            global_clipnorm=5.0,
+        )
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer, loss, metrics=["accuracy"])
+        return model
+
+    workload = lbreg.Workload(
+        build_model,
+        train_data=(x, y),
+        validation_data=(x[:1000], y[:1000]),
+        regime=lbreg.Regime(64, 0.1, epochs=1),
+        name="f1",
+        batch_size=arguments.batch_size,
+        techniques={"ghost_batch_norm": {"ghost_batch_size": 64}},
+        augmentation=lbreg.data.Augmentation(pad=2, flip=True),
+    )
+    arms = {arm.name: arm for arm in standard_arms()}
+    run = Run(workload, arms[arguments.arm])
     run.plan = dataclasses.replace(run.plan, steps_per_epoch=arguments.steps)
     return run
 
@@ -165,6 +188,7 @@ def prepare(arguments):
 def model_step(arguments):
     """A function that fits some steps on one batch in memory."""
     run = prepare(arguments)
+    model = run.build()
     # Different images: the variance of equal ones is 0, and what is divided by
     # it slows the processor down.
     x, y = next(run.facts.train.batches(run))
@@ -185,7 +209,7 @@ def model_step(arguments):
                 yield x, y
 
         data = forever()
-    return fit(run.build(), data, arguments.steps)
+    return fit(model, data, arguments.steps)
 
 
 def runner(arguments):

@@ -59,8 +59,7 @@ def measure(shape, widths, batch, steps, arguments):
     import jax
     import keras
 
-    from keras_lbreg.data import Dataset
-    from recipes.networks import fully_connected
+    from keras_lbreg.workloads.networks import fully_connected
 
     generator = np.random.default_rng(0)
     x = generator.random((batch, *shape), "float32")
@@ -69,7 +68,7 @@ def measure(shape, widths, batch, steps, arguments):
     for seed in range(arguments.seeds):
         keras.utils.set_random_seed(seed)
         models.append(
-            fully_connected(Dataset("random", x, y, x, y, 10), widths)
+            fully_connected(shape, "float32", 10, ([0.5], [0.08]), widths)
         )
     model = models[0]
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9)

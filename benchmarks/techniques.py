@@ -85,15 +85,14 @@ def make_step(technique, batch_size):
     """A function that trains C1 on one batch, compiled already."""
     import keras
 
-    from keras_lbreg.data import Dataset
     from keras_lbreg.techniques import Context
-    from recipes.networks import c1
+    from keras_lbreg.workloads.networks import c1
 
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
     x = random.random((batch_size, 32, 32, 3), "float32")
     y = np.arange(batch_size) % 10
-    model = c1(Dataset("random", x, y, x, y, classes=10))
+    model = c1((32, 32, 3), "float32", 10, ([0.5] * 3, [0.08] * 3))
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
     batches = [(x, y)]
     if technique is not None:
