@@ -11,7 +11,13 @@ import pathlib
 import re
 import statistics
 
-from keras_lbreg.comparison.statistics import Stat
+from keras_lbreg.comparison import table
+from keras_lbreg.comparison.results import (
+    MANIFEST,
+    read_manifest,
+    read_results,
+)
+from keras_lbreg.comparison.statistics import Stat, headline
 from keras_lbreg.comparison.table import (
     format_number_stat,
     format_stat,
@@ -157,6 +163,94 @@ def trial_statistics(tuner):
         value = oracle.objective.get_value
         found.append((trial.trial_id, Stat.of(map(value, executions.values()))))
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class TuneResult:
+    """What a search has come to.
+
+    Args:
+        path: Its folder.
+        manifest: Content of its `manifest.json`.
+        trials: The `TrialRecord`s in the order of their start.
+        confirmation: The `keras_lbreg.comparison.Results` of the winner on
+            fresh seeds, or `None`.
+        tuner: KerasTuner's tuner, where the search was made by this process.
+
+    Attributes:
+        best: The best `TrialRecord`, or `None`.
+        best_path: The file of the winner for `keras_lbreg.tuning.read_best`.
+        report_path: The HTML report.
+
+    Example:
+
+    >>> result = keras_lbreg.tune(workload, batch_size=64, trials=5)
+    >>> print(result)
+    >>> arm, _ = keras_lbreg.tuning.read_best(result.best_path)
+    """
+
+    path: pathlib.Path
+    manifest: dict
+    trials: tuple
+    confirmation: object = None
+    tuner: object = None
+
+    @property
+    def ranking(self):
+        """The `Ranking` of the trials."""
+        return rank(self.trials, self.manifest["workload"])
+
+    @property
+    def best(self):
+        return next(iter(self.ranking.trials), None)
+
+    @property
+    def best_path(self):
+        return self.path / "best.json"
+
+    @property
+    def report_path(self):
+        return self.path / "report.html"
+
+    def headline(self):
+        """What the search and the comparison on fresh seeds come to."""
+        holdout = self.manifest["config"]["holdout"]
+        text = search_headline(self.ranking, holdout)
+        if self.confirmation is not None:
+            text += f" On fresh seeds: {headline(self.confirmation)}"
+        return text
+
+    def table(self):
+        """The best trials as Markdown."""
+        return to_markdown(self.ranking)
+
+    def __str__(self):
+        text = f"{self.headline()}\n\n{self.table()}"
+        if self.confirmation is not None:
+            text += f"\n{self.confirmation.table()}"
+        return text
+
+    def to_dataframe(self):
+        """One row a trial, as a `pandas.DataFrame`."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "`to_dataframe` needs pandas: `pip install pandas`."
+            ) from error
+        objective = self.manifest["workload"]["objective"]
+        return pd.read_csv(io.StringIO(to_csv(self.trials, objective)))
+
+
+def read_search(path):
+    """The `TuneResult` in a folder that `keras_lbreg.tune` has written."""
+    path = pathlib.Path(path)
+    manifest = read_manifest(path)
+    confirmation = None
+    if (path / "confirm" / MANIFEST).is_file():
+        confirmation = read_results(path / "confirm")
+    trials = tuple(read_trials(path / "search"))
+    return TuneResult(path, manifest, trials, confirmation)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -342,10 +436,9 @@ def to_csv(trials, objective):
     names = list(dict.fromkeys(k for t in trials for k in t.settings))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(
-        ["trial", "status", "reason", f"{objective}_mean", f"{objective}_std"]
-        + ["executions", "part", "seconds", *names]
-    )
+    mean, std = f"{objective}_mean", f"{objective}_std"
+    columns = ["trial", "status", "reason", mean, std, "executions", "part"]
+    writer.writerow([*columns, "seconds", *names])
     for trial in trials:
         stat = trial.stat(objective)
         fields = [trial.trial_id, trial.status, trial.reason, stat.mean]
@@ -355,30 +448,30 @@ def to_csv(trials, objective):
     return buffer.getvalue()
 
 
-def write_report(folder, manifest, confirmation=None):
+def write_report(result):
     """Writes `report.html`, `table.md`, `trials.csv` and `plots/`."""
     from keras_lbreg.page import render_page
     from keras_lbreg.plot_style import to_png, to_svg
 
-    trials = read_trials(folder / "search")
-    ranking = rank(trials, manifest["workload"])
-    holdout = manifest["config"]["holdout"]
-    write_file(folder / "table.md", to_markdown(ranking))
-    write_file(folder / "trials.csv", to_csv(trials, ranking.objective))
+    folder, manifest, ranking = result.path, result.manifest, result.ranking
+    config = manifest["config"]
+    write_file(folder / "table.md", result.table())
+    trials = to_csv(result.trials, ranking.objective)
+    write_file(folder / "trials.csv", trials)
     figures = {}
     if ranking.trials:
         figures = {
-            "progress": plot_progress(trials, ranking),
+            "progress": plot_progress(result.trials, ranking),
             "slices": plot_slices(ranking),
         }
     for name, figure in figures.items():
         write_file(folder / "plots" / f"{name}.png", to_png(figure))
     content = {
         "title": f"Search on {manifest['workload']['title']}",
-        "headline": search_headline(ranking, holdout),
+        "headline": search_headline(ranking, config["holdout"]),
         "facts": [
-            f"{len(trials)} trials by {manifest['config']['engine']}",
-            f"{manifest['config']['executions']} seeds each",
+            f"{len(result.trials)} trials by {config['engine']}",
+            f"seeds of a trial: {config['executions']}",
             f"{manifest['backend']} on {manifest['device']}",
             manifest["created"][:10],
         ],
@@ -386,26 +479,21 @@ def write_report(folder, manifest, confirmation=None):
         "rows": top_rows(ranking),
         "failures": failures(ranking),
         "figures": {name: to_svg(x) for name, x in figures.items()},
-        "confirmation": confirmation_content(confirmation),
-        "manifest": manifest,
+        "confirmation": confirmation_content(result.confirmation),
+        "config": config,
     }
-    page = folder / "report.html"
-    write_file(page, render_page("search.html.j2", content, __package__))
-    return page
+    page = render_page("search.html.j2", content, __package__)
+    write_file(result.report_path, page)
 
 
 def confirmation_content(results):
     """What the page shows of the comparison on fresh seeds."""
     if results is None:
         return None
-    from keras_lbreg.comparison.statistics import headline
-    from keras_lbreg.comparison.table import columns as names
-    from keras_lbreg.comparison.table import table_rows
-
     return {
         "headline": headline(results),
-        "columns": names(results),
-        "rows": table_rows(results),
+        "columns": table.columns(results),
+        "rows": table.table_rows(results),
         "seeds": results.manifest["seeds"],
     }
 
@@ -436,14 +524,11 @@ def plot_slices(ranking):
     from keras_lbreg.plot_style import PALETTE, new_figure, plot_style
 
     scale = 100 if ranking.is_share else 1
-    varied = {
-        name: values
-        for name in dict.fromkeys(k for t in ranking.trials for k in t.settings)
-        if len(
-            values := {t.settings.get(name) for t in ranking.trials} - {None}
-        )
-        > 1
-    }
+    values = {}
+    for trial in ranking.trials:
+        for name, value in trial.settings.items():
+            values.setdefault(name, set()).add(value)
+    varied = {name: own for name, own in values.items() if len(own) > 1}
     wide = min(4, max(1, len(varied)))
     rows = max(1, math.ceil(len(varied) / wide))
     with plot_style():
@@ -451,9 +536,8 @@ def plot_slices(ranking):
         axes = figure.subplots(rows, wide, sharey=True, squeeze=False)
         for axis in axes.flat[len(varied) :]:
             axis.set_axis_off()
-        for axis, (name, values) in zip(
-            axes.flat, varied.items(), strict=False
-        ):
+        for axis, name in zip(axes.flat, varied, strict=False):
+            values = varied[name]
             own = [t for t in ranking.trials if name in t.settings]
             places = [t.settings[name] for t in own]
             numeric = all(type(x) in (int, float) for x in values)

@@ -229,10 +229,14 @@ class ResumableTuner(keras_tuner.Tuner):
         from keras_lbreg.tuning.workers import serve
 
         self.save()
-        return serve(self.oracle, self.on_wait)
+        return serve(self.oracle, self.on_progress)
 
-    def on_wait(self):
-        """Called several times a second while workers search."""
+    def on_trial_end(self, trial):
+        super().on_trial_end(trial)
+        self.on_progress()
+
+    def on_progress(self):
+        """Called after each trial, and all the time while workers search."""
 
 
 class ResumableHyperband(ResumableTuner, keras_tuner.Hyperband):

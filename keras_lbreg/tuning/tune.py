@@ -374,11 +374,10 @@ class SearchDisplay(Display):
                 own = {k: v for k, v in values if "/" not in k}
                 text = f"{value}, {settings_text(own)}"
             else:
-                error = pathlib.Path(tuner.get_trial_dir(trial.trial_id), ERROR)
-                text = f"failed: {reason_of(error, trial.message)}"
-            line = (
-                f"[{self._shown}/{self.total}] Trial {trial.trial_id}: {text}"
-            )
+                folder = pathlib.Path(tuner.get_trial_dir(trial.trial_id))
+                text = f"failed: {reason_of(folder / ERROR, trial.message)}"
+            line = f"[{self._shown}/{self.total}] Trial {trial.trial_id}: "
+            line += text
             left = self.seconds_left()
             if not self.console.is_terminal and left:
                 line += f"; about {duration(left)} left"

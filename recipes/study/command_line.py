@@ -11,9 +11,9 @@ import rich.console
 import rich.progress
 import rich.table
 import typer
+
 from keras_lbreg.files import lock, write_json
 from keras_lbreg.training.environment import environment
-
 from recipes.study.page import rewrite_page, write_figures
 from recipes.study.study import Measurement
 
@@ -131,7 +131,7 @@ def make_app(study):
                     dataset=dataset,
                     data_dir=data_dir,
                 )
-                console.print(str(results), markup=False)
+                console.print(str(results), markup=False, soft_wrap=True)
                 failed |= any(run.status != "finished" for run in results.runs)
         if failed:
             raise typer.Exit(RUN_FAILED)

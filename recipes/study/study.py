@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 
 from keras_lbreg.files import read_json
-
 from recipes.study.recorded import is_old, read_recorded
 
 # Added to the name of a results folder beside one of schema 1.
@@ -92,18 +91,24 @@ class Study:
         """The recorded results of a comparison.
 
         Those of the paper's length where there are any, otherwise of the
-        longest shortened runs; of the same length the ones of today's schema
-        once all their runs have ended.
+        longest shortened runs; of the same length those of today's schema
+        once all arms have ended with as many seeds as the recipe has.
 
         Returns:
             A `Results`, or None where nothing was run.
         """
 
+        part = self.get(name)
+
         def rank(results):
             old = results.manifest["schema"] == 1
-            complete = not old and results.complete
+            whole = (
+                results.complete
+                and set(part.arms) <= set(results.arm_names)
+                and len(results.manifest["seeds"]) >= part.seeds
+            )
             epochs = results.manifest["config"]["epochs"]
-            return epochs, complete, old
+            return epochs, whole and not old, old
 
         return max(self.all_results(name), key=rank, default=None)
 

@@ -115,6 +115,12 @@ def test_runs_and_goes_on(study, command):
 
 
 def test_shortened_and_old_results_have_folders_of_their_own(study, command):
+    study = dataclasses.replace(
+        study,
+        comparisons=tuple(
+            dataclasses.replace(one, seeds=1) for one in study.comparisons
+        ),
+    )
     old = study.folder / "results" / "one-1-epochs" / "manifest.json"
     old.parent.mkdir(parents=True)
     recorded = study_of("hoffer_2017").results("digits").manifest
@@ -126,6 +132,10 @@ def test_shortened_and_old_results_have_folders_of_their_own(study, command):
     folders = {path.name for path in (study.folder / "results").iterdir()}
     assert folders == {"one-1-epochs", "one-1-epochs-schema-2"}
     assert old.read_text() == content
+    # With one arm of two, the old ones are still those of the tables.
+    assert study.results("one").manifest["schema"] == 1
+    result = command("run", "one", "--seeds", 1, "--epochs", 1)
+    assert result.exit_code == 0, result.output
     results = study.results("one")
     assert results.path.name == "one-1-epochs-schema-2"
     assert results.manifest["config"]["epochs"] == 1

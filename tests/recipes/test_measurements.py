@@ -228,9 +228,11 @@ def test_yuans_measurements_at_tiny_scale():
         for r in content["runs"]
         if r["name"] == run["name"] and r["seed"] == 0
     ]
-    np.testing.assert_allclose(
-        run["distance"], recorded["distance"][:5], rtol=2e-3
-    )
+    # Recorded on TensorFlow, which draws other first weights.
+    if keras.backend.backend() == "tensorflow":
+        np.testing.assert_allclose(
+            run["distance"], recorded["distance"][:5], rtol=2e-3
+        )
     # λ = 1e30 drives the kernels beyond float32 within a few steps.
     setting = stability.Setting("frobenius", None, 1e30, 0.1, 0.9)
     run = stability.trace(setting, seed=0, steps=5)
