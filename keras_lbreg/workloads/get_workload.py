@@ -75,6 +75,10 @@ def get_workload(spec, data_dir=None):
 
     >>> get_workload("digits").regime.base_batch_size
     16
+
+    Reference:
+
+    - [TensorFlow Datasets](https://www.tensorflow.org/datasets)
     """
     if not isinstance(spec, str) or not spec:
         raise invalid(spec, f"Expected {FORMS}.")
