@@ -8,6 +8,7 @@ and `tune`, which measure on your own model whether they help.
 import functools
 import importlib
 import sys
+import types
 
 from keras_lbreg._version import __version__
 
@@ -81,7 +82,11 @@ def __getattr__(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     _register()
     module = importlib.import_module(f"{__name__}.{MODULES[name]}")
-    value = globals()[name] = getattr(module, name)
+    value = getattr(module, name)
+    if isinstance(value, types.ModuleType):
+        # `tuning.tune`, imported before its function was asked for.
+        value = getattr(value, name)
+    globals()[name] = value
     return value
 
 

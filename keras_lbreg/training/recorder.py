@@ -28,7 +28,9 @@ class Stopwatch(keras.callbacks.Callback):
         return self._before + time.perf_counter() - self._begun
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._started = time.perf_counter()
+        # Where not every epoch is validated, it runs on.
+        if self._started is None:
+            self._started = time.perf_counter()
 
     def on_test_begin(self, logs=None):
         if self._started is None:
@@ -47,18 +49,21 @@ class Recorder(keras.callbacks.Callback):
     several workers, the chief alone writes.
     """
 
-    def __init__(self, run, journal, stopwatch, records, on_epoch=None):
+    def __init__(
+        self, run, journal, stopwatch, records, on_epoch=None, moving=True
+    ):
         super().__init__()
         self.run = run
         self.journal = journal
         self.stopwatch = stopwatch
         self.records = list(records)
         self.on_epoch = on_epoch
+        self.moving = moving
 
     def on_epoch_end(self, epoch, logs=None):
         run, plan = self.run, self.run.plan
         logs = {name: float(value) for name, value in logs.items()}
-        if run.facts.normalizes:
+        if self.moving:
             logs.update(self._with_moving_statistics())
         done = (epoch + 1) * plan.record_every
         updates = done * plan.steps_per_epoch

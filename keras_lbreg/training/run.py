@@ -153,6 +153,7 @@ class Run:
         until=1.0,
         callbacks=(),
         on_epoch=None,
+        final_only=False,
     ):
         """Trains a model that `build` made, for a part of the regime.
 
@@ -164,6 +165,9 @@ class Run:
             until: Fraction of the regime after which to stop.
             callbacks: More callbacks, before the run is recorded.
             on_epoch: Optional function of each new `EpochRecord`.
+            final_only: Whether to validate at the end alone, and not with the
+                moving statistics: the last record is the same, the others have
+                no objective.
 
         Returns:
             A tuple of `EpochRecord`s, those of an earlier session too.
@@ -188,6 +192,7 @@ class Run:
             stopwatch,
             records,
             on_epoch,
+            moving=facts.normalizes and not final_only,
         )
         ours = [stopwatch, AverageReplicas()]
         if facts.normalizes:
@@ -212,6 +217,7 @@ class Run:
                 initial_epoch=start // every,
                 epochs=end // every,
                 **facts.validation.for_fit(placement),
+                validation_freq=end // every if final_only else 1,
                 shuffle=False,
                 verbose=0,
                 callbacks=ours,

@@ -554,7 +554,16 @@ def train(folder, run, model, part, callbacks, display=None):
         display.run_started(run)
         on_epoch = display.epoch
     try:
-        records = run.fit(model, folder, begin, until, callbacks, on_epoch)
+        records = run.fit(
+            model,
+            folder,
+            begin,
+            until,
+            callbacks,
+            on_epoch,
+            # The tuner's own callback needs no validation, the user's may.
+            final_only=len(callbacks) < 2,
+        )
         last = records[-1]
         if reason := failure_of(records):
             raise FailedTrialError(reason)

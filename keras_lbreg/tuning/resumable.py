@@ -104,6 +104,13 @@ class ResumableOracle(keras_tuner.Oracle):
         values = response.get("values")
         its_turn = self.control and number % CONTROLS == 0
         if its_turn and values and "tuner/trial_id" not in values:
+            if number == 0:
+                # As published.
+                values |= {
+                    hp.name: hp.default
+                    for hp in self.hyperparameters.space
+                    if hp.name in values
+                }
             response["values"] = self.control(values)
         return response
 
