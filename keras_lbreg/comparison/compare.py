@@ -385,6 +385,12 @@ class Folder:
             yield self.placement.describe()
             for plan in self.plans:
                 yield f"{plan.arm.title}: {plan.batch_layout()}"
+        if getattr(facts.train, "make", facts) is None:
+            yield (
+                "The training order is the dataset's own, whatever the seed: "
+                "only with a function that makes the dataset is a run "
+                "reproducible"
+            )
         yield from self.left_out
         for plan in self.plans:
             changes = "; ".join(plan.changes()) or "as the workload says"
