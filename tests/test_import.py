@@ -14,12 +14,12 @@ HEAVY = ("keras_tuner", "tensorflow_datasets", "keras_lbreg.comparison")
 LOAD = """
 import sys
 import keras_lbreg
+print(*sys.modules)
 import keras
 import numpy as np
 for name in sys.argv[1:]:
     model = keras.saving.load_model(name)
     np.save(name, model.predict(np.ones((8, 4), "float32"), verbose=0))
-print(*sys.modules)
 """
 
 
