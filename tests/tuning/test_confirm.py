@@ -1,5 +1,6 @@
 import json
 import re
+import sys
 
 import pytest
 
@@ -88,9 +89,9 @@ def test_other_files_are_refused(content, message, best):
 
 @pytest.mark.parametrize("control", ["none", "found", "itself"])
 def test_arms_of_the_comparison(control, tmp_path, monkeypatch):
-    import keras_lbreg.comparison.compare as module
-
     seen = {}
+    # The package's attribute of this name is the function.
+    module = sys.modules["keras_lbreg.comparison.compare"]
     monkeypatch.setattr(module, "compare", lambda _, **own: seen.update(own))
     scaling = lbreg.Arm("Trial", ["lr_scaling"], 16, 3.0)
     confirm.confirm(
@@ -117,9 +118,7 @@ def test_another_winner_is_trained_anew(tmp_path):
     for factor in (2.0, 2.0, 4.0):
         arm = lbreg.Arm("Trial", ["lr_scaling"], 16, factor)
         results = confirm.confirm(workload, arm, None, tmp_path, 1, **arguments)
-        kept.append(
-            {run.arm: json.dumps(run.to_json()) for run in results.runs}
-        )
+        kept.append({x.arm: json.dumps(x.to_json()) for x in results.runs})
         assert {run.status for run in results.runs} == {"finished"}
     assert kept[0] == kept[1]
     same = {name for name in kept[0] if kept[0][name] == kept[2][name]}

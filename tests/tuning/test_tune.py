@@ -256,13 +256,15 @@ def test_workers_that_die_at_once_end_the_search(tmp_path, monkeypatch):
         sys, "orig_argv", ["python", "-c", "raise SystemExit('no data')"]
     )
     team = Workers(1, tmp_path)
-    with (
-        pytest.raises(RuntimeError, match="(?s)ended 6 times.*no data"),
-        team.running(),
-    ):
-        assert os.environ["KERASTUNER_TUNER_ID"] == "chief"
-        while True:
-            team.check(finished=0)
-            time.sleep(0.02)
+
+    def search():
+        with team.running():
+            assert os.environ["KERASTUNER_TUNER_ID"] == "chief"
+            while True:
+                team.check(finished=0)
+                time.sleep(0.02)
+
+    with pytest.raises(RuntimeError, match=r"(?s)ended 6 times.*no data"):
+        search()
     assert "KERASTUNER_TUNER_ID" not in os.environ
     assert np.all([x.poll() is not None for x in team._processes.values()])
