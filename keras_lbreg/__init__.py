@@ -8,6 +8,7 @@ and `tune`, which measure on your own model whether they help.
 import functools
 import importlib
 import sys
+import types
 
 from keras_lbreg._version import __version__
 
@@ -79,9 +80,13 @@ def __getattr__(name):
         return importlib.import_module(f"{__name__}.{name}")
     if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    _register()
+    register_classes()
     module = importlib.import_module(f"{__name__}.{MODULES[name]}")
-    value = globals()[name] = getattr(module, name)
+    value = getattr(module, name)
+    if isinstance(value, types.ModuleType):
+        # `tuning.tune`, imported before its function was asked for.
+        value = getattr(value, name)
+    globals()[name] = value
     return value
 
 
@@ -90,7 +95,7 @@ def __dir__():
 
 
 @functools.cache
-def _register():
+def register_classes():
     """Registers the classes that saved models name."""
     for module in SERIALIZABLE:
         importlib.import_module(f"{__name__}.{module}")
@@ -105,4 +110,4 @@ def _register():
 # registers. Its process has begun in `_lbreg`, or, as `python -m keras_lbreg`,
 # holds a bare "-m" in place of the program's path while this is imported.
 if "_lbreg" not in sys.modules and sys.argv[:1] != ["-m"]:
-    _register()
+    register_classes()

@@ -54,6 +54,9 @@ HOOKS = {
     "optimizers/reduced_gradient.py": (
         "tests/optimizers/test_reduced_gradient.py"
     ),
+    "tuning/hyper_model.py": "tests/tuning/test_hyper_model.py",
+    "tuning/resumable.py": "tests/tuning/test_resumable.py",
+    "tuning/workers.py": "tests/tuning/test_workers.py",
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,4 +1,4 @@
-"""The files of docs/examples do what docs/distributed.md says."""
+"""The files of docs/examples do what the pages of docs say."""
 
 import json
 import os
@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import keras_lbreg as lbreg
+from keras_lbreg.data.prepared import prepared_datasets
 from keras_lbreg.distribute.cluster import read_tf_config
+from keras_lbreg.training.examine import examine
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "docs" / "examples"
 PAGE = EXAMPLES.parent / "distributed.md"
@@ -59,6 +61,58 @@ def accuracy_of(path):
     data = lbreg.data.load_dataset("digits")
     scores = model.predict(data.x_val, verbose=0)
     return np.mean(scores.argmax(-1) == data.y_val)
+
+
+def load_workload(name):
+    return lbreg.get_workload(str(EXAMPLES / "workloads" / f"{name}.py"))
+
+
+@pytest.mark.parametrize(
+    ("name", "objective", "samples"),
+    [
+        ("tokens", "val_accuracy", (1000, 200)),
+        ("two_inputs", "val_loss", (320, 122)),
+        ("two_outputs", "val_digit_accuracy", (1024, 773)),
+        pytest.param(
+            "cifar10_cnn",
+            "val_accuracy",
+            (4096, 1000),
+            marks=pytest.mark.tensorflow,
+        ),
+    ],
+)
+def test_workload_can_be_trained(name, objective, samples):
+    there = [dataset for dataset, *_ in prepared_datasets(None)]
+    if name == "cifar10_cnn" and "cifar10" not in there:
+        pytest.skip("needs the prepared CIFAR-10")
+    workload = load_workload(name)
+    facts = examine(workload)
+    assert workload.name == name
+    assert facts.objective == objective
+    assert (facts.train.samples, facts.validation.samples) == samples
+    assert workload.regime.base_batch_size < workload.batch_size < samples[0]
+
+
+def test_every_workload_is_examined():
+    [mark] = test_workload_can_be_trained.pytestmark
+    named = {getattr(case, "values", case)[0] for case in mark.args[1]}
+    assert named == {path.stem for path in EXAMPLES.glob("workloads/*.py")}
+
+
+def test_a_workload_can_be_compared(tmp_path):
+    results = lbreg.compare(
+        load_workload("two_inputs"),
+        arms=["small_batch", "lr"],
+        seeds=1,
+        out=tmp_path,
+        progress=False,
+    )
+    assert results.complete
+    assert [run.status for run in results.runs] == ["finished"] * 2
+    small, large = (run.final for run in results.runs)
+    # Targets have a variance of 1; 20 large updates do less than 400 small.
+    assert small < large < 1.5
+    assert results.report_path.is_file()
 
 
 @pytest.mark.parametrize(

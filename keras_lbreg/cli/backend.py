@@ -55,7 +55,7 @@ def start_keras(backend=None, virtual_devices=None):
                 # It reports a missing GPU when it is first asked for one.
                 tf = importlib.import_module("tensorflow")
                 tf.config.list_physical_devices()
-            keras_lbreg._register()
+            keras_lbreg.register_classes()
     except ImportError as error:
         name = backend or os.environ.get("KERAS_BACKEND", "the default backend")
         raise ImportError(

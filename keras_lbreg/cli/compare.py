@@ -75,8 +75,8 @@ def compare(
 
     Every arm runs with several seeds, and is judged by paired differences.
 
-    **Your own model** is a Python file with a `workload` in it, such as
-    `lbreg new train.py` writes:
+    **Your own model**: a Python file with a `workload`. `lbreg new train.py`
+    writes one to begin with.
 
     ```python
     workload = keras_lbreg.Workload(

@@ -75,6 +75,10 @@ def get_workload(spec, data_dir=None):
 
     >>> get_workload("digits").regime.base_batch_size
     16
+
+    Reference: the forms are those of MODULE:ATTRIBUTE in the Python packaging
+    guide's entry points,
+    https://packaging.python.org/en/latest/specifications/entry-points/
     """
     if not isinstance(spec, str) or not spec:
         raise invalid(spec, f"Expected {FORMS}.")

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 
-from keras_lbreg.cli.launcher.free_ports import free_ports
+from keras_lbreg.cli.launch import free_ports
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -1,166 +1,113 @@
-"""The commands that train, on the real engine and a few epochs."""
+"""The commands that train, on the file that `lbreg new` writes."""
 
 import keras
-import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from keras_lbreg.cli.app import app
-from keras_lbreg.cli.options import parse_settings
-from keras_lbreg.experiments.manifest import read_manifest
-from keras_lbreg.experiments.results import read_results
+from keras_lbreg.comparison import read_results
+from keras_lbreg.training import Run
+from tests.cli.conftest import run
 
-ARGUMENTS = [
-    "--arms",
-    "small_batch,large_batch",
-    "--small-batch-size",
-    "64",
-    "--batch-size",
-    "256",
-    "--epochs",
-    "2",
-]
+ARMS = "small_batch,large_batch,lr_gbn"
+WORDS = ["--arms", ARMS, "--seeds", 1, "--epochs", 1]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("compare") / "runs"
+def compared(train_py, tmp_path_factory):
+    """A comparison, what it has printed and its folder."""
+    folder = tmp_path_factory.mktemp("compared") / "runs"
+    return run("compare", train_py, *WORDS, "--out", folder), folder
 
 
-@pytest.fixture(scope="module")
-def compared(folder):
-    words = ["compare", "digits", *ARGUMENTS, "--seeds", "1"]
-    return CliRunner().invoke(app, [*words, "--out", str(folder)])
-
-
-def test_compare_prints_and_writes_everything(compared, folder):
-    assert compared.exit_code == 0, compared.output
-    assert "batch size 64 -> 256 (x4)" in compared.output
-    assert "[2/2] Large batch, seed 0: val accuracy" in compared.output
-    assert "One seed only" in compared.output
+def test_compare_prints_and_writes_everything(compared):
+    result, folder = compared
+    assert result.exit_code == 0, result.text
+    for fragment in (
+        "batch size 16 -> 256 (x16)",
+        "ghost_batch_size=16",
+        "[3/3] LR + GBN, seed 0: val_accuracy",
+        "of training",
+        "in all",
+        "One seed only",
+        f"Report: {folder / 'report.html'}",
+    ):
+        assert fragment in result.text
     for name in ("report.html", "table.md", "table.csv", "manifest.json"):
         assert (folder / name).is_file()
-    [small, large] = read_results(folder).runs
-    assert small.updates == 2 * 16
-    assert large.updates == 2 * 4
-    without = keras.backend.backend() != "tensorflow"
-    assert ("No TensorBoard logs" in compared.output) == without
-    assert (folder / "tensorboard").exists() == (not without)
-    final = f"{100 * small.final_val_accuracy:.1f}"
-    assert final in compared.output
+    small, *others = read_results(folder).runs
+    assert [run.updates for run in (small, *others)] == [80, 5, 5]
+    assert f"{100 * small.final:.1f}" in result.text
 
 
-def test_the_same_command_repeats_nothing(compared, folder):
+def test_the_same_command_repeats_nothing(compared, train_py, lbreg):
+    _, folder = compared
     before = read_results(folder)
-    words = ["compare", "digits", *ARGUMENTS, "--seeds", "1"]
-    result = CliRunner().invoke(app, [*words, "--out", str(folder)])
+    result = lbreg("compare", train_py, *WORDS, "--out", folder)
     assert result.exit_code == 0
-    assert result.output.count("finished before") == 2
-    assert read_results(folder) == before
-
-
-def test_another_configuration_is_refused(compared, folder):
-    words = ["compare", "digits", *ARGUMENTS[:-1], "3", "--out", str(folder)]
-    result = CliRunner().invoke(app, words)
+    assert "3 done before" in result.text
+    assert read_results(folder).runs == before.runs
+    result = lbreg("compare", train_py, *WORDS[:-1], 2, "--out", folder)
     assert result.exit_code == 2
-    assert "--fresh" in result.output
+    assert "another experiment" in result.text
 
 
-def test_a_failed_run_is_reported(tmp_path, monkeypatch):
-    def fails(*args, **kwargs):
+def test_report_makes_the_page_anew(compared, lbreg):
+    _, folder = compared
+    (folder / "report.html").unlink()
+    result = lbreg("report", folder)
+    assert result.exit_code == 0
+    assert "LR + GBN" in result.text
+    assert (folder / "report.html").is_file()
+
+
+def test_a_folder_of_another_command_is_refused(compared, train_py, lbreg):
+    _, folder = compared
+    words = ["--strategy", "one", "--run-dir", folder]
+    result = lbreg("train", train_py, *words)
+    assert result.exit_code == 2
+    assert "belongs to `compare`" in result.text
+
+
+def test_a_damaged_run_is_no_number(compared, train_py, lbreg):
+    _, folder = compared
+    journal = folder / "runs" / "lr_gbn" / "seed-0" / "epochs.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-9])
+    try:
+        result = lbreg("report", folder)
+    finally:
+        journal.write_bytes(whole)
+    assert "LR + GBN, seed 0, damaged" in result.text
+    assert str(journal) in result.text
+
+
+def test_a_failed_run_is_reported(train_py, lbreg, monkeypatch):
+    def fail(*args, **kwargs):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr("keras_lbreg.experiments.programs.build_model", fails)
-    words = ["compare", "digits", *ARGUMENTS, "--seeds", "1"]
-    result = CliRunner().invoke(app, [*words, "--out", str(tmp_path)])
-    assert result.exit_code == 1, result.output
-    assert "large_batch, seed 0: RuntimeError: out of luck" in result.output
-    assert "Unexpected" not in result.output
-    assert "out of luck" in (tmp_path / "report.html").read_text()
+    monkeypatch.setattr(Run, "fit", fail)
+    words = ["--arms", "large_batch", "--seeds", 1]
+    result = lbreg("compare", train_py, *words)
+    assert result.exit_code == 1, result.text
+    assert "seed 0, failed: RuntimeError: out of luck" in result.text
+    assert "Unexpected" not in result.text
 
 
-@pytest.mark.parametrize("command", ["compare", "train"])
-def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, command):
-    def interrupted(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(
-        "keras_lbreg.experiments.programs.build_model", interrupted
-    )
-    out = "--out" if command == "compare" else "--run-dir"
-    result = CliRunner().invoke(app, [command, "digits", out, str(tmp_path)])
-    assert result.exit_code == 130
-    assert "same command" in " ".join(result.output.split())
-    assert "Unexpected" not in result.output
+def test_train_saves_a_plain_model(train_py, lbreg, tmp_path):
+    words = ["--arm", "lr_gbn", "--epochs", 1, "--set", "dreg.weight=1"]
+    words += ["--strategy", "one", "--out", "model.keras"]
+    result = lbreg("train", train_py, *words)
+    assert result.exit_code == 0, result.text
+    assert "Unused: --set dreg.*" in result.text
+    assert "Saved model.keras" in result.text
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    [norm] = [x for x in model.layers if "normalization" in x.name]
+    assert type(norm) is keras.layers.BatchNormalization
+    assert (tmp_path / "runs" / "train-train" / "manifest.json").is_file()
 
 
-@pytest.mark.parametrize("arm", ["lr", "all"])
-def test_train_saves_a_plain_model(tmp_path, arm):
-    file = tmp_path / "model.keras"
-    words = ["--epochs", "2", "--out", file, "--run-dir", tmp_path / "run"]
-    words += ["--arm", arm, "--strategy", "one"]
-    result = CliRunner().invoke(app, ["train", "digits", *map(str, words)])
-    assert result.exit_code == 0, result.output
-    assert "learning rate 0.02 -> 0.1131 (sqrt rule, x5.657)" in result.output
-    model = keras.saving.load_model(file)
-    modules = {type(layer).__module__ for layer in (model, *model.layers)}
-    assert all(module.startswith("keras.src.") for module in modules)
-    # The saved model is the measured one.
-    from keras_lbreg.data import load_dataset
-
-    data = load_dataset("digits")
-    predictions = model.predict(data.x_val, verbose=0).argmax(axis=1)
-    accuracy = f"{100 * (predictions == data.y_val).mean():.1f} %"
-    assert f"val accuracy {accuracy}" in result.output
-
-
-def test_train_on_a_file_of_one_s_own(tmp_path, monkeypatch):
-    """A name in the register's list does not make it that dataset."""
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    file = tmp_path / "data" / "digits.npz"
-    file.parent.mkdir()
-    arrays = {
-        "x_train": rng.normal(size=(96, 4)).astype("float32"),
-        "y_train": np.arange(96) % 3,
-        "x_val": rng.normal(size=(12, 4)).astype("float32"),
-        "y_val": np.arange(12) % 3,
-    }
-    np.savez(file, **arrays)
-    words = ["--batch-size", "64", "--epochs", "1", "--set", "dreg.weight=0.2"]
-    words += ["--strategy", "one"]
-    result = CliRunner().invoke(app, ["train", str(file), *words])
-    assert result.exit_code == 0, result.output
-    assert "Unused: --set dreg" in result.output
-    assert "batch size 32 -> 64" in result.output
-    manifest = read_manifest(tmp_path / "runs" / "train-digits")
-    assert manifest["dataset"]["name"] == "digits.npz"
-    assert (tmp_path / "model.keras").is_file()
-
-
-def test_data_list_and_export(tmp_path):
-    result = CliRunner().invoke(
-        app, ["data", "list", "--data-dir", str(tmp_path)]
-    )
-    assert result.exit_code == 0
-    assert "lbreg data prepare mnist" in result.output
-    file = tmp_path / "digits.npz"
-    result = CliRunner().invoke(app, ["data", "export", "digits", str(file)])
-    assert "1,024 training and 773 validation samples" in result.output
-    with np.load(file) as arrays:
-        assert arrays["x_train"].shape == (1024, 8, 8, 1)
-        assert arrays["y_val"].shape == (773,)
-    # By whatever name the file goes, its recipe is that of digits.
-    from keras_lbreg.data import load_dataset
-
-    moved = file.rename(tmp_path / "mnist.npz")
-    assert load_dataset(str(moved)).name == "digits"
-
-
-def test_settings_are_parsed_to_python_values():
-    settings = ["dreg.weight=0.05", "dreg.max_distance=None", "lr.rule=linear"]
-    assert parse_settings(settings) == {
-        "dreg": {"weight": 0.05, "max_distance": None},
-        "lr": {"rule": "linear"},
-    }
-    assert parse_settings(None) == {}
+def test_new_writes_over_nothing(train_py, lbreg):
+    before = train_py.read_bytes()
+    result = lbreg("new", train_py)
+    assert result.exit_code == 2
+    assert f"File exists: {train_py}" in result.text
+    assert train_py.read_bytes() == before

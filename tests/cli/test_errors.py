@@ -1,44 +1,82 @@
+"""Exit codes and what is said with them."""
+
 import errno
 import json
 
 import pytest
 import typer
 
-from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.cli.errors import Terminated, report_errors
+from keras_lbreg.files import FolderInUseError
 
 
-def fail_with(error):
+def end_with(error, **arguments):
     """The exit code of a command that raises `error`."""
 
     @report_errors
-    def command(debug=False):
+    def command(fresh=False, debug=False):
         raise error
 
     with pytest.raises(typer.Exit) as caught:
-        command()
+        command(**arguments)
     return caught.value.exit_code
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
+    ("error", "code", "words"),
     [
-        (ValueError("no such arm"), 2),
-        (json.JSONDecodeError("no JSON", "{", 0), 2),
-        (OSError(errno.ENOENT, "No such file", "data.npz"), 2),
-        (OSError(errno.EACCES, "Permission denied", "runs"), 2),
-        # What `lbreg launch --restarts` tries again.
-        (OSError(errno.ENOSPC, "No space left on device", "runs"), 1),
-        (OSError(errno.EIO, "Input/output error"), 1),
-        (ConnectionRefusedError(errno.ECONNREFUSED, "Refused"), 1),
-        # What the strategy of several workers raises at its start.
-        (OSError("Worker 0 cannot listen at host0:2222"), 1),
-        (TimeoutError("The cluster is not complete"), 1),
-        (RuntimeError("worker 1 has gone"), 1),
+        (ValueError("No arm. Expected lr. Received: x"), 2, "Expected lr."),
+        (json.JSONDecodeError("no JSON", "{", 0), 2, "no JSON"),
+        (FolderInUseError("in use"), 2, "in use"),
+        (
+            OSError(errno.ENOENT, "No such file", "a.npz"),
+            2,
+            "No such file: a.npz",
+        ),
+        (OSError(errno.EACCES, "Permission denied", "runs"), 2, "denied: runs"),
+        (OSError(errno.ENOSPC, "No space left", "/runs"), 1, "left: /runs"),
+        (OSError("Worker 0 cannot listen"), 1, "cannot listen"),
+        (RuntimeError("worker 1 has gone"), 1, "Unexpected RuntimeError"),
     ],
     ids=repr,
 )
-def test_exit_codes(error, code, capsys):
-    assert fail_with(error) == code
+def test_errors(error, code, words, capsys):
+    assert end_with(error) == code
     printed = capsys.readouterr().err
     assert "╭" in printed
+    assert words in printed
+    assert "--debug" in printed
     assert ("Unexpected" in printed) is isinstance(error, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)]
+)
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "Interrupted.\n"),
+        (
+            {"fresh": False, "debug": True},
+            "Interrupted. The same command goes on from the last saved epoch.",
+        ),
+        ({"fresh": True}, "The same command without --fresh goes on"),
+    ],
+)
+def test_interruptions(error, code, arguments, words, capsys):
+    assert end_with(error, **arguments) == code
+    assert words in capsys.readouterr().err
+
+
+def test_a_closed_pipe_ends_quietly(capsys):
+    assert end_with(BrokenPipeError(errno.EPIPE, "Broken pipe")) == 141
+    assert capsys.readouterr() == ("", "")
+
+
+def test_debug_raises():
+    @report_errors
+    def command(debug=False):
+        raise ValueError("as it is")
+
+    with pytest.raises(ValueError, match="as it is"):
+        command(debug=True)

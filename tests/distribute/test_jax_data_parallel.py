@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lbreg.cli.launcher.free_ports import free_ports
+from keras_lbreg.cli.launch import free_ports
 from tests.checks import hlo, train_steps
 from tests.checks.data_parallel import (
     BATCH,
