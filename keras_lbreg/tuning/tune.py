@@ -35,7 +35,7 @@ from keras_lbreg.tuning.report import (
     write_report,
 )
 from keras_lbreg.tuning.resumable import ENGINES, ERROR, PROJECT, make_tuner
-from keras_lbreg.tuning.workers import Workers, check_program, end_with_parent
+from keras_lbreg.tuning.workers import Workers, begin_worker, check_program
 from keras_lbreg.workloads import Workload, get_workload
 
 __all__ = ["TuneResult", "tune"]
@@ -169,7 +169,7 @@ def tune(
         )
 
     if roles.has_chief_oracle() and not roles.is_chief_oracle():
-        end_with_parent()
+        begin_worker()
         with quiet_tracing():
             make().search()
         raise SystemExit(0)
