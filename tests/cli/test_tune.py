@@ -7,6 +7,7 @@ import keras_lbreg as lbreg
 from keras_lbreg.cli import tune as module
 from keras_lbreg.cli.app import app
 from keras_lbreg.techniques import SearchRange
+from tests.tuning.search_program import tune
 
 
 def invoke(*arguments):
@@ -56,12 +57,11 @@ def test_wrong_usage(arguments, message, tmp_path):
 
 def test_a_search_is_printed_and_reported(tmp_path, monkeypatch):
     seen = {}
+    found = tune(tmp_path, trials=2)
 
     def search(workload, **arguments):
         seen.update(arguments)
-        from tests.tuning.search_program import tune
-
-        return tune(tmp_path, trials=2)
+        return found
 
     monkeypatch.setattr(lbreg.tuning, "tune", search)
     result = invoke("digits", "--always", "", "--trials", "2", "--seed", "3")

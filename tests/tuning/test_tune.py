@@ -223,7 +223,7 @@ def test_a_search_that_is_killed_ends_as_if_it_was_not(tmp_path):
             process,
         )
         process.kill()
-        process.wait()
+        process.communicate()
     killed = tune(tmp_path / "killed", trials=5)
     assert scores(killed) == scores(tune(tmp_path / "whole", trials=5))
 
