@@ -65,6 +65,8 @@ class DRegPathSelection(keras.callbacks.Callback):
             and errors, which it knows by parts of names (`loss`, `error`,
             `mse`, `mae`, `crossentropy`, ...), else `"max"`.
         batch_size: Batch size where `validation_data` are arrays.
+        frequency: Positive integer, the number of epochs from one choice to
+            the next where `fit` does not validate. Defaults to `1`.
 
     Raises:
         ValueError: If `mode` is something else, `validation_data` are a
@@ -84,7 +86,12 @@ class DRegPathSelection(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, validation_data, monitor=None, mode="auto", batch_size=256
+        self,
+        validation_data,
+        monitor=None,
+        mode="auto",
+        batch_size=256,
+        frequency=1,
     ):
         super().__init__()
         if mode not in MODES:
@@ -103,6 +110,7 @@ class DRegPathSelection(keras.callbacks.Callback):
         self.monitor = monitor
         self.mode = mode
         self.batch_size = batch_size
+        self.frequency = frequency
         self._results = None
         self._in_epoch = False
 
@@ -118,10 +126,10 @@ class DRegPathSelection(keras.callbacks.Callback):
             self._select()
 
     def on_epoch_end(self, epoch, logs=None):
-        if self._results is None:
+        if self._results is None and (epoch + 1) % self.frequency == 0:
             self._select()
         self._in_epoch = False
-        if logs is None:
+        if logs is None or self._results is None:
             return
         logs.update(dreg_distances(self.model))
         for path, results in self._results.items():
