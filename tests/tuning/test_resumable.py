@@ -14,7 +14,13 @@ PROGRAM = pathlib.Path(__file__).with_name("kill_at_every_write.py")
 ROOT = PROGRAM.parents[2]
 
 
-@pytest.mark.parametrize("engines", ["random grid hyperband", "bayesian"])
+@pytest.mark.parametrize(
+    "engines",
+    [
+        "random grid hyperband",
+        pytest.param("bayesian", marks=pytest.mark.slow),
+    ],
+)
 def test_a_kill_at_any_write_changes_nothing(engines, tmp_path):
     """No ended trial is lost or run again, and what follows is the same."""
     result = subprocess.run(

@@ -109,9 +109,7 @@ def test_failed_trials(tmp_path):
         calls.append(None)
         # The model that is examined, and the tuner's own, are well.
         scale = 1e30 if len(calls) > 3 else 1.0
-        return small_network(
-            loss=lambda y, y_pred: scale * loss(y, y_pred), run_eagerly=False
-        )
+        return small_network(loss=lambda y, y_pred: scale * loss(y, y_pred))
 
     from keras.losses import SparseCategoricalCrossentropy
 
@@ -154,9 +152,12 @@ def test_mistakes_are_reported_before_any_trial(arguments, message, tmp_path):
     assert not list(tmp_path.rglob("trial_*"))
 
 
-@pytest.mark.parametrize("engine", ["hyperband", "bayesian", "grid"])
+@pytest.mark.parametrize(
+    "engine",
+    ["hyperband", pytest.param("bayesian", marks=pytest.mark.slow), "grid"],
+)
 def test_engines(engine, tmp_path):
-    result = tune(tmp_path, engine=engine, trials=4)
+    result = tune(tmp_path, engine=engine, trials=3)
     assert {trial.status for trial in result.trials} == {"completed"}
     assert result.best is not None
 
