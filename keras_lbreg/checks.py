@@ -47,3 +47,23 @@ def check_fraction(name, value):
             "full learning rate, at least 0 and below 1. "
             f"Received: {name}={value!r}"
         )
+
+
+def check_non_negative_number(name, value):
+    """Raises the house error unless `value` is a finite number, at least 0."""
+    if isinstance(value, bool) or not (
+        isinstance(value, Real) and 0 <= value < math.inf
+    ):
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected a finite number "
+            f">= 0. Received: {name}={value!r}"
+        )
+
+
+def check_choice(name, value, choices):
+    """Raises the house error unless `value` is one of the `choices`."""
+    if value not in choices:
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected one of {choices}. "
+            f"Received: {name}={value!r}"
+        )
