@@ -15,13 +15,13 @@ def check_positive_number(name, value):
         )
 
 
-def check_positive_int(name, value):
+def check_positive_int(name, value, expected="an integer"):
     """Raises the house error unless `value` is an integer above 0."""
     if isinstance(value, bool) or not (
         isinstance(value, Integral) and value > 0
     ):
         raise ValueError(
-            f"Invalid value for argument `{name}`. Expected an integer above "
+            f"Invalid value for argument `{name}`. Expected {expected} above "
             f"0. Received: {name}={value!r}"
         )
 
@@ -43,9 +43,8 @@ def check_fraction(name, value):
         isinstance(value, Real) and 0 <= value < 1
     ):
         raise ValueError(
-            f"Invalid value for argument `{name}`. Expected a fraction of the "
-            "full learning rate, at least 0 and below 1. "
-            f"Received: {name}={value!r}"
+            f"Invalid value for argument `{name}`. Expected a number of at "
+            f"least 0, below 1. Received: {name}={value!r}"
         )
 
 
