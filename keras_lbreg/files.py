@@ -11,14 +11,18 @@ class FolderInUseError(ValueError):
 
 
 def write_file(path, content):
-    """Writes bytes or text in one piece: no reader sees a part of it."""
+    """Writes bytes, text or what a function writes to a file in one piece."""
     path = pathlib.Path(path)
     if isinstance(content, str):
         content = content.encode("utf-8")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
+        if callable(content):
+            with open(partial, "wb") as file:
+                content(file)
+        else:
+            partial.write_bytes(content)
         os.replace(partial, path)
     except OSError as error:
         with contextlib.suppress(OSError):

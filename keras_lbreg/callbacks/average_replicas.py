@@ -17,13 +17,9 @@ class AverageReplicas(keras.callbacks.Callback):
     ```
 
     when a validation begins and when an epoch ends. Put it before callbacks
-    that evaluate or save. The sum is in float64, so that what is equal on all
-    replicas, as the weights of frozen layers, keeps every bit. Training does
-    not read moving statistics, and goes the same way with it and without. On
-    one replica, and on other backends than TensorFlow, there is nothing to
-    average and it does nothing.
-
-    Args: none.
+    that evaluate or save. Training does not read moving statistics, and goes
+    the same way with it and without. On one replica, and on other backends than
+    TensorFlow, it does nothing.
 
     Example:
 
@@ -48,7 +44,9 @@ class AverageReplicas(keras.callbacks.Callback):
         self._average_if_trained()
 
     def _average_if_trained(self):
-        if not self._trained or _replicas(self.model) == 1:
+        strategy = getattr(self.model, "distribute_strategy", None)
+        replicas = getattr(strategy, "num_replicas_in_sync", 1)
+        if not self._trained or replicas == 1:
             return
         import tensorflow as tf
 
@@ -64,13 +62,9 @@ class AverageReplicas(keras.callbacks.Callback):
         for variable in self.model.non_trainable_variables:
             if not keras.backend.is_float_dtype(variable.dtype):
                 continue
+            # So that what is equal on all replicas keeps every bit.
             values = strategy.run(
                 lambda value: tf.cast(value, "float64"), args=(variable.value,)
             )
             mean = strategy.reduce("MEAN", values, axis=None)
             variable.assign(tf.cast(mean, variable.dtype))
-
-
-def _replicas(model):
-    strategy = getattr(model, "distribute_strategy", None)
-    return 1 if strategy is None else strategy.num_replicas_in_sync

@@ -5,6 +5,7 @@ import math
 
 import keras
 
+from keras_lbreg.checks import check_choice
 from keras_lbreg.models.dreg_model import (
     dreg_distances,
     get_active_path,
@@ -13,18 +14,8 @@ from keras_lbreg.models.dreg_model import (
 
 MODES = ("auto", "min", "max")
 LOWER_IS_BETTER = (
-    "loss",
-    "error",
-    "mse",
-    "mae",
-    "mape",
-    "msle",
-    "crossentropy",
-    "divergence",
-    "hinge",
-    "poisson",
-    "logcosh",
-    "false",
+    *("loss", "error", "mse", "mae", "mape", "msle", "crossentropy"),
+    *("divergence", "hinge", "poisson", "logcosh", "false"),
 )
 
 
@@ -45,33 +36,28 @@ class DRegPathSelection(keras.callbacks.Callback):
     The choice falls before `fit` runs its own validation, so that the epoch's
     `val_accuracy` is that of the chosen path. Without `validation_data` in
     `fit` this callback logs the chosen path's `val_...` itself, which saves a
-    third evaluation. List it before callbacks that read these logs.
+    third evaluation. List it before callbacks that read these logs. What is
+    chosen by validation data looks a little better on them than on new ones:
+    report the test accuracy.
 
-    What is chosen by validation data looks a little better on them than on
-    new ones: report the test accuracy.
-
-    It works for a `keras_lbreg.DRegModel` and for any model with DReg layers
-    in it, a subclassed one too, and logs ‖W_R − W_L‖_F of each of them as
-    `dreg_distance/<layer name>`.
+    It works for any model with DReg layers in it, a subclassed one too, and
+    logs ‖W_R − W_L‖_F of each of them as `dreg_distance/<layer name>`.
 
     Args:
         validation_data: `(x, y)` or `(x, y, sample_weight)` of arrays, a list
             of batches of these, or anything else that `evaluate` can read
-            twice: a `keras.utils.PyDataset`, a `tf.data.Dataset` (on every
-            backend). A generator can be read once.
+            twice: a `keras.utils.PyDataset`, a `tf.data.Dataset`.
         monitor: Optional name of the metric that decides, as in `evaluate`.
             By default, `"accuracy"` if the model has it, else `"loss"`.
         mode: `"min"`, `"max"` or `"auto"` (the default): `"min"` for losses
-            and errors, which it knows by parts of names (`loss`, `error`,
-            `mse`, `mae`, `crossentropy`, ...), else `"max"`.
+            and errors, which it knows by parts of names, else `"max"`.
         batch_size: Batch size where `validation_data` are arrays.
         frequency: Positive integer, the number of epochs from one choice to
             the next where `fit` does not validate. Defaults to `1`.
 
     Raises:
-        ValueError: If `mode` is something else, `validation_data` are a
-            generator or empty, `monitor` names no metric of the model, or the
-            model has no DReg layer.
+        ValueError: An argument is out of its range, `validation_data` are a
+            generator or empty, or the model has no DReg layer.
 
     Example:
 
@@ -94,11 +80,7 @@ class DRegPathSelection(keras.callbacks.Callback):
         frequency=1,
     ):
         super().__init__()
-        if mode not in MODES:
-            raise ValueError(
-                f"Invalid value for argument `mode`. Expected one of {MODES}. "
-                f"Received: mode={mode!r}"
-            )
+        check_choice("mode", mode, MODES)
         if isinstance(validation_data, collections.abc.Iterator):
             raise ValueError(
                 "Invalid value for argument `validation_data`. Expected data "
@@ -156,12 +138,10 @@ class DRegPathSelection(keras.callbacks.Callback):
             results = {}
             for path in ("right", "left"):
                 set_active_path(model, path)
-                results[path] = {
-                    name: float(value)
-                    for name, value in model.evaluate(
-                        **self._arguments(), verbose=0, return_dict=True
-                    ).items()
-                }
+                logs = model.evaluate(
+                    **self._arguments(), verbose=0, return_dict=True
+                )
+                results[path] = {k: float(v) for k, v in logs.items()}
             return results
         finally:
             set_active_path(model, active)

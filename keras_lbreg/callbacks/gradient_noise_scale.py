@@ -11,7 +11,8 @@ from keras_lbreg.analysis.gradient_noise_scale import (
     noise_scale_of,
 )
 from keras_lbreg.analysis.loss_surface import LossSurface, check_statistics
-from keras_lbreg.checks import check_positive_int
+from keras_lbreg.callbacks.weight_distance import iterations_of
+from keras_lbreg.checks import check_fraction, check_positive_int
 from keras_lbreg.optimizers.gradient_mix import GradientMix
 from keras_lbreg.optimizers.squared_gradients import SquaredGradients
 
@@ -44,26 +45,24 @@ class GradientNoiseScale(keras.callbacks.Callback):
 
     - **From `data`**, on every backend, one device and any strategy. At the end
       of an epoch, or every so many updates, a few big batches are drawn from it
-      and cut into small ones. `fit` and its compiled step stay as they are; the
-      gradients are extra ones, on one device, of `pairs * big_batch` samples
-      each time: 8 % more work at the defaults and once in an epoch of 50,000
-      samples. Under several workers each measures the same. The model runs in
-      training mode, each small batch with batch normalization's statistics of
-      its own, as it would be on a replica (`statistics`). Sample weights,
-      regularizers and `add_loss` are left out, as is what augmentation adds;
-      gradients are not clipped.
+      and cut into small ones. The gradients are extra ones, on one device, of
+      `pairs * big_batch` samples each time: 8 % more work at the defaults and
+      once in an epoch of 50,000 samples. Under several workers each measures
+      the same. The model runs in training mode, each small batch with batch
+      normalization's statistics of its own, as it would be on a replica
+      (`statistics`). Sample weights, regularizers, `add_loss`, augmentation and
+      clipping are left out.
     - **From the replicas of a `tf.distribute` strategy**, without `data`: each
       replica's gradient is that of a small batch, and their mean that of the
       big one. The optimizer has to be wrapped in
       `keras_lbreg.SquaredGradients`, which costs next to nothing, looks at
       every update, and sees the gradients as they are in training. A last batch
-      with fewer samples than the others counts as if it had as many. Tested
-      under `MirroredStrategy` on virtual devices and with two workers.
+      with fewer samples than the others counts as if it had as many.
 
     The epoch's logs get the smoothed values as `gradient_noise_scale`,
     `gradient_noise` (S) and `gradient_signal` (|G|^2), so that `History`, and
     a `CSVLogger` or `TensorBoard` *after* this callback in the list, record
-    them. All measurements are in the attributes.
+    them.
 
     To continue in another process, save `get_state()` beside the model and
     hand it to `set_state` before `fit`. What is drawn depends on `seed` and
@@ -94,10 +93,9 @@ class GradientNoiseScale(keras.callbacks.Callback):
             |G|^2 is not above 0.
 
     Raises:
-        ValueError: An argument is out of its range. When `fit` begins without
-            `data`: there is one replica, the optimizer is not wrapped in
-            `SquaredGradients`, or is in `GradientMix`. At the first
-            measurement: the model is compiled with several losses.
+        ValueError: An argument is out of its range; when `fit` begins without
+            `data`, there is one replica, no `SquaredGradients`, or a
+            `GradientMix`; the model is compiled with several losses.
 
     Example:
 
@@ -131,10 +129,10 @@ class GradientNoiseScale(keras.callbacks.Callback):
         self.big_batch = big_batch
         check_positive_int("pairs", pairs)
         if frequency != "epoch":
-            check_frequency(frequency)
+            check_positive_int("frequency", frequency, "'epoch' or an integer")
         self.pairs = pairs
         self.frequency = frequency
-        check_decay(decay)
+        check_fraction("decay", decay)
         self.decay = decay
         self.seed = seed
         check_statistics(statistics)
@@ -159,7 +157,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
             self.big_batch = count * self.small_batch
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._epoch_start = _iterations(self.model)
+        self._epoch_start = iterations_of(self.model)
         self._plan_next(self._epoch_start)
 
     def on_train_batch_end(self, batch, logs=None):
@@ -185,11 +183,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
         self._surface = None
 
     def advice(self):
-        """What the last smoothed value means, in words.
-
-        Returns:
-            A few sentences.
-        """
+        """What the last smoothed value means, in a few sentences."""
         if not self.updates:
             raise ValueError(
                 "`GradientNoiseScale` has measured nothing yet. Expected a "
@@ -246,12 +240,11 @@ class GradientNoiseScale(keras.callbacks.Callback):
 
     def _measure(self):
         model = self.model
-        update = _iterations(model)
-        squares = (
-            self._replicas.take_squares()
-            if self.x is None
-            else self._draw(model, update)
-        )
+        update = iterations_of(model)
+        if self.x is None:
+            squares = self._replicas.take_squares()
+        else:
+            squares = self._draw(model, update)
         if squares is not None:
             self._add(update, squares)
 
@@ -268,51 +261,25 @@ class GradientNoiseScale(keras.callbacks.Callback):
             self._surface.read_frozen()
         theta = self._surface.point()
         generator = np.random.default_rng([self.seed, update])
+        sizes = self.small_batch, self.big_batch
         squares = [
-            draw_squares(
-                self._surface,
-                theta,
-                generator,
-                self.small_batch,
-                self.big_batch,
-            )
+            draw_squares(self._surface, theta, generator, *sizes)
             for _ in range(self.pairs)
         ]
         return np.mean(squares, axis=0)
 
 
 def check_pair(data):
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ValueError(
-            "Invalid value for argument `data`. Expected a pair `(x, y)` of "
-            f"arrays. Received: data of type {type(data)}"
-        )
-    x, y = data
-    if not hasattr(x, "shape") or not hasattr(y, "shape") or len(x) != len(y):
-        raise ValueError(
-            "Invalid value for argument `data`. Expected a pair `(x, y)` of "
-            "arrays with a target for each sample. Received: "
-            f"x of type {type(x)}, y of type {type(y)}"
-        )
-    return x, y
-
-
-def check_frequency(frequency):
-    try:
-        check_positive_int("frequency", frequency)
-    except ValueError as error:
-        raise ValueError(
-            "Invalid value for argument `frequency`. Expected 'epoch' or a "
-            f"number of updates above 0. Received: frequency={frequency!r}"
-        ) from error
-
-
-def check_decay(decay):
-    if isinstance(decay, bool) or not 0 <= decay < 1:
-        raise ValueError(
-            "Invalid value for argument `decay`. Expected a number of at "
-            f"least 0 and below 1. Received: decay={decay!r}"
-        )
+    received = f"data of type {type(data)}"
+    if isinstance(data, tuple | list) and len(data) == 2:
+        x, y = data
+        if all(hasattr(part, "shape") for part in data) and len(x) == len(y):
+            return x, y
+        received = f"x of type {type(x)}, y of type {type(y)}"
+    raise ValueError(
+        "Invalid value for argument `data`. Expected a pair `(x, y)` of arrays "
+        f"with a target for each sample. Received: {received}"
+    )
 
 
 def find_squared_gradients(model):
@@ -341,7 +308,3 @@ def find_squared_gradients(model):
         "Expected `model.compile(keras_lbreg.SquaredGradients(optimizer), "
         f"...)`, or `data`. Received: optimizer={model.optimizer!r}, data=None"
     )
-
-
-def _iterations(model):
-    return int(keras.ops.convert_to_numpy(model.optimizer.iterations))

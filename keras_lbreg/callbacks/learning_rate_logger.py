@@ -7,13 +7,10 @@ from keras import ops
 class LearningRateLogger(keras.callbacks.Callback):
     """Puts the learning rate of every epoch into its logs.
 
-    The value is the optimizer's `learning_rate` at the first update of the
-    epoch, after every callback that may have set it. It is read through
-    wrapped optimizers and from schedules, where the value at the end of an
-    epoch is already that of the next one.
-
-    `History`, and a `CSVLogger` or `TensorBoard` *after* this callback in
-    the list, record it as `learning_rate`.
+    It is the optimizer's `learning_rate` at the first update of the epoch,
+    after every callback that may have set it, read through wrapped optimizers
+    and from schedules. `History`, and a `CSVLogger` or `TensorBoard` *after*
+    this callback in the list, record it as `learning_rate`.
 
     Args:
         verbose: `1` prints a line when an epoch begins with another learning
@@ -45,14 +42,10 @@ class LearningRateLogger(keras.callbacks.Callback):
             return
         rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         if self.verbose and rate != self._learning_rate:
-            before = (
-                ""
-                if self._learning_rate is None
-                else f"{self._learning_rate:.4g} -> "
-            )
-            print(
-                f"\nEpoch {self._epoch + 1}: learning rate {before}{rate:.4g}."
-            )
+            text = f"{rate:.4g}"
+            if self._learning_rate is not None:
+                text = f"{self._learning_rate:.4g} -> {text}"
+            print(f"\nEpoch {self._epoch + 1}: learning rate {text}.")
         self._learning_rate = rate
 
     def on_epoch_begin(self, epoch, logs=None):

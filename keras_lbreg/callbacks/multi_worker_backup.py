@@ -6,11 +6,9 @@ import pathlib
 import keras
 import numpy as np
 
+from keras_lbreg.checks import check_positive_int
 from keras_lbreg.data.npz import read_arrays
-from keras_lbreg.distribute.cluster import (
-    broadcast_from_chief,
-    is_chief,
-)
+from keras_lbreg.distribute.cluster import broadcast_from_chief, is_chief
 from keras_lbreg.models._keras_trainer import set_initial_epoch
 
 
@@ -26,20 +24,17 @@ class MultiWorkerBackup(keras.callbacks.Callback):
     Saved are all variables of the model and the optimizer, those of the
     gradient wrappers among them, and the number of the epoch. If the data of an
     epoch is a function of that epoch's number alone, training ends with the
-    same weights as without the interruption. A `tf.data.Dataset` that is
-    shuffled anew in each epoch is not such a function: it begins again with the
-    order of the first epoch. Other callbacks begin anew, as in Keras.
-
-    Batch normalization's moving statistics are each replica's own in Keras;
-    after an interruption all replicas have those of the chief.
+    same weights as without the interruption; a `tf.data.Dataset` that is
+    shuffled anew in each epoch begins again with the order of the first. Other
+    callbacks begin anew, as in Keras. Batch normalization's moving statistics
+    are, after an interruption, those of the chief on all replicas.
 
     Args:
         path: The file, `"backup.npz"`. Workers other than the chief ignore it.
         frequency: Positive integer, the number of epochs from one save to the
             next. Defaults to `1`.
         delete_checkpoint: Whether to delete the file when training ends.
-            Defaults to `True`. With `False` a start after that trains no more:
-            keep it where something may yet go wrong, such as saving the model.
+            Defaults to `True`. With `False` a start after that trains no more.
 
     Raises:
         ValueError: If an argument makes no sense. When `fit` begins: if the
@@ -62,13 +57,7 @@ class MultiWorkerBackup(keras.callbacks.Callback):
                 "Invalid value for argument `path`. Expected the name of an "
                 f".npz file. Received: path={str(path)!r}"
             )
-        if isinstance(frequency, bool) or not (
-            isinstance(frequency, int) and frequency > 0
-        ):
-            raise ValueError(
-                "Invalid value for argument `frequency`. Expected a positive "
-                f"number of epochs. Received: frequency={frequency!r}"
-            )
+        check_positive_int("frequency", frequency)
         self.path = pathlib.Path(path)
         self.frequency = frequency
         self.delete_checkpoint = delete_checkpoint
@@ -121,13 +110,13 @@ class MultiWorkerBackup(keras.callbacks.Callback):
             content = read_arrays(self.path)
             epoch = int(content.pop("epoch"))
             state = [content[f"state_{i}"] for i in range(len(content))]
+            return [*state, epoch, ""]
         except (ValueError, TypeError, KeyError, OSError) as error:
-            return [
-                0,
-                f"Cannot read the backup {self.path}: {error}. Nothing was "
-                "changed. Delete the file to begin anew.",
-            ]
-        return [*state, epoch, ""]
+            reason = f"Cannot read the backup {self.path}: {error}."
+        return [
+            0,
+            f"{reason} Nothing was changed. Delete the file to begin anew.",
+        ]
 
     def _write(self, state, epoch):
         arrays = {f"state_{i}": value for i, value in enumerate(state)}
@@ -144,11 +133,12 @@ def _strategy_of(model):
 
 
 def training_state(model):
-    """Copies of all variables of a compiled model and its optimizer.
-
-    Under a strategy of several workers it may communicate: all of them call it.
-    """
-    return [_to_array(variable) for variable in _state_variables(model)]
+    """Copies of all variables of a compiled model and its optimizer."""
+    arrays = map(keras.ops.convert_to_numpy, _state_variables(model))
+    # NumPy's files know nothing of bfloat16, of which float32 holds all values.
+    return [
+        np.array(a, "float32" if a.dtype.kind == "V" else None) for a in arrays
+    ]
 
 
 def set_training_state(model, state):
@@ -170,9 +160,3 @@ def set_training_state(model, state):
 def _state_variables(model):
     model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]
-
-
-def _to_array(variable):
-    array = np.array(keras.ops.convert_to_numpy(variable))
-    # NumPy's files know nothing of bfloat16, of which float32 holds all values.
-    return array.astype("float32") if array.dtype.kind == "V" else array

@@ -32,28 +32,24 @@ def reestimate_batch_norm(model, data, batch_size=256, steps=None, seed=0):
     with `mu_b`, `var_b` the mean and biased variance of the `n_b` elements of
     a feature in batch `b`, and `n = sum_b n_b`. This is the "PreciseBN" of Wu
     & Johnson; Ioffe & Szegedy's average of the batches' variances lacks the
-    variance of the `mu_b`, about `1/n_b` of the whole. All layers are
-    estimated in one pass: in it, a layer behind others sees what those make of
-    the batch by the batch's own statistics, as in training.
+    variance of the `mu_b`. All layers are estimated in one pass: in it, a layer
+    behind others sees what those make of the batch by the batch's own
+    statistics, as in training.
 
-    Ghost batches (`GhostBatchNormalization`) pool in the same way: the
-    statistics are those of all samples, whatever `ghost_batch_size` and
+    Ghost batches pool in the same way, whatever `ghost_batch_size` and
     `statistics` are. In a model with DReg, each path has statistics of its
     own. A layer used at several places pools what enters it at each. Elements
     that a mask excludes do not count. Dropout is at work, as in training.
 
     Layers that training would leave alone stay as they are: frozen ones, and
-    those called with `training=False`. Nothing else of the model changes:
-    weights, seeds of random numbers, metrics and optimizer.
+    those called with `training=False`. Nothing else of the model changes.
 
     Under a `tf.distribute` strategy the statistics are computed on one device,
-    and all replicas get them. Each of several workers computes them on the
-    data that it is given: give all the same, or call
-    `keras_lbreg.AverageReplicas` afterwards.
+    and all replicas get them. Give all workers the same data.
 
     Args:
         model: A built `keras.Model` of any kind. It is changed in place.
-        data: Training data. An array, a dictionary or list of arrays for
+        data: Training data: an array, a dictionary or list of arrays for
             several inputs, or a tuple `(x, y)` or `(x, y, sample_weight)` of
             which `x` alone is used; a `tf.data.Dataset`,
             `keras.utils.PyDataset` or other iterable of batches, each `x` or
@@ -63,8 +59,7 @@ def reestimate_batch_norm(model, data, batch_size=256, steps=None, seed=0):
             which statistics the layers in front normalize.
         steps: Optional integer, the largest number of batches. Some 1,000 to
             10,000 samples suffice (Wu & Johnson). Defaults to all of them.
-        seed: Integer, the seed of the order in which the samples of arrays are
-            drawn. Defaults to `0`.
+        seed: Integer, the seed of the order of the samples. Defaults to `0`.
 
     Returns:
         `model`.
@@ -115,11 +110,7 @@ class ReestimateBatchNormalization(keras.callbacks.Callback):
     Args:
         data: Training data, as in `reestimate_batch_norm`. An iterable is
             iterated anew each time.
-        batch_size: Integer, the number of samples in a batch where `data` are
-            arrays. Defaults to `256`.
-        steps: Optional integer, the largest number of batches. Defaults to
-            all of them.
-        seed: Integer, the seed of the order of the samples. Defaults to `0`.
+        batch_size, steps, seed: As in `reestimate_batch_norm`.
         keep: Boolean, whether the model has re-estimated statistics when `fit`
             ends (one more estimation, of the last weights), or the moving
             ones. Defaults to `True`.
@@ -130,19 +121,9 @@ class ReestimateBatchNormalization(keras.callbacks.Callback):
 
     Example:
 
-    >>> model = keras.Sequential(
-    ...     [
-    ...         keras.Input((3,)),
-    ...         keras.layers.Dense(4),
-    ...         keras.layers.BatchNormalization(),
-    ...         keras.layers.Dense(1),
-    ...     ]
-    ... )
-    >>> model.compile("sgd", "mse")
-    >>> x, y = np.random.normal(size=(64, 3)), np.ones((64, 1))
     >>> precise = keras_lbreg.ReestimateBatchNormalization(x)
     >>> history = model.fit(
-    ...     x, y, validation_data=(x, y), callbacks=[precise], verbose=0
+    ...     x, y, validation_data=(x_val, y_val), callbacks=[precise]
     ... )
 
     Reference:
@@ -186,8 +167,7 @@ class ReestimateBatchNormalization(keras.callbacks.Callback):
         if self.keep:
             self._reestimate()
             self._moving = []
-        # It holds compiled functions.
-        self._estimate = None
+        self._estimate = None  # It holds compiled functions.
 
     def _reestimate(self):
         if self._estimate is None:
@@ -195,23 +175,22 @@ class ReestimateBatchNormalization(keras.callbacks.Callback):
         estimated = self._estimate(
             self.data, self.batch_size, self.steps, self.seed
         )
-        # Under a strategy, moving statistics are each replica's own.
-        self._moving = [(v, _values(v)) for v, _ in estimated]
+        self._moving = [
+            (local, np.array(ops.convert_to_numpy(local)))
+            for variable, _ in estimated
+            for local in _on_each_replica(variable)
+        ]
         for variable, value in estimated:
             variable.assign(value)
 
     def _restore(self):
-        for variable, values in self._moving:
-            _assign_values(variable, values)
+        for variable, value in self._moving:
+            variable.assign(value)
         self._moving = []
 
 
 class StatisticsEstimator:
-    """Population statistics of a model's batch normalizations.
-
-    Called with data, it returns pairs of variable and value, and changes
-    nothing. It is compiled once for all its calls.
-    """
+    """Population statistics, compiled once: data to pairs (variable, value)."""
 
     def __init__(self, model):
         if not model.built:
@@ -258,13 +237,9 @@ class StatisticsEstimator:
                 state, moments = self._run(trained, state, x)
                 if not pooled:
                     self._check_nothing_else_moves(before, state)
-                for (index, side, _), (count, mean, variance) in (
-                    (key.split("/"), map(_to_float64, value))
-                    for key, value in moments.items()
-                ):
-                    key = int(index), int(side)
-                    pooled[key] = _pool(
-                        pooled.get(key), (count, mean, variance)
+                for (index, side, _), found in moments.items():
+                    pooled[index, side] = _pool(
+                        pooled.get((index, side)), map(_to_float64, found)
                     )
         return [
             (variable, value)
@@ -316,12 +291,10 @@ class StatisticsEstimator:
         def recorded(*args, **kwargs):
             bound = signature.bind(*args, **kwargs).arguments
             if bound.get("training") and layer.trainable:
-                number = sum(
-                    key.startswith(f"{index}/") for key in self._records
-                )
+                number = sum(key[0] == index for key in self._records)
                 # `PathNormalization` calls its layer for the right path first.
                 side = number % 2 if id(layer) in self.path_wrappers else 0
-                self._records[f"{index}/{side}/{number}"] = _moments(
+                self._records[index, side, number] = _moments(
                     bound["inputs"], layer.axis, bound.get("mask")
                 )
             return call(*args, **kwargs)
@@ -340,14 +313,8 @@ class StatisticsEstimator:
         statistics = [getattr(layer, name, None) for name in values]
         if side:
             wrapper = self.path_wrappers[id(layer)]
-            left = {
-                id(right): left
-                for right, left in zip(
-                    wrapper.right_statistics,
-                    wrapper.left_statistics,
-                    strict=True,
-                )
-            }
+            rights = map(id, wrapper.right_statistics)
+            left = dict(zip(rights, wrapper.left_statistics, strict=True))
             statistics = [left.get(id(variable)) for variable in statistics]
         return [
             (variable, value)
@@ -356,10 +323,10 @@ class StatisticsEstimator:
         ]
 
     def _check_nothing_else_moves(self, before, after):
-        known = {id(v) for layer in self.layers for v in layer.variables} | {
-            id(v)
-            for wrapper in self.path_wrappers.values()
-            for v in wrapper.left_statistics
+        wrappers = self.path_wrappers.values()
+        known = {id(v) for layer in self.layers for v in layer.variables}
+        known |= {
+            id(v) for wrapper in wrappers for v in wrapper.left_statistics
         }
         unknown = [
             variable.path
@@ -404,7 +371,7 @@ def _moments(x, axis, mask):
 def _pool(first, second):
     """Count, mean and variance of the elements of two sets together."""
     if first is None:
-        return second
+        return tuple(second)
     (n, mean, variance), (m, other, spread) = first, second
     total = np.maximum(n + m, 1)
     shift = other - mean
@@ -510,18 +477,8 @@ def _check_arguments(batch_size, steps):
         check_positive_int("steps", steps)
 
 
-def _values(variable):
-    """The values of a variable on each replica."""
-    return [np.array(keras.ops.convert_to_numpy(v)) for v in _local(variable)]
-
-
-def _assign_values(variable, values):
-    for local, value in zip(_local(variable), values, strict=True):
-        local.assign(value)
-
-
-def _local(variable):
-    """A variable, or what it is on each replica of this worker."""
+def _on_each_replica(variable):
+    """A variable, or those it is under a strategy; they may differ."""
     if keras.backend.backend() != "tensorflow":
         return [variable]
     strategy = getattr(variable.value, "distribute_strategy", None)

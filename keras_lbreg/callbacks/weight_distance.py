@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_lbreg.checks import check_choice
+
 DREG_TWINS = ("/kernel_left$",)
 
 
@@ -35,8 +37,7 @@ class WeightDistance(keras.callbacks.Callback):
 
     The distance at the end of an epoch goes into the epoch's logs as
     `weight_distance`, so that `History`, and a `CSVLogger` or `TensorBoard`
-    that stands *after* this callback, record it. All measurements are in the
-    attributes `updates`, `distances` and `layer_distances`.
+    *after* this callback in the list, record it.
 
     `w_0` is taken when the first `fit` begins; later calls of `fit` with the
     same callback continue it. To continue in another process, save
@@ -49,9 +50,8 @@ class WeightDistance(keras.callbacks.Callback):
         per_layer: Whether the epoch's logs get `weight_distance/<layer>` too.
             Defaults to `False`.
         exclude: Sequence of regular expressions. Variables whose path matches
-            one of them (`re.search`) are left out. The default leaves out the
-            second kernel of DReg layers, whose distance the penalty drives,
-            so that models with and without it are comparable.
+            one of them (`re.search`) are left out. By default the second kernel
+            of DReg layers, whose distance the penalty drives.
 
     Attributes:
         updates: List of update numbers `t`, increasing.
@@ -78,11 +78,7 @@ class WeightDistance(keras.callbacks.Callback):
 
     def __init__(self, frequency="epoch", per_layer=False, exclude=DREG_TWINS):
         super().__init__()
-        if frequency not in ("epoch", "log"):
-            raise ValueError(
-                "Invalid value for argument `frequency`. Expected 'epoch' or "
-                f"'log'. Received: frequency={frequency!r}"
-            )
+        check_choice("frequency", frequency, ("epoch", "log"))
         self.frequency = frequency
         self.per_layer = per_layer
         self.exclude = tuple(exclude)
@@ -106,7 +102,7 @@ class WeightDistance(keras.callbacks.Callback):
         values = self._values(model)
         if self._origin is None:
             self._origin = values
-            self._origin_iterations = _iterations(model)
+            self._origin_iterations = iterations_of(model)
             # Taken once: a model has other paths after it has been loaded.
             self._layers = [
                 variable.path.rpartition("/")[0]
@@ -123,16 +119,14 @@ class WeightDistance(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch_start = self._completed_updates(self.model)
-        self._next_update = _next_update(self._epoch_start)
+        self._next_update = self._update_after(self._epoch_start)
 
     def on_train_batch_begin(self, batch, logs=None):
         # The number of batches stands in for the number of updates here:
         # looking at the model after every batch would synchronise JAX's
         # state and wait for the device.
-        if (
-            self.frequency == "log"
-            and self._epoch_start + batch >= self._next_update
-        ):
+        update = self._epoch_start + batch
+        if self.frequency == "log" and update >= self._next_update:
             self._measure()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -146,12 +140,9 @@ class WeightDistance(keras.callbacks.Callback):
     def log_fit(self, first_update=1):
         """Fits `distance = intercept + slope * ln(update)`.
 
-        Args:
-            first_update: Measurements before this update are left out.
-
-        Returns:
-            A named tuple `(slope, intercept, r2)`, `r2` being the share of
-            the variance of the distance that the line explains.
+        Returns a named tuple `(slope, intercept, r2)`, `r2` being the share of
+        the variance of the distance that the line explains. Measurements before
+        `first_update` are left out.
         """
         points = [
             (np.log(t), d)
@@ -223,11 +214,16 @@ class WeightDistance(keras.callbacks.Callback):
         for layer, distance in layers.items():
             before = self.layer_distances.get(layer, [])[:keep]
             self.layer_distances[layer] = [*before, distance]
-        self._next_update = _next_update(update)
+        self._next_update = self._update_after(update)
         return total, layers
 
+    @staticmethod
+    def _update_after(update):
+        """The next one to measure at, some twenty in a decade."""
+        return max(update + 1, round(update * 10 ** (1 / 20)))
+
     def _completed_updates(self, model):
-        return _iterations(model) - self._origin_iterations
+        return iterations_of(model) - self._origin_iterations
 
     def _variables(self, model):
         return [
@@ -243,10 +239,6 @@ class WeightDistance(keras.callbacks.Callback):
         ]
 
 
-def _iterations(model):
+def iterations_of(model):
+    """Number of completed updates of a compiled model."""
     return int(ops.convert_to_numpy(model.optimizer.iterations))
-
-
-def _next_update(update):
-    """The update after this one to measure at, some twenty in a decade."""
-    return max(update + 1, round(update * 10 ** (1 / 20)))

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from keras_lbreg.checks import check_positive_int
+from keras_lbreg.checks import check_non_negative_int, check_positive_int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,10 +18,9 @@ class Augmentation:
     probability, and with `flip` it is mirrored left to right with probability
     1/2. Validation images get the middle of the image, unpadded and unflipped.
 
-    It is called with a whole batch, a NumPy array, on every backend alike: the
-    same generator gives the same images, so that a resumed run sees what an
-    uninterrupted one would. It is faster than Keras's layers on a processor
-    (`docs/speed.md`).
+    It is called with a whole batch, a NumPy array, on every backend: the same
+    generator gives the same images, so that a resumed run sees what an
+    uninterrupted one would.
 
     Args:
         pad: Integer, at least 0: pixels on each side. Defaults to `0`.
@@ -48,8 +47,7 @@ class Augmentation:
     flip: bool = False
 
     def __post_init__(self):
-        if self.pad != 0:
-            check_positive_int("pad", self.pad)
+        check_non_negative_int("pad", self.pad)
         if self.crop is not None:
             if len(self.crop) != 2:
                 raise ValueError(
@@ -82,9 +80,6 @@ class Augmentation:
         Args:
             images: Array `(n, h, w, c)`.
             generator: A `numpy.random.Generator`.
-
-        Returns:
-            A new array `(n, crop_h, crop_w, c)` of the same dtype.
         """
         rows, columns, _ = self.output_shape(images.shape[1:])
         count, height, width, channels = images.shape

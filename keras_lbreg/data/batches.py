@@ -21,7 +21,7 @@ class Batches:
     Args:
         x: Array of inputs, the sample axis first.
         y: Array of labels.
-        batch_size: Samples in a batch, at most `len(x)`.
+        batch_size: Samples in a batch.
         seed: Non-negative int.
         initial_epoch: The epoch to begin with, from 0.
         steps_per_epoch: Batches in one epoch. Defaults to the full batches
@@ -68,7 +68,6 @@ class Batches:
     def __iter__(self):
         epoch = self.initial_epoch
         while True:
-            batches = np.split(self.order(epoch), self.steps_per_epoch)
-            for chosen in batches:
+            for chosen in np.split(self.order(epoch), self.steps_per_epoch):
                 yield self.x[chosen], self.y[chosen]
             epoch += 1

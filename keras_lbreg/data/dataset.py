@@ -12,10 +12,8 @@ class Dataset:
 
     Args:
         name: Short name, such as `"cifar10"`.
-        x_train: Training inputs, the sample axis first; integers or floats.
-        y_train: Integer labels from 0, one for each training sample.
-        x_val: Validation inputs, samples of the same shape.
-        y_val: Labels of the validation inputs.
+        x_train, x_val: Inputs, the sample axis first; integers or floats.
+        y_train, y_val: Integer labels from 0, one for each sample.
         classes: Number of classes.
         title: The name to print beside a number, such as `"CIFAR-10"`.
             Defaults to `name`.
@@ -71,7 +69,9 @@ class Dataset:
                 f"integers or real floating-point numbers in {name}",
                 f"dtype {x.dtype}",
             )
-        wrong = count_not_finite(x)
+        wrong = 0
+        if x.dtype.kind == "f":
+            wrong = sum(int((~np.isfinite(piece)).sum()) for piece in pieces(x))
         if wrong:
             raise self._error(
                 f"finite numbers in {name}",
@@ -85,14 +85,11 @@ class Dataset:
                 f"one integer label for each sample of {x_name} in {y_name}",
                 f"{x_name} of shape {x.shape}, {y_name} of shape {y.shape}",
             )
-        if y.dtype.kind not in "iu":
-            raise self._error(
-                f"integer labels from 0 in {y_name}", f"dtype {y.dtype}"
-            )
-        if y.min() < 0:
-            raise self._error(
-                f"integer labels from 0 in {y_name}", f"label {y.min()}"
-            )
+        wrong = f"dtype {y.dtype}" if y.dtype.kind not in "iu" else None
+        if wrong is None and y.min() < 0:
+            wrong = f"label {y.min()}"
+        if wrong:
+            raise self._error(f"integer labels from 0 in {y_name}", wrong)
         if y.max() >= self.classes:
             raise self._error(
                 f"labels below {self.classes}, the number of classes, in "
@@ -112,12 +109,7 @@ class Dataset:
         return tuple(self.x_train.shape[1:])
 
     def moments(self):
-        """Mean and variance of the training inputs, by channel.
-
-        Returns:
-            Two float lists as long as the last axis; `keras.layers.
-            Normalization` takes them.
-        """
+        """Mean and variance of the training inputs, two lists by channel."""
         total, squares, count = 0.0, 0.0, 0
         for piece in pieces(self.x_train):
             piece = piece.astype("float64").reshape(-1, piece.shape[-1])
@@ -134,9 +126,3 @@ def pieces(array):
     size = min(max(2**25 // math.prod(array.shape[1:]), 1), 4096)
     for start in range(0, len(array), size):
         yield array[start : start + size]
-
-
-def count_not_finite(array):
-    if array.dtype.kind != "f":
-        return 0
-    return sum(int((~np.isfinite(piece)).sum()) for piece in pieces(array))

@@ -9,12 +9,7 @@ TRAIN_SAMPLES = 1024
 
 
 def load_digits():
-    """The 1,797 real 8x8 digits: 1,024 to train with, 773 to validate.
-
-    The split is stratified and always the same.
-
-    Reference: https://archive.ics.uci.edu/dataset/80 (its test part).
-    """
+    """The test part of https://archive.ics.uci.edu/dataset/80, in two."""
     from sklearn.datasets import load_digits as sklearn_digits
     from sklearn.model_selection import train_test_split
 

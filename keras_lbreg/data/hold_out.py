@@ -23,10 +23,10 @@ def hold_out_rows(y, fraction, seed=0):
         seed: Non-negative int. Defaults to `0`.
 
     Returns:
-        The pair `(kept, held)` of increasing index arrays.
+        The pair `(kept, held)` of increasing index arrays, none empty.
 
     Raises:
-        ValueError: No sample would be held out, or none kept.
+        ValueError: There are too few samples for the fraction.
 
     Example:
 
@@ -37,7 +37,9 @@ def hold_out_rows(y, fraction, seed=0):
     Reference: Stone 1974, "Cross-validatory choice and assessment of
     statistical predictions".
     """
-    y = first_array(y)
+    while isinstance(y, dict | tuple | list):
+        y = y[min(y) if isinstance(y, dict) else 0]
+    y = np.asarray(y)
     wanted = min(int(fraction * len(y) + 0.5), len(y) - 1)
     chosen = None
     if y.ndim == 1 and y.dtype.kind in "iu":
@@ -63,13 +65,3 @@ def share_of_each_class(labels, fraction, seed):
         count = min(int(fraction * len(members) + 0.5), len(members) - 1)
         chosen[random.permutation(members)[:count]] = True
     return chosen
-
-
-def first_array(structure):
-    if isinstance(structure, dict):
-        structure = structure[min(structure)]
-    elif isinstance(structure, tuple | list):
-        structure = structure[0]
-    else:
-        return np.asarray(structure)
-    return first_array(structure)

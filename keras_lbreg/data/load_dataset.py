@@ -12,10 +12,9 @@ def load_dataset(
     """Load an image classification dataset into memory.
 
     Args:
-        name: `"digits"`, which is always there; the path of an `.npz` file;
-            the name of a dataset prepared by TensorFlow Datasets; or
-            `"caltech101_3to1"`, the images of `"caltech101"` in the 3:1 split
-            of the gradient-noise paper.
+        name: `"digits"`, which is always there; an `.npz` file; a dataset
+            prepared by TensorFlow Datasets; or `"caltech101_3to1"`, the images
+            of `"caltech101"` in the 3:1 split of the gradient-noise paper.
         data_dir: Folder of the prepared datasets. Defaults to the
             environment variable `LBREG_DATA_DIR`, or TensorFlow Datasets'
             default.
@@ -63,11 +62,10 @@ def check_image_size(image_size):
     """The height and width as a tuple, or `None`."""
     if image_size is None:
         return None
-    if (
-        not isinstance(image_size, tuple | list)
-        or len(image_size) != 2
-        or any(isinstance(n, bool) for n in image_size)
-        or not all(isinstance(n, Integral) and n > 0 for n in image_size)
+    is_pair = isinstance(image_size, tuple | list) and len(image_size) == 2
+    if not is_pair or not all(
+        isinstance(n, Integral) and not isinstance(n, bool) and n > 0
+        for n in image_size
     ):
         raise ValueError(
             "Invalid value for argument `image_size`. Expected a height and a "

@@ -1,6 +1,5 @@
 """Datasets in one NumPy file."""
 
-import os
 import pathlib
 import struct
 import zipfile
@@ -10,25 +9,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_lbreg.data.dataset import Dataset
+from keras_lbreg.files import write_file
 
 ARRAYS = ("x_train", "y_train", "x_val", "y_val")
 
 
 def load_npz(path):
-    """The dataset that `save_npz` wrote, or any file with its four arrays.
-
-    Args:
-        path: An `.npz` file with `x_train`, `y_train`, `x_val`, `y_val` and
-            optionally `name`, `classes`, `title` and `notes`. Without a
-            `name` the dataset is called by the file's name.
-
-    Returns:
-        A `Dataset`.
-
-    Raises:
-        ValueError: There is no such file, arrays are missing in it, or its
-            content is of no use.
-    """
+    """The `Dataset` that `save_npz` wrote, or any file with its four arrays."""
     path = pathlib.Path(path)
     if not path.is_file():
         raise ValueError(
@@ -90,26 +77,12 @@ def count_classes(content):
 
 def save_npz(dataset, path):
     """Write a `Dataset` as one `.npz` file, all at once or not at all."""
-    path = check_npz_path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(partial, "wb") as file:
-            np.savez_compressed(
-                file,
-                **{name: getattr(dataset, name) for name in ARRAYS},
-                name=dataset.name,
-                classes=dataset.classes,
-                title=dataset.title,
-                notes=dataset.notes,
-            )
-        os.replace(partial, path)
-    except OSError as error:
-        # Of a full disk Python names no file.
-        error.filename = error.filename or str(path)
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
+    fields = (*ARRAYS, "name", "classes", "title", "notes")
+    content = {field: getattr(dataset, field) for field in fields}
+    write_file(
+        check_npz_path(path),
+        lambda file: np.savez_compressed(file, **content),
+    )
 
 
 def check_npz_path(path):

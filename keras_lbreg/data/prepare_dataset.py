@@ -19,14 +19,7 @@ def prepare_dataset(name, data_dir=None):
 
     Raises:
         ValueError: There is no such dataset, or its files have to be fetched
-            by hand, as those of ImageNet, with TensorFlow Datasets' own
-            instructions.
-
-    Example:
-
-    >>> prepare_dataset("mnist")
-
-    Reference: https://www.tensorflow.org/datasets
+            by hand, as those of ImageNet.
     """
     if name == "digits":
         return None

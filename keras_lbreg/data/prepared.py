@@ -27,11 +27,7 @@ def source_name(name):
 
 
 def data_folder(data_dir=None):
-    """The folder of prepared datasets.
-
-    `data_dir`, else the environment variable `LBREG_DATA_DIR`, else
-    TensorFlow Datasets' own `TFDS_DATA_DIR` or default.
-    """
+    """`data_dir`, else `LBREG_DATA_DIR`, else TensorFlow Datasets' own."""
     folder = data_dir or os.environ.get("LBREG_DATA_DIR")
     folder = folder or os.environ.get("TFDS_DATA_DIR")
     return pathlib.Path(folder or "~/tensorflow_datasets").expanduser()
@@ -40,13 +36,10 @@ def data_folder(data_dir=None):
 def find_prepared(name, data_dir=None):
     """Folder of the newest prepared version of `name`, or `None`."""
     folder = data_folder(data_dir) / source_name(name)
-    infos = [
-        *folder.glob("*/dataset_info.json"),
-        *folder.glob("*/*/dataset_info.json"),
-    ]
     versions = [
         info.parent
-        for info in infos
+        for depth in ("*", "*/*")
+        for info in folder.glob(f"{depth}/dataset_info.json")
         if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name)
     ]
     return max(

@@ -2,12 +2,12 @@
 
 import collections.abc
 import functools
-import sys
 
 import keras
 import numpy as np
 
 from keras_lbreg.checks import check_non_negative_int, check_positive_int
+from keras_lbreg.data.samples import is_tf_dataset
 from keras_lbreg.random.counter_based import resolve_seed
 from keras_lbreg.random.mixing_weights import check_mixing_law, mixing_weights
 
@@ -33,19 +33,18 @@ def mix_sample_weights(
     ```
 
     the one of `GradientMix` on K replicas with the same seed, regularizers
-    of weights included: the weights of the groups sum to one, and what does not
-    depend on the samples is not changed. What a layer adds to the loss from its
-    activations (`activity_regularizer`, `add_loss`) has no sample weights, and
-    is not mixed here. Existing sample weights are multiplied.
+    of weights included: the weights of the groups sum to one. What a layer adds
+    to the loss from its activations (`activity_regularizer`, `add_loss`) has no
+    sample weights, and is not mixed. Existing sample weights are multiplied.
 
     A batch whose size K does not divide gets groups whose sizes differ by one,
     the larger ones first; a batch of less than K samples has empty groups. The
     expected weight of a sample is 1 in every case.
 
-    The logged loss is weighted, too, and noisy for that reason; `metrics` of
-    `compile` are not, `weighted_metrics` are. Give this function the batched
-    dataset, last in the pipeline but for prefetching: `cache()` after it would
-    repeat the weights, `shuffle()` after it would shuffle them.
+    The logged loss and `weighted_metrics` are weighted, too, and noisy for that
+    reason; `metrics` are not. Call this last in the pipeline but for
+    prefetching: `cache()` after it would repeat the weights, `shuffle()` would
+    shuffle them.
 
     Steps. The weights are a function of `(seed, step)`. `step` counts batches
     from `initial_step`; give the number of updates made so far to resume.
@@ -64,15 +63,12 @@ def mix_sample_weights(
     The Gaussian law is Hoffer et al.'s multiplicative noise for groups,
     `K w_k ~ N(1, stddev^2)`, independent. These weights do not sum to one: the
     gradient of the samples is scaled as a whole, with standard deviation
-    `stddev / sqrt(K)`, beside that of a regularizer, which is not. Gradients
-    that are mixed after backpropagation contain the regularizer's; this law is
-    therefore offered here alone.
+    `stddev / sqrt(K)`, beside that of a regularizer, which is not.
 
     Args:
-        dataset: Batches `(x, y)` or `(x, y, sample_weight)` with NumPy arrays
-            or tensors of shape `(samples, ...)`, as a `tf.data.Dataset`, a
-            `keras.utils.PyDataset`, or an iterable. Arrays are no dataset:
-            batch them first.
+        dataset: Batches `(x, y)` or `(x, y, sample_weight)` of NumPy arrays
+            or tensors, as a `tf.data.Dataset`, a `keras.utils.PyDataset`, or
+            an iterable.
         groups: Positive integer, the number K of groups.
         concentration: Positive float `c` of the Dirichlet law. Defaults to
             `1.0`, uniform on the simplex.
@@ -120,7 +116,7 @@ def mix_sample_weights(
     )
     if isinstance(dataset, keras.utils.PyDataset):
         return _MixedPyDataset(dataset, group_weights, int(initial_step))
-    if _is_tf_dataset(dataset):
+    if is_tf_dataset(dataset):
         return _mixed_tf_dataset(dataset, group_weights, initial_step)
     # A tuple or list of arrays is iterable, but not by batches.
     if isinstance(dataset, np.ndarray | tuple | dict) or not isinstance(
@@ -133,12 +129,6 @@ def mix_sample_weights(
             f"dataset of type {type(dataset)}"
         )
     return _mixed_batches(dataset, group_weights, initial_step)
-
-
-def _is_tf_dataset(dataset):
-    # Nobody has a dataset of TensorFlow without having imported TensorFlow.
-    tf = sys.modules.get("tensorflow")
-    return tf is not None and isinstance(dataset, tf.data.Dataset)
 
 
 def _group_weights(seed, step, groups, **law):
@@ -156,10 +146,7 @@ def _weights_of_samples(group_weights, batch_size):
 
 
 def _weigh(batch, weigh_samples):
-    """Multiplies the sample weights of `(x, y)` or `(x, y, sample_weight)`.
-
-    `weigh_samples` takes a target and returns the weights of its samples.
-    """
+    """A batch whose sample weights are times `weigh_samples(target)`."""
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
         raise ValueError(
             "Sample weights need targets. Expected batches `(x, y)` or "
@@ -181,7 +168,6 @@ def _weigh(batch, weigh_samples):
 
 
 def _mixed_batches(batches, group_weights, initial_step):
-    """Yields the batches of an iterable with mixed sample weights."""
     for step, batch in enumerate(batches, start=initial_step):
         weights = group_weights(step)
         yield _weigh(
@@ -240,16 +226,21 @@ class _MixedPyDataset(keras.utils.PyDataset):
 
 
 def _mixed_tf_dataset(dataset, group_weights, initial_step):
-    """Maps the batches of a `tf.data.Dataset` to weighted ones.
-
-    NumPy computes the weights: they do not depend on the Keras backend.
-    """
+    """Maps the batches of a `tf.data.Dataset` to weighted ones."""
     import tensorflow as tf
 
-    steps = _Steps(initial_step, int(dataset.cardinality()))
+    cardinality = int(dataset.cardinality())
+    begin = end = initial_step  # of one pass after another over the dataset
 
+    # In NumPy: the weights do not depend on the Keras backend.
     def weights_of_batch(index, batch_size):
-        weights = group_weights(steps.at(int(index)))
+        nonlocal begin, end
+        if index == 0:
+            begin = end
+        step = begin + int(index)
+        if cardinality in (tf.data.UNKNOWN_CARDINALITY, int(index) + 1):
+            end = step + 1
+        weights = group_weights(step)
         return _weights_of_samples(weights, batch_size).astype("float32")
 
     def map_batch(index, batch):
@@ -262,23 +253,3 @@ def _mixed_tf_dataset(dataset, group_weights, initial_step):
         return _weigh(batch, weigh_samples)
 
     return dataset.enumerate().map(map_batch)
-
-
-class _Steps:
-    """Counts the batches of one pass after another over a dataset."""
-
-    def __init__(self, initial_step, cardinality):
-        self._cardinality = cardinality
-        self._begin = initial_step
-        self._next = initial_step
-
-    def at(self, index):
-        import tensorflow as tf
-
-        if index == 0:
-            self._begin = self._next
-        step = self._begin + index
-        unknown = self._cardinality == tf.data.UNKNOWN_CARDINALITY
-        if unknown or index == self._cardinality - 1:
-            self._next = step + 1
-        return step

@@ -6,27 +6,11 @@ AHEAD = 2
 
 
 def tensorflow_stream(batches, signature):
-    """A `tf.data.Dataset` of a generator's batches.
-
-    Nothing in it is tuned while it runs: there is nothing to tune, and the end
-    of every `fit` would wait for the thread that tunes, for up to a second.
-
-    Args:
-        batches: A function without arguments that returns an iterator.
-        signature: Nested `tf.TensorSpec`s of one batch.
-
-    Returns:
-        A `tf.data.Dataset`.
-
-    Example:
-
-    >>> signature = tf.TensorSpec((3,), "float64")
-    >>> tensorflow_stream(lambda: iter([np.ones(3)]), signature)
-
-    Reference: `tf.data.experimental.AutotuneOptions`.
-    """
+    """A `tf.data.Dataset` of the batches of the iterator `batches()`."""
     import tensorflow as tf
 
+    # There is nothing to tune, and the end of every `fit` would wait for the
+    # thread that tunes, for up to a second.
     options = tf.data.Options()
     options.autotune.enabled = False
     return (

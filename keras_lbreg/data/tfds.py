@@ -28,13 +28,7 @@ BATCH_BYTES = 2**25
 
 
 def load_tensorflow_dataset(name, data_dir, image_size, memory_limit):
-    """Read a prepared dataset; the network is never used.
-
-    The training split is `train`, the validation split the first one there
-    is of `validation`, `test`, `val`. `caltech101_3to1` splits the images of
-    both anew, see `three_to_one`. Arguments and errors are those of
-    `load_dataset`.
-    """
+    """Read a prepared dataset (see `load_dataset`), without the network."""
     version = find_prepared(name, data_dir)
     if version is None:
         raise ValueError(not_prepared(name, data_dir))
@@ -50,12 +44,8 @@ def load_tensorflow_dataset(name, data_dir, image_size, memory_limit):
     if name in SPLIT_ANEW:
         x, y = read(tfds, builder, ["train", validation], image_size)
         trains = three_to_one(y)
-        x_train, y_train, x_val, y_val = (
-            x[trains],
-            y[trains],
-            x[~trains],
-            y[~trains],
-        )
+        x_train, y_train = x[trains], y[trains]
+        x_val, y_val = x[~trains], y[~trains]
         split = (
             f"its train and {validation} splits together split 3:1 anew in "
             f"each class, into {len(y_train):,} training and {len(y_val):,} "
@@ -83,16 +73,12 @@ def load_tensorflow_dataset(name, data_dir, image_size, memory_limit):
 
 
 def read(tfds, builder, splits, image_size):
-    """Images and labels of splits one after the other, in stored order.
-
-    With an `image_size` every image is squashed to it, bilinear and
-    antialiased, and rounded to `uint8`, as Pillow's
-    `image.resize((width, height), Image.Resampling.BILINEAR)` does.
-    """
+    """Images and labels of splits one after the other, in stored order."""
     import tensorflow as tf
 
     def prepare(image, label):
         if image_size is not None:
+            # As Pillow's `resize` with `Image.Resampling.BILINEAR`.
             image = tf.image.resize(image, image_size, antialias=True)
             image = tf.cast(tf.round(tf.clip_by_value(image, 0, 255)), "uint8")
         return image, tf.cast(label, "int32")
@@ -203,9 +189,9 @@ def import_tfds(name):
     except ImportError as error:
         raise ImportError(
             f"Reading the dataset {name!r} needs TensorFlow and "
-            "tensorflow-datasets. Install them with "
-            'the extra `tensorflow` (`pip install "keras-lbreg[tensorflow]"`, '
-            'in a clone `pip install ".[tensorflow]"`), or export the dataset '
+            "tensorflow-datasets. Install them with the extra `tensorflow` "
+            '(`pip install "keras-lbreg[tensorflow]"`, in a clone `pip install '
+            '".[tensorflow]"`), or export the dataset '
             f"once where they are installed (`lbreg data export {name} "
             f"{name}.npz`) and give the file instead of the name."
         ) from error

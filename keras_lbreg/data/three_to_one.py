@@ -4,25 +4,13 @@ import numpy as np
 
 
 def three_to_one(labels, seed=0):
-    """Which samples train where three of four do, class by class.
+    """Whether each sample trains, of its integer label, class by class.
 
     Of every class with `n` samples `ceil(0.75 n)` train and the others
     validate. Over the 9,144 images of Caltech-101's 102 folders that makes the
     paper's 6,903 training images. Which images they were is unknown; here
     those of class `c`, in the order in which they are stored, are shuffled by
     `numpy.random.default_rng([seed, c])`, and the first ones train.
-
-    Args:
-        labels: Integer label of every sample.
-        seed: Non-negative int.
-
-    Returns:
-        A bool for every sample: whether it trains.
-
-    Example:
-
-    >>> three_to_one(np.array([0, 0, 0, 0, 1])).sum()
-    4
 
     Reference: Jaiswal and Taura, ResNet50 on Caltech-101.
     """

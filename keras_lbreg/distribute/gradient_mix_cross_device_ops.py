@@ -7,13 +7,10 @@ import weakref
 
 import keras
 
-from keras_lbreg.checks import check_non_negative_int
+from keras_lbreg.checks import check_non_negative_int, check_positive_number
 from keras_lbreg.optimizers import sparse_gradients
 from keras_lbreg.random.counter_based import resolve_seed
-from keras_lbreg.random.mixing_weights import (
-    check_concentration,
-    mixing_weights,
-)
+from keras_lbreg.random.mixing_weights import mixing_weights
 from keras_lbreg.warnings import NoEffectWarning
 
 logger = logging.getLogger("keras_lbreg")
@@ -118,7 +115,7 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
                 f"`mix_sample_weights`. Received: backend={backend}"
             )
         super().__init__()
-        check_concentration(concentration)
+        check_positive_number("concentration", concentration)
         check_non_negative_int("initial_step", initial_step)
         self.inner = _default_inner() if inner is None else inner
         self.concentration = float(concentration)

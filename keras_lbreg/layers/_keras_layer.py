@@ -41,20 +41,15 @@ _trained = _TrainedLayers()
 class TrainingPenalty:
     """Mixin for a layer with a loss of its variables in training.
 
-    The layer computes it in `compute_penalty()` and says in `call` that a
-    training pass uses it, by `count_penalty()`. It is one of `layer.losses`
-    then, once, however often the pass calls the layer.
-
-    `add_loss` would keep its tensors in a list of the layer. The replicas of
-    `tf.distribute`, which share the layer and have a thread each, take turns at
-    every collective operation inside the forward pass (synchronized batch
-    normalization), and a pass that begins clears the list. So what is kept is
-    that this thread's pass trained the layer; the penalty is computed where
-    `losses` is read, like Keras's losses of regularizers.
+    The layer computes it in `compute_penalty()` and says in `call`, by
+    `count_penalty()`, that it is one of this pass's `losses`, once.
     """
 
-    def compute_penalty(self):
-        raise NotImplementedError
+    # `add_loss` would keep its tensors in a list of the layer. The replicas of
+    # `tf.distribute`, which share the layer and have a thread each, take turns
+    # at every collective operation inside the forward pass (synchronized batch
+    # normalization), and a pass that begins clears the list. So what is kept is
+    # that this thread's pass trained the layer.
 
     def count_penalty(self):
         scope = get_stateless_scope() if in_stateless_scope() else None
@@ -84,11 +79,7 @@ class TrainingPenalty:
 
 
 def own_state(layer):
-    """The variables of a layer, at any depth, that no gradient is meant for.
-
-    Moving statistics, states of recurrent layers, the vectors of spectral
-    normalization; not the weights of a frozen layer, nor seeds.
-    """
+    """Moving statistics and the like, no frozen weights and no seeds."""
     return [
         variable
         for owner in layer._flatten_layers()
@@ -97,12 +88,10 @@ def own_state(layer):
 
 
 def outside_of_graphs():
-    """A context in which TensorFlow runs at once what it meets.
-
-    A layer may be built while a step is traced. TensorFlow then moves the first
-    values of variables out of the graph, which it cannot do under XLA where one
-    depends on another.
-    """
+    """A context in which TensorFlow runs at once what it meets."""
+    # A layer may be built while a step is traced. TensorFlow then moves the
+    # first values of variables out of the graph, which it cannot do under XLA
+    # where one depends on another.
     if keras.backend.backend() != "tensorflow":
         return contextlib.nullcontext()
     import tensorflow as tf

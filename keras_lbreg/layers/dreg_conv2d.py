@@ -24,9 +24,8 @@ class DRegConv2D(DRegLayer, keras.layers.Conv2D):
     exponentially in training unless `max_distance` ends its gradient. In the
     second, n₀ is the value of ‖W_R‖²_F + ‖W_L‖²_F when the layer is built or
     `apply_dreg` gives it its weights, a constant that is saved with the layer.
-    So λ means the same at the start, but d is at most 2 n₀, and its gradient is
-    orthogonal to the pair of kernels: it turns them apart, at most to
-    W_L = −W_R, and does not make them grow.
+    So λ means the same at the start, but d is at most 2 n₀, and its gradient
+    turns the kernels apart, at most to W_L = −W_R, and does not make them grow.
 
     At inference the active path alone is used: the layer costs what a
     `Conv2D` costs, and `keras_lbreg.strip_dreg` makes it one again.
@@ -34,18 +33,17 @@ class DRegConv2D(DRegLayer, keras.layers.Conv2D):
     With `paths="split"` the first half of the batch takes W_R and the second
     half W_L (of an odd batch, the middle sample takes W_R). That is an
     unbiased estimate of the mean of the two path losses, at the cost of a
-    plain layer, and works in any Keras model; it is this package's own
-    variant, not the paper's. A batch normalization after the layer sees both
-    halves mixed; `keras_lbreg.apply_dreg` builds models that keep them apart.
+    plain layer; it is this package's own variant, not the paper's. A batch
+    normalization after the layer sees both halves mixed, unless
+    `keras_lbreg.apply_dreg` has built the model.
 
     With `paths="both"` every sample takes both paths: a training call returns
     `[R(x); L(x)]`, twice as long on the batch axis. The loss has to know:
     see `keras_lbreg.DRegModel`, and `keras_lbreg.apply_dreg`, which builds it.
 
     The penalty is one of the layer's `losses` after a training call, once for
-    a forward pass, computed in float32 at least. Both paths share the bias.
-    LoRA and quantization are refused. After assigning another value to
-    `kernel`, call `reset_left()`.
+    a forward pass, computed in float32 at least. LoRA and quantization are
+    refused. After assigning another value to `kernel`, call `reset_left()`.
 
     Args:
         filters: Integer, the number of filters.
@@ -55,13 +53,10 @@ class DRegConv2D(DRegLayer, keras.layers.Conv2D):
         data_format: `"channels_last"` or `"channels_first"`. Defaults to
             `keras.config.image_data_format()`.
         dilation_rate: Integer or tuple of 2 integers. Defaults to `(1, 1)`.
-        groups: Positive integer, the number of groups of channels. Defaults to
-            `1`.
+        groups: Positive integer, the number of groups. Defaults to `1`.
         activation: Activation function. Defaults to `None`, none.
-        use_bias: Whether to add a bias, which the paths share. Defaults to
-            `True`.
-        kernel_initializer: Initializer of W_R. Defaults to
-            `"glorot_uniform"`.
+        use_bias: Whether to add a bias for both paths. Defaults to `True`.
+        kernel_initializer: Initializer of W_R. Defaults to `"glorot_uniform"`.
         bias_initializer: Initializer of the bias. Defaults to `"zeros"`.
         kernel_regularizer: Optional regularizer of each kernel.
         bias_regularizer: Optional regularizer of the bias.
@@ -69,12 +64,10 @@ class DRegConv2D(DRegLayer, keras.layers.Conv2D):
         kernel_constraint: Optional constraint of each kernel.
         bias_constraint: Optional constraint of the bias.
         weight: λ, the weight of the penalty. Defaults to `0.01`.
-        distance: `"bounded"` (the default), n₀ ‖W_R − W_L‖² / (‖W_R‖² +
-            ‖W_L‖²), or `"frobenius"`, ‖W_R − W_L‖², as published.
-        max_distance: Optional number. The penalty has no gradient while
-            ‖W_R − W_L‖_F is above it.
-        init_distance: Size of the random perturbation that makes the first W_L
-            from W_R, relative to ‖W_R‖_F. Defaults to `0.01`.
+        distance: `"bounded"` (the default) or `"frobenius"`, as published.
+        max_distance: Optional ‖W_R − W_L‖_F beyond which there is no gradient.
+        init_distance: Relative size of the perturbation of W_R that makes the
+            first W_L. Defaults to `0.01`.
         paths: `"split"` (the default) or `"both"`.
         seed: Optional integer, the seed of the perturbation.
         **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype`,
@@ -97,8 +90,7 @@ class DRegConv2D(DRegLayer, keras.layers.Conv2D):
 
     Raises:
         ValueError: If an argument is out of its range, `dtype` is no
-            floating-point policy, or `lora_rank`
-            is given.
+            floating-point policy, or `lora_rank` is given.
 
     Example:
 

@@ -24,10 +24,8 @@ class DRegDense(DRegLayer, keras.layers.Dense):
     Args:
         units: Positive integer, the dimension of the output.
         activation: Activation function. Defaults to `None`, none.
-        use_bias: Whether to add a bias, which the paths share. Defaults to
-            `True`.
-        kernel_initializer: Initializer of W_R. Defaults to
-            `"glorot_uniform"`.
+        use_bias: Whether to add a bias for both paths. Defaults to `True`.
+        kernel_initializer: Initializer of W_R. Defaults to `"glorot_uniform"`.
         bias_initializer: Initializer of the bias. Defaults to `"zeros"`.
         kernel_regularizer: Optional regularizer of each kernel.
         bias_regularizer: Optional regularizer of the bias.
@@ -35,12 +33,10 @@ class DRegDense(DRegLayer, keras.layers.Dense):
         kernel_constraint: Optional constraint of each kernel.
         bias_constraint: Optional constraint of the bias.
         weight: λ, the weight of the penalty. Defaults to `0.01`.
-        distance: `"bounded"` (the default), n₀ ‖W_R − W_L‖² / (‖W_R‖² +
-            ‖W_L‖²), or `"frobenius"`, ‖W_R − W_L‖², as published.
-        max_distance: Optional number. The penalty has no gradient while
-            ‖W_R − W_L‖_F is above it.
-        init_distance: Size of the random perturbation that makes the first W_L
-            from W_R, relative to ‖W_R‖_F. Defaults to `0.01`.
+        distance: `"bounded"` (the default) or `"frobenius"`, as published.
+        max_distance: Optional ‖W_R − W_L‖_F beyond which there is no gradient.
+        init_distance: Relative size of the perturbation of W_R that makes the
+            first W_L. Defaults to `0.01`.
         paths: `"split"` (the default) or `"both"`.
         seed: Optional integer, the seed of the perturbation.
         **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype`,
@@ -61,9 +57,7 @@ class DRegDense(DRegLayer, keras.layers.Dense):
     batch axis is twice as long.
 
     Raises:
-        ValueError: If an argument is out of its range, `dtype` is no
-            floating-point policy, or `lora_rank`
-            is given.
+        ValueError: As `keras_lbreg.DRegConv2D`.
 
     Example:
 

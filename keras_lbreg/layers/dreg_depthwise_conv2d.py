@@ -31,10 +31,9 @@ class DRegDepthwiseConv2D(DRegLayer, keras.layers.DepthwiseConv2D):
             `keras.config.image_data_format()`.
         dilation_rate: Integer or tuple of 2 integers. Defaults to `(1, 1)`.
         activation: Activation function. Defaults to `None`, none.
-        use_bias: Whether to add a bias, which the paths share. Defaults to
-            `True`.
-        depthwise_initializer: Initializer of W_R. Defaults to
-            `"glorot_uniform"`.
+        use_bias: Whether to add a bias for both paths. Defaults to `True`.
+        depthwise_initializer: Initializer of W_R.
+            Defaults to `"glorot_uniform"`.
         bias_initializer: Initializer of the bias. Defaults to `"zeros"`.
         depthwise_regularizer: Optional regularizer of each kernel.
         bias_regularizer: Optional regularizer of the bias.
@@ -42,12 +41,10 @@ class DRegDepthwiseConv2D(DRegLayer, keras.layers.DepthwiseConv2D):
         depthwise_constraint: Optional constraint of each kernel.
         bias_constraint: Optional constraint of the bias.
         weight: λ, the weight of the penalty. Defaults to `0.01`.
-        distance: `"bounded"` (the default), n₀ ‖W_R − W_L‖² / (‖W_R‖² +
-            ‖W_L‖²), or `"frobenius"`, ‖W_R − W_L‖², as published.
-        max_distance: Optional number. The penalty has no gradient while
-            ‖W_R − W_L‖_F is above it.
-        init_distance: Size of the random perturbation that makes the first W_L
-            from W_R, relative to ‖W_R‖_F. Defaults to `0.01`.
+        distance: `"bounded"` (the default) or `"frobenius"`, as published.
+        max_distance: Optional ‖W_R − W_L‖_F beyond which there is no gradient.
+        init_distance: Relative size of the perturbation of W_R that makes the
+            first W_L. Defaults to `0.01`.
         paths: `"split"` (the default) or `"both"`.
         seed: Optional integer, the seed of the perturbation.
         **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype`,
@@ -69,8 +66,7 @@ class DRegDepthwiseConv2D(DRegLayer, keras.layers.DepthwiseConv2D):
     is twice as long.
 
     Raises:
-        ValueError: If an argument is out of its range, `dtype` is no
-            floating-point policy.
+        ValueError: As `keras_lbreg.DRegConv2D`.
 
     Example:
 

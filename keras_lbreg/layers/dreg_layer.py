@@ -5,10 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_lbreg.layers._keras_layer import (
-    TrainingPenalty,
-    outside_of_graphs,
-)
+from keras_lbreg.checks import check_choice
+from keras_lbreg.layers._keras_layer import TrainingPenalty, outside_of_graphs
 from keras_lbreg.layers.dreg_penalty import (
     DISTANCES,
     dreg_penalty,
@@ -30,9 +28,8 @@ class DRegLayer(ActivePath, TrainingPenalty):
     """Mixin that gives a Keras layer with one kernel a second one.
 
     It precedes the Keras layer among the bases, and the class defines how a
-    kernel is applied, in `apply_kernel(inputs, kernel)`. The kernel of the
-    right path is the Keras layer's own `kernel`, that of the left path
-    `kernel_left`; they share the bias. `initial_size` is the n₀ of the bounded
+    kernel is applied, in `apply_kernel(inputs, kernel)`. The right path has the
+    Keras layer's own `kernel`. `initial_size` is the n₀ of the bounded
     distance.
     """
 
@@ -78,15 +75,8 @@ class DRegLayer(ActivePath, TrainingPenalty):
                 lambda x: x > 0,
                 "a positive number, or None for no limit",
             )
-        for name, value, values in (
-            ("distance", distance, DISTANCES),
-            ("paths", paths, PATHS),
-        ):
-            if value not in values:
-                raise ValueError(
-                    f"Invalid value for argument `{name}`. Expected one of "
-                    f"{values}. Received: {name}={value!r}"
-                )
+        check_choice("distance", distance, DISTANCES)
+        check_choice("paths", paths, PATHS)
         self.distance = distance
         self.paths = paths
         self.seed = None if seed is None else int(seed)
@@ -203,10 +193,7 @@ class DRegLayer(ActivePath, TrainingPenalty):
         return ops.cast(penalty, keras.config.floatx())
 
     def reset_left(self):
-        """Makes the left kernel a slightly perturbed copy of the right one.
-
-        Training begins anew: `initial_size` is taken and the right path active.
-        """
+        """Makes the left kernel a copy of the right one, as `build` does."""
         if not ops.convert_to_numpy(ops.any(ops.not_equal(self.kernel, 0))):
             raise ValueError(
                 f"The kernel of layer '{self.name}' is zero. Expected another "

@@ -30,18 +30,8 @@ def dreg_penalty(
       [0, 2 n₀], and its gradient is orthogonal to (W_R, W_L): the quotient does
       not depend on the scale of the pair.
 
-    Beyond `max_distance` the term keeps its value and has no gradient.
-
-    Args:
-        right: Kernel of the right path.
-        left: Kernel of the left path, of the same shape.
-        weight: λ, a non-negative number.
-        distance: `"bounded"` or `"frobenius"`.
-        initial_size: n₀, ‖W_R‖²_F + ‖W_L‖²_F at the start, for `"bounded"`.
-        max_distance: Optional largest ‖W_R − W_L‖_F with a gradient.
-
-    Returns:
-        A scalar in float32, or float64 if the kernels are.
+    n₀ is `initial_size`, ‖W_R‖²_F + ‖W_L‖²_F at the start. Where ‖W_R − W_L‖_F
+    is beyond `max_distance` the term keeps its value and has no gradient.
     """
     right, left = _precise(right, left)
     squared = _squared_norm(right - left)

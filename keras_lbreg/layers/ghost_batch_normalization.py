@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_lbreg.checks import check_choice
 from keras_lbreg.layers.ghost_normalize import GhostBatches, ghost_normalize
 
 STATISTICS = ("sequential", "mean")
@@ -46,11 +47,10 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
     and `moving_variance` likewise. A batch without samples leaves them alone.
 
     **During inference**, and with `trainable = False`, the layer is
-    `keras.layers.BatchNormalization`. It has the same variables, too, so
-    weights can go from one to the other by `get_weights` and `set_weights`. A
-    `.weights.h5` file of a model with Keras's layer does not load into one
-    with this layer, as Keras looks layers up by their classes there: load it
-    first, then call `keras_lbreg.apply_ghost_batch_norm`.
+    `keras.layers.BatchNormalization`, with the same variables. A `.weights.h5`
+    file of a model with Keras's layer does not load into one with this layer,
+    as Keras looks layers up by their classes there: load it first, then call
+    `keras_lbreg.apply_ghost_batch_norm`.
 
     Under `tf.distribute`, every replica cuts its own part of the batch and, as
     with Keras's layer, keeps its own moving statistics. Statistics are
@@ -66,22 +66,16 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         epsilon: Float, added to variances. Defaults to `1e-3`.
         center: If `True`, add `beta`. Defaults to `True`.
         scale: If `True`, multiply by `gamma`. Defaults to `True`.
-        beta_initializer: Initializer of `beta`. Defaults to `"zeros"`.
-        gamma_initializer: Initializer of `gamma`. Defaults to `"ones"`.
+        beta_initializer, beta_regularizer, beta_constraint: Of `beta`.
+        gamma_initializer, gamma_regularizer, gamma_constraint: Of `gamma`.
         moving_mean_initializer: Initializer of the moving mean. Defaults to
             `"zeros"`.
         moving_variance_initializer: Initializer of the moving variance.
             Defaults to `"ones"`.
-        beta_regularizer: Optional regularizer of `beta`.
-        gamma_regularizer: Optional regularizer of `gamma`.
-        beta_constraint: Optional constraint of `beta`.
-        gamma_constraint: Optional constraint of `gamma`.
-        renorm: Only `False`. Batch renormalization (Ioffe, 2017) corrects the
-            statistics of small batches towards the moving ones, and so takes
-            away the noise that ghost batches are for.
-        renorm_clipping: Part of the configuration of Keras's layer. Without
-            effect, as `renorm` is `False`.
-        renorm_momentum: Likewise.
+        renorm: Only `False`. Batch renormalization (Ioffe, 2017) takes away
+            the noise that ghost batches are for.
+        renorm_clipping, renorm_momentum: Without effect, as `renorm` is
+            `False`; part of the configuration of Keras's layer.
         synchronized: Only `False`. `True` asks for the statistics of the batch
             over all replicas, ghost batches for those of a part of it.
         ghost_batch_size: Integer, the number of samples `S` in a ghost batch.
@@ -162,21 +156,14 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
                 "ghost batches are for. Use `keras.layers.BatchNormalization` "
                 f"to renormalize. Received: renorm={renorm}"
             )
-        if (
-            not isinstance(ghost_batch_size, numbers.Integral)
-            or isinstance(ghost_batch_size, bool)
-            or ghost_batch_size < 1
-        ):
+        is_integer = isinstance(ghost_batch_size, numbers.Integral)
+        if not is_integer or ghost_batch_size is True or ghost_batch_size < 1:
             raise ValueError(
                 "Invalid value for argument `ghost_batch_size`. Expected a "
                 "positive integer, the number of samples normalized together. "
                 f"Received: ghost_batch_size={ghost_batch_size}"
             )
-        if statistics not in STATISTICS:
-            raise ValueError(
-                "Invalid value for argument `statistics`. Expected one of "
-                f"{STATISTICS}. Received: statistics={statistics}"
-            )
+        check_choice("statistics", statistics, STATISTICS)
         super().__init__(
             axis=axis,
             momentum=momentum,
@@ -229,16 +216,11 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         axis = self.axis % len(x.shape)
         ghosts = GhostBatches(ops.shape(x), self.ghost_batch_size, axis)
         features = (ghosts.channels,)
-        gamma = (
-            ops.cast(self.gamma, x.dtype)
-            if self.scale
-            else ops.ones(features, x.dtype)
-        )
-        beta = (
-            ops.cast(self.beta, x.dtype)
-            if self.center
-            else ops.zeros(features, x.dtype)
-        )
+        gamma, beta = ops.ones(features, x.dtype), ops.zeros(features, x.dtype)
+        if self.scale:
+            gamma = ops.cast(self.gamma, x.dtype)
+        if self.center:
+            beta = ops.cast(self.beta, x.dtype)
         y, means, variances = ghost_normalize(
             x, ghosts, self.epsilon, gamma, beta, mask
         )

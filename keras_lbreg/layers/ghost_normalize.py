@@ -11,12 +11,11 @@ WORTHWHILE = 2**16
 
 
 class GhostBatches:
-    """The consecutive ghost batches of one batch.
+    """The consecutive ghost batches of a batch of shape `(B, ...)`.
 
-    A batch of `B` samples has `q = max(1, B // S)` ghost batches of `S`
-    samples, but for the last one, which also takes the `B mod S` samples left
-    over. Numbers are plain integers where the batch size is known while
-    tracing, else scalar tensors (TensorFlow only).
+    There are `q = max(1, B // S)` of `S` samples, but for the last one, which
+    also takes the `B mod S` left over. Numbers are plain integers where the
+    batch size is known while tracing, else scalar tensors (TensorFlow only).
 
     `split` gives a view of shape `(q, n, C)` where ghosts are known to be of
     equal size, else `(B, n, C)`; axes behind the features axis are a fourth
@@ -24,11 +23,6 @@ class GhostBatches:
     the reduced axes into one makes XLA reduce them in one pass over the input,
     without a copy. Ghosts of unequal size are summed sample by sample first,
     and only the small result is cut.
-
-    Args:
-        shape: Shape of the input, `(B, ...)`, as `keras.ops.shape` gives it.
-        ghost_batch_size: `S`, an integer.
-        axis: The features axis, positive and not 0.
     """
 
     def __init__(self, shape, ghost_batch_size, axis):
@@ -119,21 +113,8 @@ class GhostBatches:
 def ghost_normalize(x, ghosts, epsilon, gamma, beta, mask=None):
     """Normalizes each ghost batch by its own mean and biased variance.
 
-    ```
-    y = gamma * (x - mu_i) / sqrt(var_i + epsilon) + beta    in ghost batch i
-    ```
-
-    Args:
-        x: Tensor of shape `(B, ...)`, float32 or float64.
-        ghosts: The `GhostBatches` of the batch.
-        epsilon: A float.
-        gamma: Tensor of shape `(C,)`.
-        beta: Tensor of shape `(C,)`.
-        mask: Optional boolean tensor, broadcastable to `x` less its last axis.
-            Masked elements do not count for the statistics.
-
-    Returns:
-        Tuple `(y, means, variances)`, the latter two of shape `(q, C)`.
+    Of `x` of shape `(B, ...)`, in float32 or float64, and gamma and beta of
+    shape `(C,)`, it gives `y`, and the means and variances, of shape `(q, C)`.
     """
     if mask is None and can_fuse(x, ghosts):
         return fused_normalize(x, ghosts, epsilon, gamma, beta)
@@ -268,11 +249,9 @@ def _counted(x, *weights):
 
 
 def can_fuse(x, ghosts):
-    """Whether TensorFlow's fused kernel takes this input, and is worth it.
-
-    Plain operations do the same everywhere else: XLA fuses them by itself, and
-    on a GPU many small launches would undo the gain.
-    """
+    """Whether TensorFlow's fused kernel takes this input, and is worth it."""
+    # XLA fuses plain operations by itself, and on a GPU many small launches
+    # would undo the gain.
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
@@ -300,12 +279,10 @@ def in_xla():
 
 
 def fused_normalize(x, ghosts, epsilon, gamma, beta):
-    """`ghost_normalize` by TensorFlow's fused kernel, a ghost at a time.
-
-    One ghost batch fits the processor's cache where the batch does not, and
-    the kernel reads its input less often than separate operations do. The
-    statistics carry no gradient.
-    """
+    """`ghost_normalize` by TensorFlow's fused kernel, a ghost at a time."""
+    # One ghost batch fits the processor's cache where the batch does not, and
+    # the kernel reads its input less often than separate operations do. The
+    # statistics carry no gradient.
     import tensorflow as tf
 
     # The kernel insists on four axes.

@@ -16,14 +16,6 @@ class PathNormalization(ActivePath, keras.layers.Wrapper):
     alone: the halves have their own batch statistics and their own moving
     statistics, and share gamma and beta. The wrapped layer's own statistics
     are those of the right path. Inference uses those of the active path.
-
-    `keras_lbreg.apply_dreg` wraps the normalization layers it finds behind a
-    DReg layer, and `keras_lbreg.strip_dreg` unwraps them.
-
-    Args:
-        layer: The normalization layer. Its variables that no gradient is meant
-            for are taken to be statistics of its inputs.
-        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, layer, **kwargs):

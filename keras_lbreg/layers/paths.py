@@ -6,6 +6,7 @@ import threading
 import keras
 from keras import ops
 
+from keras_lbreg.checks import check_choice
 from keras_lbreg.layers._keras_layer import get_keras_mask, set_keras_mask
 
 _local = threading.local()
@@ -15,17 +16,11 @@ _local = threading.local()
 def paths_on_every_device():
     """While it lasts, each device keeps both paths of its own samples.
 
-    The order of a forked batch is `[right; left]`. Where JAX spreads the batch
-    over devices, that order would move every sample to another device at the
-    fork, and back and forth at each normalization behind it. In this order,
-
-    ```
-    [right_1; left_1; right_2; left_2; ...]    device 1, device 2, ...
-    ```
-
-    nothing moves. Samples of a path keep their order among themselves; but
-    random numbers that a layer draws for the rows of a forked batch (dropout)
-    fall to other samples than on one device.
+    Where JAX spreads the batch over devices, the order `[right; left]` would
+    move every sample to another device at the fork, and back and forth at each
+    normalization behind it. In `[right_1; left_1; right_2; left_2; ...]`, for
+    device 1, device 2, ..., nothing moves. Random numbers that a layer draws
+    for the rows of a forked batch (dropout) fall to other samples then.
     """
     outer = _blocks_are_on()
     _local.on = True
@@ -60,10 +55,7 @@ def unstack_paths(x):
 
 
 def path_blocks(rows):
-    """Number of parts of a forked batch of which each has its own two halves.
-
-    It is 1 outside of `paths_on_every_device`, and where `rows` is unknown.
-    """
+    """Number of parts of a forked batch, each with its own two halves."""
     distribution = keras.distribution.distribution()
     if not _blocks_are_on() or distribution is None or not rows:
         return 1
@@ -128,11 +120,7 @@ def select(left_active, left, right):
 
 def is_left(path):
     """Whether `path` names the left path."""
-    if path not in ("right", "left"):
-        raise ValueError(
-            'Invalid value for argument `path`. Expected "right" or "left". '
-            f"Received: path={path!r}"
-        )
+    check_choice("path", path, ("right", "left"))
     return path == "left"
 
 
@@ -142,11 +130,10 @@ class ActivePath:
     @property
     def active_path(self):
         """The path used at inference, `"right"` or `"left"`. Settable."""
-        if self.left_active is None:
+        left = self.left_active
+        if left is None:
             return "right"
-        return (
-            "left" if bool(ops.convert_to_numpy(self.left_active)) else "right"
-        )
+        return "left" if bool(ops.convert_to_numpy(left)) else "right"
 
     @active_path.setter
     def active_path(self, path):
@@ -170,12 +157,7 @@ class ActivePath:
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
 class PathFork(keras.layers.Layer):
-    """Stacks a batch on itself in training: `[x; x]`.
-
-    `keras_lbreg.apply_dreg` puts it where a tensor that did not come through
-    a DReg layer meets one that did: the shortcut around a block, a second
-    input. At inference it returns its input.
-    """
+    """Stacks a batch on itself in training: `[x; x]`."""
 
     def __init__(self, **kwargs):
         # Token ids and float32 side inputs pass as they are.

@@ -4,12 +4,10 @@ import warnings
 
 import keras
 
+from keras_lbreg.checks import check_positive_number
 from keras_lbreg.optimizers import replicas, sparse_gradients
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
-from keras_lbreg.random.mixing_weights import (
-    check_concentration,
-    mixing_weights,
-)
+from keras_lbreg.random.mixing_weights import mixing_weights
 from keras_lbreg.warnings import NoEffectWarning
 
 
@@ -70,7 +68,7 @@ class GradientMix(ReducedGradient):
         name=None,
     ):
         super().__init__(inner_optimizer, name=name)
-        check_concentration(concentration)
+        check_positive_number("concentration", concentration)
         self.concentration = float(concentration)
         self.seed = seed if seed is None else int(seed)
         self._seed_variable = self.add_seed(seed)

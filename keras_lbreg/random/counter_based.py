@@ -1,6 +1,7 @@
 """Random numbers as a function of (seed, step, index), without a state.
 
-Every replica, every worker and a resumed run compute the same ones.
+Every replica, every worker and a resumed run compute the same ones. `xp` is the
+module that computes: `keras.ops`, or `numpy` in input pipelines.
 """
 
 import functools
@@ -14,18 +15,15 @@ import numpy as np
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _ROUNDS = 20
+# A seed has to fit the int32 variable in which JAX stores it.
 _SEED_LIMIT = 2**31
 _NORMAL_STREAM = 2
 
 
 def resolve_seed(seed):
-    """`seed` as an integer, or a fresh random one if it is None.
-
-    A random one comes from Python's generator, as the default seeds of Keras
-    do: `keras.utils.set_random_seed` makes it repeatable. It has to fit the
-    int32 variable in which JAX stores it.
-    """
+    """`seed` as an integer, or a fresh random one if it is None."""
     if seed is None:
+        # As the default seeds of Keras: `set_random_seed` makes it repeatable.
         return random.randrange(_SEED_LIMIT)
     is_integer = isinstance(seed, numbers.Integral)
     if isinstance(seed, bool) or not is_integer or not 0 <= seed < _SEED_LIMIT:
@@ -37,21 +35,13 @@ def resolve_seed(seed):
 
 
 def threefry2x32(key, counter, xp=keras.ops):
-    """Encrypts pairs of 32-bit counters under a 64-bit key.
+    """Encrypts pairs of `uint32` counters under a key of two `uint32`.
 
     Threefry (Salmon et al. 2011) needs only addition, exclusive or and
     rotation, which is why NumPy, TensorFlow (eager, graph, XLA) and JAX agree
     bit for bit. It takes some hundred small operations, whatever the number of
     counters: right for a handful of weights, wrong for whole gradients (see
     `normal`).
-
-    Args:
-        key: Pair of `uint32` scalars, or arrays that broadcast with `counter`.
-        counter: Pair of `uint32` arrays of one shape.
-        xp: Module that computes: `keras.ops` or `numpy`.
-
-    Returns:
-        Pair of `uint32` arrays of the counters' shape.
     """
     k0, k1 = key
     k2 = xp.bitwise_xor(xp.bitwise_xor(k0, k1), np.uint32(_PARITY))
@@ -60,18 +50,15 @@ def threefry2x32(key, counter, xp=keras.ops):
     for block in range(_ROUNDS // 4):
         for distance in _ROTATIONS[block % 2]:
             x0 = xp.add(x0, x1)
-            x1 = xp.bitwise_xor(_rotate_left(x1, distance, xp), x0)
+            rotated = xp.bitwise_or(
+                xp.left_shift(x1, np.uint32(distance)),
+                xp.right_shift(x1, np.uint32(32 - distance)),
+            )
+            x1 = xp.bitwise_xor(rotated, x0)
         x0 = xp.add(x0, schedule[(block + 1) % 3])
         x1 = xp.add(x1, schedule[(block + 2) % 3])
         x1 = xp.add(x1, np.uint32(block + 1))
     return x0, x1
-
-
-def _rotate_left(x, distance, xp):
-    return xp.bitwise_or(
-        xp.left_shift(x, np.uint32(distance)),
-        xp.right_shift(x, np.uint32(32 - distance)),
-    )
 
 
 def make_key(seed, step, xp=keras.ops):
@@ -79,6 +66,12 @@ def make_key(seed, step, xp=keras.ops):
     return tuple(
         xp.reshape(cast(word, "uint32", xp), (1,)) for word in (seed, step)
     )
+
+
+def counters(indices, stream):
+    """The counters `(index, stream)`; each use of a key has its own stream."""
+    indices = np.array(indices, dtype="uint32")
+    return indices, np.full(indices.shape, stream, dtype="uint32")
 
 
 def cast(x, dtype, xp=keras.ops):
@@ -105,39 +98,21 @@ def box_muller(u, v, xp=keras.ops):
 
 
 def normal_keys(seed, step, indices):
-    """One key for the noise of each variable at one update.
+    """A key of `normal` for each variable, by its index, at one update.
 
-    The key `(seed, step)` encrypts the counters `(index, 2)` with Threefry, all
-    at once: the cost in operations does not grow with the number of variables.
-
-    Args:
-        seed: Non-negative integer below 2**31, or an integer tensor.
-        step: Number of completed updates, an integer or an integer tensor.
-        indices: List of integers that tell the variables apart.
-
-    Returns:
-        List of `uint32` tensors of shape `(2,)`, keys for `normal`.
+    One Threefry encrypts all: the cost in operations does not grow with them.
     """
-    counter = (
-        np.array(indices, dtype="uint32"),
-        np.full((len(indices),), _NORMAL_STREAM, dtype="uint32"),
+    words = threefry2x32(
+        make_key(seed, step), counters(indices, _NORMAL_STREAM)
     )
-    words = keras.ops.stack(threefry2x32(make_key(seed, step), counter), 1)
-    return keras.ops.unstack(words, len(indices))
+    return keras.ops.unstack(keras.ops.stack(words, 1), len(indices))
 
 
 def normal(shape, key):
     """Standard normal noise of a shape in float32, a function of `key` alone.
 
     A generator of the backend is used, and named, so that all replicas and
-    XLA-compiled code draw the same numbers:
-
-    - TensorFlow: `stateless_uniform(alg="philox")` gives the bits and
-      Box-Muller the numbers. `stateless_normal` is not used: XLA turns the same
-      bits into other normal numbers than graph mode does.
-    - JAX: `jax.random.normal` with a `"threefry2x32"` key.
-
-    The two backends draw different numbers of the same law.
+    XLA-compiled code draw the same numbers; those of the two backends differ.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
@@ -195,6 +170,8 @@ def _philox_function(size):
 def _philox_normal(shape, key):
     import tensorflow as tf
 
+    # Not `stateless_normal`: XLA turns the same bits into other normal numbers
+    # than graph mode does.
     size = math.prod(shape)
     bits = tf.random.stateless_uniform(
         (2, (size + 1) // 2),

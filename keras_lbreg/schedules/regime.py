@@ -8,7 +8,9 @@ import math
 import keras
 
 from keras_lbreg.checks import (
+    check_choice,
     check_fraction,
+    check_non_negative_number,
     check_positive_int,
     check_positive_number,
 )
@@ -17,7 +19,7 @@ from keras_lbreg.schedules.warm_up import WarmUp
 
 LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
 
-DECAYS = (None, "cosine", "linear")
+DECAYS = ("cosine", "linear", None)
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
@@ -46,10 +48,8 @@ class Regime:
 
     Stretching is Hoffer et al.'s regime adaptation: the large batch then gets
     as many updates as the small one, before each drop of the learning rate
-    and in all. Every call of `scaled` prints what it changed.
-
-    Momentum, weight decay and clipping do not depend on the batch size and
-    stay with the optimizer.
+    and in all. Momentum, weight decay and clipping do not depend on the batch
+    size and stay with the optimizer.
 
     Args:
         base_batch_size: Positive int. The batch size the rates hold for.
@@ -57,22 +57,21 @@ class Regime:
             `keras.optimizers.schedules.LearningRateSchedule` over the updates
             of the run at `base_batch_size`.
         epochs: Positive int. Length of the run.
-        milestones: Dictionary or sequence of pairs `epoch: learning rate`,
-            the epoch counted from 0 and increasing: from the start of this
-            epoch on the rate is the given one. It may lie beyond the end, as
-            in some papers' scripts. Kept as a tuple of pairs. For "times 0.1
-            at these epochs" see `Regime.with_step_decay`. Defaults to `()`.
+        milestones: Dictionary or sequence of pairs `epoch: learning rate`:
+            from the start of this epoch, counted from 0 and increasing, the
+            rate is the given one. It may lie beyond the end, as in some papers'
+            scripts. For "times 0.1 at these epochs" see
+            `Regime.with_step_decay`. Defaults to `()`.
         decay: `"cosine"`, `"linear"` or `None`. Excludes `milestones`.
             Defaults to `None`.
         final_fraction: Float in `[0, 1)`, what `decay` ends at, as a fraction
             of the first rate. Defaults to `0.0`.
-        warmup_epochs: Number of epochs, at least 0, of linear warm-up, update
-            by update, over the beginning of the run. Defaults to `0`.
+        warmup_epochs: Number of epochs, at least 0, of linear warm-up over the
+            beginning of the run. Defaults to `0`.
         warmup_start: Float in `[0, 1)`. Fraction of the learning rate that
-            the warm-up starts from; see `keras_lbreg.WarmUp`. Defaults to
+            the warm-up starts from (see `keras_lbreg.WarmUp`). Defaults to
             `0.0`.
-        changes: Sequence of strings, what `scaled` has changed on the way to
-            this regime, as `summary` prints it. Set by `scaled`.
+        changes: Sequence of strings that `summary` prints. Set by `scaled`.
 
     Raises:
         ValueError: A number is out of range, the milestones do not increase,
@@ -119,20 +118,24 @@ class Regime:
     def __post_init__(self):
         check_positive_int("base_batch_size", self.base_batch_size)
         check_positive_int("epochs", self.epochs)
-        if self.warmup_epochs != 0:
-            check_positive_number("warmup_epochs", self.warmup_epochs)
+        check_non_negative_number("warmup_epochs", self.warmup_epochs)
         check_fraction("warmup_start", self.warmup_start)
         check_fraction("final_fraction", self.final_fraction)
-        if self.decay not in DECAYS:
-            raise ValueError(
-                "Invalid value for argument `decay`. Expected 'cosine', "
-                f"'linear' or None. Received: decay={self.decay!r}"
-            )
+        check_choice("decay", self.decay, DECAYS)
         milestones = self.milestones
         if isinstance(milestones, dict):
             milestones = milestones.items()
         milestones = tuple((epoch, rate) for epoch, rate in milestones)
-        check_milestones(milestones)
+        previous = 0
+        for epoch, rate in milestones:
+            check_positive_int("milestones", epoch)
+            check_positive_number("milestones", rate)
+            if epoch <= previous:
+                raise ValueError(
+                    "Invalid value for argument `milestones`. Expected epochs "
+                    f"that increase. Received: milestones={milestones}"
+                )
+            previous = epoch
         rate = self.base_learning_rate
         is_schedule = isinstance(rate, LearningRateSchedule)
         if not is_schedule:
@@ -145,6 +148,7 @@ class Regime:
                 f"Received: milestones={milestones}, decay={self.decay!r}, "
                 f"base_learning_rate={self.base_learning_rate}"
             )
+        warmup = self.warmup_epochs
         # Python's own numbers, which JSON takes.
         normal = {
             "base_batch_size": int(self.base_batch_size),
@@ -152,7 +156,7 @@ class Regime:
             "epochs": int(self.epochs),
             "milestones": tuple((int(e), float(r)) for e, r in milestones),
             "final_fraction": float(self.final_fraction),
-            "warmup_epochs": as_number(self.warmup_epochs),
+            "warmup_epochs": int(warmup) if warmup % 1 == 0 else float(warmup),
             "warmup_start": float(self.warmup_start),
             "changes": tuple(self.changes),
         }
@@ -172,16 +176,11 @@ class Regime:
         """The regime whose rate is multiplied by `factor` at given epochs.
 
         Args:
-            base_batch_size: As in the class.
-            base_learning_rate: As in the class, a float.
-            epochs: As in the class.
+            base_batch_size, base_learning_rate, epochs: As in the class.
             factor: Positive float. What each milestone multiplies the rate by.
             at: Increasing epochs of the milestones.
             then_every: Optional positive int. After the last of `at`, one
                 more milestone every so many epochs until the run ends.
-
-        Returns:
-            A `Regime`.
 
         Example:
 
@@ -209,19 +208,10 @@ class Regime:
         """The regime that a compiled model is trained by.
 
         Args:
-            model: A compiled `keras.Model`. Its optimizer has a constant
-                learning rate or a
-                `keras.optimizers.schedules.LearningRateSchedule`, which is
-                taken over the updates of the run at `batch_size`.
+            model: A compiled `keras.Model` whose learning rate is a number, or
+                a schedule of Keras's over the updates of the run.
             batch_size: Positive int. The batch size it is trained with.
             epochs: Positive int. Length of the run.
-
-        Returns:
-            A `Regime`.
-
-        Raises:
-            ValueError: The model is not compiled, or its learning rate is a
-                function that is no schedule of Keras's.
 
         Example:
 
@@ -259,12 +249,6 @@ class Regime:
         that fall together or out of the run are left out. Warm-up keeps its
         fraction, too. A schedule of Keras's is traversed as fast as makes it
         end at the same value.
-
-        Args:
-            epochs: Positive int.
-
-        Returns:
-            A new `Regime`.
         """
         check_positive_int("epochs", epochs)
         if epochs == self.epochs:
@@ -315,9 +299,6 @@ class Regime:
                 rounded to the nearest epoch, halves up, each from the start
                 of the run, so that the errors do not add up.
             verbose: Whether to print the new regime's `summary()`.
-
-        Returns:
-            A new `Regime` whose attributes hold for `batch_size`.
         """
         check_positive_int("batch_size", batch_size)
         base = self.base_batch_size
@@ -326,7 +307,6 @@ class Regime:
             changes.append(
                 f"batch size {base} -> {batch_size} (x{batch_size / base:.4g})"
             )
-
         factor = 1.0
         if rule is not None:
             factor = scale_learning_rate(1.0, base, batch_size, rule)
@@ -336,7 +316,6 @@ class Regime:
                 f"learning rate {self.rate_text} -> {regime.rate_text} "
                 f"({rule} rule, x{factor:.4g})"
             )
-
         epochs, milestones = regime.epochs, regime.milestones
         if stretch:
             epochs = stretched_epoch(epochs, base, batch_size)
@@ -344,13 +323,21 @@ class Regime:
                 (stretched_epoch(epoch, base, batch_size), rate)
                 for epoch, rate in milestones
             ]
-            check_no_period_vanished(milestones, epochs, base, batch_size)
+            starts = [0, *(epoch for epoch, _ in milestones)]
+            if epochs < 1 or len(set(starts)) < len(starts):
+                raise ValueError(
+                    "Invalid value for argument `batch_size`. With "
+                    "`stretch=True` every period of the regime must keep at "
+                    f"least one epoch. Received: batch_size={batch_size} for "
+                    f"base_batch_size={base}, which lets periods start at "
+                    f"epochs {starts} of {epochs}. Choose a larger batch, or "
+                    "merge short periods of the regime."
+                )
         if epochs != self.epochs:
             changes.append(
                 f"epochs {self.epochs} -> {epochs} "
                 f"(regime adaptation, x{batch_size / base:.4g})"
             )
-
         warmup_start = self.warmup_start
         if warmup_epochs is None:
             warmup_epochs = self.warmup_epochs
@@ -367,14 +354,11 @@ class Regime:
             )
         elif self.warmup_epochs:
             changes.append("no warm-up any more")
-
         rate = regime.base_learning_rate
         if self.has_schedule:
             # The same rate after the same part of the run.
-            rate = StretchedSchedule.of(
-                rate,
-                speed=batch_size / base * (self.epochs / epochs),
-            )
+            speed = batch_size / base * (self.epochs / epochs)
+            rate = StretchedSchedule.of(rate, speed=speed)
         regime = dataclasses.replace(
             regime,
             base_batch_size=batch_size,
@@ -390,14 +374,7 @@ class Regime:
         return regime
 
     def with_rates_times(self, factor):
-        """The same regime with every learning rate multiplied.
-
-        Args:
-            factor: Positive float.
-
-        Returns:
-            A new `Regime`.
-        """
+        """The same regime with every learning rate multiplied."""
         check_positive_number("factor", factor)
         if factor == 1:
             return self
@@ -420,9 +397,6 @@ class Regime:
                 of the epoch; it may be a fraction.
             steps_per_epoch: Updates in one epoch, needed where the learning
                 rate is a schedule.
-
-        Returns:
-            Float.
         """
         if epoch < 0:
             raise ValueError(
@@ -435,14 +409,13 @@ class Regime:
             return float(
                 keras.ops.convert_to_numpy(self.base_learning_rate(step))
             )
-        part = min(epoch / self.epochs, 1.0)
-        fraction = self.final_fraction
-        if self.decay == "linear":
-            factor = fraction + (1 - fraction) * (1 - part)
-            return self.base_learning_rate * factor
-        if self.decay == "cosine":
-            cosine = (1 + math.cos(math.pi * part)) / 2
-            factor = fraction + (1 - fraction) * cosine
+        if self.decay is not None:
+            part = min(epoch / self.epochs, 1.0)
+            left = 1 - part
+            if self.decay == "cosine":
+                left = (1 + math.cos(math.pi * part)) / 2
+            fraction = self.final_fraction
+            factor = fraction + (1 - fraction) * left
             return self.base_learning_rate * factor
         passed = bisect.bisect_right([e for e, _ in self.milestones], epoch)
         rates = [self.base_learning_rate, *(r for _, r in self.milestones)]
@@ -457,14 +430,7 @@ class Regime:
         return self.epochs * -(-samples // self.base_batch_size)
 
     def to_schedule(self, steps_per_epoch):
-        """The regime as a learning-rate schedule over updates.
-
-        Args:
-            steps_per_epoch: Positive int. Updates in one epoch.
-
-        Returns:
-            A `keras.optimizers.schedules.LearningRateSchedule`.
-        """
+        """The regime as a Keras learning-rate schedule over updates."""
         check_positive_int("steps_per_epoch", steps_per_epoch)
         schedules = keras.optimizers.schedules
         rate = self.base_learning_rate
@@ -510,8 +476,7 @@ class Regime:
 
     def get_config(self):
         config = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
+            f.name: getattr(self, f.name) for f in dataclasses.fields(self)
         }
         if self.has_schedule:
             config["base_learning_rate"] = keras.saving.serialize_keras_object(
@@ -526,14 +491,10 @@ class Regime:
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        if isinstance(config["base_learning_rate"], dict):
-            config["base_learning_rate"] = (
-                keras.saving.deserialize_keras_object(
-                    config["base_learning_rate"]
-                )
-            )
-        return cls(**config)
+        rate = config["base_learning_rate"]
+        if isinstance(rate, dict):
+            rate = keras.saving.deserialize_keras_object(rate)
+        return cls(**{**config, "base_learning_rate": rate})
 
     def __eq__(self, other):
         if not isinstance(other, Regime):
@@ -595,40 +556,7 @@ class StretchedSchedule(LearningRateSchedule):
         return cls(schedule, config["factor"], config["speed"])
 
 
-def check_milestones(milestones):
-    previous = 0
-    for epoch, rate in milestones:
-        check_positive_int("milestones", epoch)
-        check_positive_number("milestones", rate)
-        if epoch <= previous:
-            raise ValueError(
-                "Invalid value for argument `milestones`. Expected epochs "
-                f"that increase. Received: milestones={milestones}"
-            )
-        previous = epoch
-
-
-def as_number(value):
-    """Python's int where the value is whole, else its float."""
-    return int(value) if value == int(value) else float(value)
-
-
 def stretched_epoch(epoch, base, batch_size):
-    """`epoch * batch_size / base`, rounded to the nearest integer, halves up.
-
-    In integers throughout, so that an exact half does not depend on how the
-    ratio of the batch sizes is rounded.
-    """
+    """`epoch * batch_size / base`, rounded to an integer, halves up."""
+    # An exact half does not depend on how a ratio of floats is rounded.
     return (2 * epoch * batch_size + base) // (2 * base)
-
-
-def check_no_period_vanished(milestones, epochs, base, batch_size):
-    starts = [0, *(epoch for epoch, _ in milestones)]
-    if epochs < 1 or len(set(starts)) < len(starts):
-        raise ValueError(
-            "Invalid value for argument `batch_size`. With `stretch=True` "
-            "every period of the regime must keep at least one epoch. "
-            f"Received: batch_size={batch_size} for base_batch_size={base}, "
-            f"which lets periods start at epochs {starts} of {epochs}. Choose "
-            "a larger batch, or merge short periods of the regime."
-        )

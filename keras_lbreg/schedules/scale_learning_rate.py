@@ -3,6 +3,7 @@
 import math
 
 from keras_lbreg.checks import (
+    check_choice,
     check_positive_int,
     check_positive_number,
 )
@@ -28,8 +29,7 @@ def scale_learning_rate(base_lr, base_batch, batch, rule="sqrt"):
     Args:
         base_lr: Positive float. The learning rate known to be good.
         base_batch: Positive int. The batch size it is good at.
-        batch: Positive int. The batch size to train with. It may be smaller
-            than `base_batch`, the rate then shrinks.
+        batch: Positive int. The batch size to train with.
         rule: `"sqrt"` or `"linear"`. Defaults to `"sqrt"`.
 
     Returns:
@@ -54,10 +54,6 @@ def scale_learning_rate(base_lr, base_batch, batch, rule="sqrt"):
     check_positive_number("base_lr", base_lr)
     check_positive_int("base_batch", base_batch)
     check_positive_int("batch", batch)
-    if rule not in RULES:
-        raise ValueError(
-            "Invalid value for argument `rule`. Expected one of "
-            f"{', '.join(map(repr, RULES))}. Received: rule={rule!r}"
-        )
+    check_choice("rule", rule, RULES)
     ratio = batch / base_batch
     return float(base_lr * (math.sqrt(ratio) if rule == "sqrt" else ratio))

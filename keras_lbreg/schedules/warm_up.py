@@ -13,7 +13,7 @@ LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
-class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+class WarmUp(LearningRateSchedule):
     """Raises the learning rate linearly, update by update, to a schedule.
 
     With `s = steps` and `f = start`, the rate of update `t = 0, 1, ...` is
@@ -29,21 +29,14 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     from the first update too.
 
     Args:
-        schedule: A positive float, or a
-            `keras.optimizers.schedules.LearningRateSchedule`. What to warm up
-            to.
+        schedule: What to warm up to: a positive float, or a
+            `keras.optimizers.schedules.LearningRateSchedule`.
         steps: Positive int. Number of updates the warm-up lasts. `1` is no
             warm-up.
         start: Float in `[0, 1)`. Fraction of the schedule that the line
             starts from. For batches `k` times larger under the linear rule,
             Goyal et al. start from the small batch's rate: `start = 1 / k`.
             Defaults to `0.0`.
-
-    Call arguments:
-        step: Integer scalar. Number of updates already completed.
-
-    Returns:
-        The learning rate, a scalar tensor.
 
     Raises:
         ValueError: An argument is of the wrong type or out of range.
@@ -73,10 +66,8 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         self.start = float(start)
 
     def __call__(self, step):
-        if callable(self.schedule):
-            rate = ops.convert_to_tensor(self.schedule(step))
-        else:
-            rate = ops.convert_to_tensor(self.schedule)
+        rate = self.schedule(step) if callable(self.schedule) else self.schedule
+        rate = ops.convert_to_tensor(rate)
         done = ops.minimum((ops.cast(step, rate.dtype) + 1) / self.steps, 1)
         # Written as one minus what is missing, so that the factor is exactly
         # one after the warm-up, whatever `start` rounds to.
@@ -94,8 +85,5 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        config["schedule"] = keras.saving.deserialize_keras_object(
-            config["schedule"]
-        )
-        return cls(**config)
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(**{**config, "schedule": schedule})
