@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 import textwrap
 
 import numpy as np
@@ -15,6 +16,7 @@ from keras_lbreg.plot_style import (
     PANEL_HEIGHT,
     Panel,
     Plot,
+    above_axis,
     log_axis,
 )
 
@@ -39,6 +41,9 @@ COLORS = {
 }
 OTHERS = ("#44AA99", "#AA4499", "#B8A000", "#C0504D")
 WARM_UP = "_warmup"
+
+# Numbers of an epoch's logs by the field of a curve.
+LOGGED = {"loss": "loss", "val_loss": "val_loss", "distance": "weight_distance"}
 
 # More arms than these are shown in two panels.
 MOST_IN_A_PANEL = 6
@@ -120,36 +125,30 @@ def mean_curves(results):
     return curves
 
 
-def mean_curve(results, arm, table, color):
+def mean_curve(results, arm, table, style):
     """The mean of a table of records, a row a run and a column an epoch."""
 
     def values(read):
-        read_rows = [list(map(read, row)) for row in table]
-        return np.array(read_rows, "float64")
+        return np.array([list(map(read, row)) for row in table], "float64")
 
-    def mean(name):
-        return values(lambda record: getattr(record, name)).mean(axis=0)
-
-    def logged(name):
-        return values(lambda record: record.logs.get(name)).mean(axis=0)
-
-    objective = values(lambda record: record.objective)
+    means = {
+        field: values(operator.attrgetter(field)).mean(axis=0)
+        for field in ("updates", "time", "learning_rate")
+    }
+    for field, name in LOGGED.items():
+        logged = values(lambda record, name=name: record.logs.get(name))
+        means[field] = logged.mean(axis=0)
+    objective = values(operator.attrgetter("objective"))
     objective = (100 if results.is_share else 1) * objective
     return Curve(
-        name=arm["name"],
-        title=arm["title"],
-        color=color[0],
-        dashes=color[1],
+        arm["name"],
+        arm["title"],
+        *style,
         milestones=tuple(arm.get("milestones") or ()),
         epoch=np.array([record.epoch for record in table[0]]),
-        updates=mean("updates"),
-        time=mean("time"),
         objective=objective.mean(axis=0),
         spread=objective.std(axis=0, ddof=min(1, len(table) - 1)),
-        learning_rate=mean("learning_rate"),
-        loss=logged("loss"),
-        val_loss=logged("val_loss"),
-        distance=logged("weight_distance"),
+        **means,
     )
 
 
@@ -294,15 +293,9 @@ def draw_objective(results, axis, curve, field):
 
 
 def draw_line(axis, curve, x, y, label):
-    axis.plot(
-        x,
-        y,
-        color=curve.color,
-        linestyle=curve.dashes,
-        # A single epoch makes no line.
-        marker="o" if len(x) == 1 else None,
-        label=label,
-    )
+    # A single epoch makes no line.
+    style = {"linestyle": curve.dashes, "marker": "o" if len(x) == 1 else None}
+    axis.plot(x, y, color=curve.color, label=label, **style)
 
 
 def zoom(curves, sign):
@@ -406,22 +399,11 @@ def gap_panels(results):
         axis.tick_params(axis="y", length=0)
         for place, text in ((0, "large batch"), (100, "small batch")):
             axis.axvline(place, color=INK, linewidth=1.0, zorder=0)
-            axis.annotate(
-                text,
-                (place, 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(0, 4),
-                textcoords="offset points",
-                ha="center",
-                fontsize=10,
-            )
+            above_axis(axis, place, text, 4, ha="center", fontsize=10)
         for place, row in enumerate(rows):
             share, std = 100 * row.closed.mean, 100 * row.closed.std
-            color, alpha = (
-                colors[row.arm][0],
-                1 - 0.45 * (row.group == "control"),
-            )
-            axis.barh(place, share, 0.62, color=color, alpha=alpha)
+            alpha = 0.55 if row.group == "control" else 1.0
+            axis.barh(place, share, 0.62, color=colors[row.arm][0], alpha=alpha)
             if std >= 0:
                 style = {"color": INK, "capsize": 3, "elinewidth": 1.2}
                 axis.errorbar(share, place, xerr=std, **style)
@@ -482,15 +464,9 @@ def draw_distance(axis, curve):
         line = start + slope * np.log(fitted)
         axis.plot(fitted, line, color=curve.color, linewidth=1.0, alpha=0.6)
         label = f"{curve.title}  (b = {slope:.2g})"
-    axis.plot(
-        updates,
-        distance,
-        color=curve.color,
-        marker="o" if curve.dashes == "-" else "s",
-        markersize=2.5,
-        linewidth=0.0,
-        label=label,
-    )
+    marker = "o" if curve.dashes == "-" else "s"
+    style = {"marker": marker, "markersize": 2.5, "linewidth": 0.0}
+    axis.plot(updates, distance, color=curve.color, label=label, **style)
 
 
 def x_axis(axis, spans, field):
@@ -509,15 +485,13 @@ def height_for(entries, columns=2):
 
 def legend(axis, highest_first=True, columns=None):
     """Add the legend under the axis, the best final value first."""
-    handles, labels = axis.get_legend_handles_labels()
     sign = -1 if highest_first else 1
-    order = sorted(
-        range(len(handles)), key=lambda i: sign * handles[i].get_ydata()[-1]
-    )
-    columns = columns or (2 if len(order) > 3 else 1)
+    lines = zip(*axis.get_legend_handles_labels(), strict=True)
+    lines = sorted(lines, key=lambda line: sign * line[0].get_ydata()[-1])
+    columns = columns or (2 if len(lines) > 3 else 1)
     axis.legend(
-        [handles[i] for i in order],
-        [textwrap.fill(labels[i], LEGEND // columns) for i in order],
+        [handle for handle, _ in lines],
+        [textwrap.fill(label, LEGEND // columns) for _, label in lines],
         fontsize=9 if columns > 1 else 10,
         loc="upper left",
         bbox_to_anchor=(-0.02, -0.16),

@@ -150,8 +150,8 @@ def read_manifest(path):
             f"this version reads {SCHEMA}. Use the version of keras-lbreg that "
             "wrote it, or run again into another folder."
         )
-    kinds = dict.fromkeys(("workload", "config", "versions"), dict)
-    kinds |= {"command": str, "arms": list, "seeds": list}
+    kinds = {"command": str, "arms": list, "seeds": list}
+    kinds |= dict.fromkeys(("workload", "config", "versions"), dict)
     for name, kind in kinds.items():
         if not isinstance(manifest.get(name), kind):
             raise ValueError(

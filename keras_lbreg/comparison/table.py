@@ -28,65 +28,57 @@ EXCLUDED = ("failed", "damaged")
 
 def columns(results):
     """The headings of the columns."""
-    percent = ", %" if results.is_share else ""
-    return (
-        "arm",
-        "seeds",
-        f"final {objective_words(results)}{percent}",
-        f"best{percent}",
-        "gap",
-        "closed, %",
-        "against control",
-        "verdict",
-        "updates",
-        "training",
-        "all time",
-        "time to small",
-    )
+    return tuple(cells(results)[0])
 
 
 def table_rows(results):
     """One tuple of texts per arm, in the order of `columns`."""
+    return [tuple(row.values()) for row in cells(results)]
+
+
+def cells(results):
+    """The texts of every arm by the column's heading."""
     rows = arm_statistics(results)
     titles = {row.arm: row.title for row in rows}
-    seeds = len(results.manifest["seeds"])
     stds = sorted(r.final.std for r in rows if not math.isnan(r.final.std))
     # As many decimals as the seeds support.
     decimals = 2 if stds and stds[len(stds) // 2] < 0.0015 else 1
+    percent = ", %" if results.is_share else ""
 
     def objective(stat, digits=4, signed=False):
         if results.is_share:
             return format_stat(stat, decimals, 100, signed)
         return format_number_stat(stat, signed, digits)
 
-    def cells(row):
-        runs = str(row.finished)
-        if row.finished < seeds:
-            runs += f" of {seeds}"
-        if not row.finished:
-            return (row.title, runs, *[MISSING] * 10)
-        verdict, against = row.verdict, MISSING
-        if verdict.difference.n:
-            against = objective(verdict.difference, 3, signed=True)
-            against += f" ({titles[verdict.control]})"
+    def against(verdict):
+        if not verdict.difference.n:
+            return MISSING
+        difference = objective(verdict.difference, 3, signed=True)
+        return f"{difference} ({titles[verdict.control]})"
+
+    def cells_of(row):
         # The ends of the scale, 0 and 100 by definition.
         end = row.arm in (REFERENCE, BASELINE)
-        return (
-            row.title,
-            runs,
-            objective(row.final),
-            objective(row.best),
-            MISSING if row.arm == REFERENCE else objective(row.gap, 3),
-            MISSING if end else format_stat(row.closed, 0, 100),
-            against,
-            verdict.word or MISSING,
-            format_count(row.updates.mean),
-            format_duration(row.time.mean),
-            format_duration(row.elapsed.mean),
-            reach(row),
-        )
+        return {
+            "arm": row.title,
+            "seeds": part(row.finished, len(results.manifest["seeds"])),
+            f"final {objective_words(results)}{percent}": objective(row.final),
+            f"best{percent}": objective(row.best),
+            "gap": MISSING if row.arm == REFERENCE else objective(row.gap, 3),
+            "closed, %": MISSING if end else format_stat(row.closed, 0, 100),
+            "against control": against(row.verdict),
+            "verdict": row.verdict.word or MISSING,
+            "updates": format_count(row.updates.mean),
+            "training": format_duration(row.time.mean),
+            "all time": format_duration(row.elapsed.mean),
+            "time to small": reach(row),
+        }
 
-    return list(map(cells, rows))
+    return list(map(cells_of, rows))
+
+
+def part(count, whole):
+    return f"{count} of {whole}" if count < whole else str(count)
 
 
 def format_stat(stat, decimals=1, scale=1.0, signed=False):
@@ -114,10 +106,10 @@ def format_number_stat(stat, signed=False, digits=4):
 def reach(row):
     """The time to the small batch's level, and by how many runs."""
     if not row.reached:
-        return "never"
+        return "never" if row.finished else MISSING
     text = format_duration(row.time_to_small.mean)
     if row.reached < row.finished:
-        text += f" ({row.reached} of {row.finished})"
+        text += f" ({part(row.reached, row.finished)})"
     return text
 
 
