@@ -116,14 +116,11 @@ def interpolate(
     model = rebuild(first, lambda layer: None)
     ends = first.get_weights(), second.get_weights()
     function = resolve_loss(first, loss)
-    losses = {name: [] for name in data}
-    accuracies = {name: [] for name in data}
+    losses, accuracies = ({name: [] for name in data} for _ in range(2))
     if function is None:
         # One loss an output: which of them has an accuracy is not known.
-        arguments = compile_arguments(first)
-        model.compile(
-            loss=arguments["loss"], loss_weights=arguments["loss_weights"]
-        )
+        known = compile_arguments(first)
+        model.compile(loss=known["loss"], loss_weights=known["loss_weights"])
     else:
         model.compile(loss=function, metrics=["accuracy"])
     if statistics == "estimate":
@@ -134,9 +131,7 @@ def interpolate(
 
         estimate = StatisticsEstimator(model)
     for done, a in enumerate(positions, 1):
-        model.set_weights(
-            [between(p, q, a) for p, q in zip(*ends, strict=True)]
-        )
+        model.set_weights([between(*w, a) for w in zip(*ends, strict=True)])
         if statistics == "estimate":
             for variable, value in estimate((statistics_data,), batch_size):
                 variable.assign(value)
@@ -148,11 +143,11 @@ def interpolate(
             accuracies[name].append(result.get("accuracy", np.nan))
         if on_progress is not None:
             on_progress(done)
-    return Interpolation(
-        positions,
-        {name: np.array(values) for name, values in losses.items()},
-        {name: np.array(values) for name, values in accuracies.items()},
+    curves = (
+        {name: np.array(values) for name, values in found.items()}
+        for found in (losses, accuracies)
     )
+    return Interpolation(positions, *curves)
 
 
 def between(first, second, a):

@@ -101,34 +101,25 @@ def sharpness(
             "The loss is not finite at this model's weights. Expected a model "
             f"whose training has not diverged. Received: loss={here}"
         )
-    if subspace is None:
-        bound = epsilon * (np.abs(theta) + 1)
-
-        def move(z):
-            return z
-
-        def pull(gradient):
-            return gradient
-    else:
+    basis, inside = None, theta
+    if subspace is not None:
         check_subspace(subspace, surface.size)
         basis = random_basis(surface.size, subspace, seed)
 
-        def move(z):
-            return basis @ z.astype("float32")
+    def move(z):
+        return z if basis is None else basis @ z.astype("float32")
 
-        def pull(gradient):
-            return (basis.T @ gradient.astype("float32")).astype("float64")
+    def pull(gradient):
+        if basis is None:
+            return gradient
+        return (basis.T @ gradient.astype("float32")).astype("float64")
 
+    if basis is not None:
         # A⁺ = (Aᵀ A)⁻¹ Aᵀ; the columns of A are nearly orthogonal.
-        inside = scipy.linalg.solve(
-            (basis.T @ basis).astype("float64"),
-            pull(theta),
-            assume_a="pos",
-        )
-        bound = epsilon * (np.abs(inside) + 1)
-
-    largest = here
-    count = 0
+        square = (basis.T @ basis).astype("float64")
+        inside = scipy.linalg.solve(square, pull(theta), assume_a="pos")
+    bound = epsilon * (np.abs(inside) + 1)
+    largest, count = here, 0
 
     def negative(z):
         nonlocal largest, count
@@ -148,14 +139,8 @@ def sharpness(
         bounds=scipy.optimize.Bounds(-bound, bound),
         options={"maxiter": iterations},
     )
-    return Sharpness(
-        100 * (largest - here) / (1 + here),
-        here,
-        largest,
-        epsilon,
-        subspace,
-        count,
-    )
+    rise = 100 * (largest - here) / (1 + here)
+    return Sharpness(rise, here, largest, epsilon, subspace, count)
 
 
 def random_basis(size, subspace, seed):

@@ -269,7 +269,7 @@ def noise(middle, low, high, pairs=4):
     ],
 )
 def test_what_the_numbers_mean(measure, records, words):
-    assert words in " ".join(report.WORDS[measure](records))
+    assert words in " ".join(report.KNOWN[measure].words(records))
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_what_the_numbers_mean(measure, records, words):
     ],
 )
 def test_a_line_of_which_little_is_known(records):
-    assert "the valley is" not in " ".join(report.WORDS["interpolate"](records))
+    assert "the valley is" not in " ".join(report.KNOWN["interpolate"].words(records))
 
 
 @pytest.mark.parametrize(
@@ -297,6 +297,6 @@ def test_a_line_of_which_little_is_known(records):
 )
 def test_extreme_numbers_are_drawn(measure, records):
     plot = report.Plot(
-        measure, "", "", tuple(report.PANELS[measure](records)), ""
+        measure, "", "", tuple(report.KNOWN[measure].panels(records)), ""
     )
     assert plot.png().startswith(b"\x89PNG")
