@@ -82,16 +82,10 @@ def analyze(
         on_result: Optional, called with a line of text for every result.
 
     Returns:
-        An `Analysis`.
+        An `Analysis`: `table()`, `words()`, `records`, `report_path`.
 
     Raises:
         ValueError: A file, the data or an argument is invalid.
-
-    Example:
-
-    >>> from keras_lbreg.analysis.report import analyze
-    >>> found = analyze(["small.keras", "large.keras"], "digits")
-    >>> print(found.table())
     """
     what = [what] if isinstance(what, str) else list(dict.fromkeys(what))
     if not what or set(what) - set(MEASURES):
@@ -158,24 +152,16 @@ def analyze_interpolation(
     """Measures the loss along the line through two saved models.
 
     Args:
-        path_a: `.keras` file of the model at a = 0.
-        path_b: Of the one at a = 1, of the same architecture.
-        workload: A `Workload`, or what `get_workload` takes.
-        points: Number of values of a.
-        start: The first of them.
-        end: The last.
+        path_a, path_b: `.keras` files of the models at a = 0 and a = 1, of
+            one architecture.
+        points, start, end: Number of values of a, the first and the last.
         statistics: Of batch normalization: `"estimate"` measures them anew at
             each point, `"interpolate"` moves them along.
-        samples: At most so many training and validation samples, chosen at
-            random; `None` for all.
-        seed: Seed of their choice.
-        out, fresh, on_progress, on_result: As for `analyze`.
+        samples: At most so many training and validation samples.
+        workload, seed, out, fresh, on_progress, on_result: As for `analyze`.
 
     Returns:
         An `Analysis`.
-
-    Raises:
-        ValueError: A file, the data or an argument is invalid.
 
     Reference:
 
@@ -377,12 +363,10 @@ def identity(record):
 
 @dataclasses.dataclass(frozen=True)
 class Analysis:
-    """What `analyze` or `analyze_interpolation` found.
+    """What `analyze` or `analyze_interpolation` found in a folder.
 
-    Args:
-        path: The folder.
-        records: Lists of records by diagnostic, as the JSON files hold them.
-        data: The samples in words.
+    `records` holds lists by diagnostic, as the JSON files do; `data` are the
+    samples in words.
     """
 
     path: pathlib.Path
@@ -394,12 +378,6 @@ class Analysis:
         """The HTML report."""
         line = "interpolate" in self.records
         return self.path / ("interpolation.html" if line else "report.html")
-
-    @property
-    def files(self):
-        """All files that were written."""
-        names = [f"{m}.{end}" for m in self.records for end in ("json", "png")]
-        return [*(self.path / name for name in names), self.report_path]
 
     @property
     def models(self):

@@ -9,6 +9,9 @@ from keras_lbreg.formatting import format_significant
 
 LEVEL = 0.05
 
+# Numbers of a run whose mean an arm has.
+OF_RUNS = ("final", "best", "updates", "time", "elapsed")
+
 # Deviations below this are errors of rounding.
 ROUNDING = 1e-9
 
@@ -20,7 +23,7 @@ RELATIVE_LAG = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Stat:
-    """Mean and sample deviation (`n - 1`); `nan` where there is none."""
+    """Mean and sample deviation (n - 1); `nan` where there is none."""
 
     mean: float
     std: float
@@ -59,10 +62,7 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True)
 class ArmStatistics:
-    """What the finished runs of one arm come to, see `arm_statistics`.
-
-    The last four are of the runs that reached the small batch's level.
-    """
+    """What the finished runs of one arm come to, see `arm_statistics`."""
 
     arm: str
     title: str
@@ -76,6 +76,7 @@ class ArmStatistics:
     updates: Stat
     time: Stat
     elapsed: Stat
+    # Of the runs that reached the small batch's level.
     reached: int
     time_to_small: Stat
     epochs_to_small: Stat
@@ -98,14 +99,9 @@ def arm_statistics(results):
     Pairing by seed takes out what a seed does to all arms alike (first
     weights, order of the samples). The share is a ratio of means, since a
     ratio for each seed explodes where one seed's gap is small; its deviation
-    is the usual linearisation of a ratio of paired means. It is `nan` where
-    the large batch has no gap.
-
-    "Reached the small batch's level" is the first recorded epoch that is at
-    least as good as the mean final objective of the small batch's runs.
-
-    Reference: the ratio estimator is found in Cochran, "Sampling
-    Techniques", chapter 6.
+    is the usual linearisation (Cochran, "Sampling Techniques", chapter 6). It
+    is `nan` where the large batch has no gap. The small batch's level is the
+    mean final objective of its runs.
     """
     judged = verdicts(results)
     level = Stat.of(finals(results, REFERENCE).values()).mean
@@ -120,18 +116,14 @@ def arm_statistics(results):
                 title=arm["title"],
                 group=arm["group"],
                 finished=len(runs),
-                final=Stat.of(r.final for r in runs),
-                best=Stat.of(r.best for r in runs),
                 gap=Stat.of(paired(results, REFERENCE, name)),
                 closed=share_closed(results, name),
                 verdict=judged[name],
-                updates=Stat.of(r.updates for r in runs),
-                time=Stat.of(r.time for r in runs),
-                elapsed=Stat.of(r.elapsed for r in runs),
                 reached=len(hits),
                 time_to_small=Stat.of(e.time for e in hits),
                 epochs_to_small=Stat.of(e.epoch for e in hits),
                 updates_to_small=Stat.of(e.updates for e in hits),
+                **{k: Stat.of(getattr(r, k) for r in runs) for k in OF_RUNS},
             )
         )
     return rows
