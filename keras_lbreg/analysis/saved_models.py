@@ -24,9 +24,9 @@ from keras_lbreg.layers.ghost_batch_normalization import (
     GhostBatchNormalization,
 )
 from keras_lbreg.models._keras_trainer import compile_arguments
+from keras_lbreg.models.apply_dreg import strip_dreg
 from keras_lbreg.models.apply_ghost_batch_norm import strip_ghost_batch_norm
 from keras_lbreg.models.layer_search import find_layers, is_graph_model
-from keras_lbreg.models.strip_dreg import strip_dreg
 from keras_lbreg.training.data import digest_of, is_batched
 from keras_lbreg.training.examine import build_plain
 

@@ -33,54 +33,36 @@ PLAIN_CONFIG = {
 
 
 def is_graph_model(layer):
-    """Whether `layer` is a model whose calls are known: it can be rebuilt.
-
-    A subclass of a Functional or Sequential model that overrides `call` is
-    one only if its class can be built again, which keeps the override.
-    """
+    """Whether `layer` is a model whose calls are known: it can be rebuilt."""
     if not isinstance(layer, (Functional, keras.Sequential)):
         return False
+    # Building the class again keeps an override of `call`.
     return can_be_kept(type(layer)) or "call" not in own_methods(layer)
 
 
 def can_be_kept(model_class):
     """Whether a class is built like the Keras class that it extends."""
-    if issubclass(model_class, keras.Sequential):
-        return takes_layers(model_class)
-    return takes_tensors(model_class)
-
-
-def takes_tensors(model_class):
-    """Whether a Functional class is built by `cls(inputs, outputs, ...)`."""
     if model_class is Functional:
         return True
-    parameters = inspect.signature(model_class.__init__).parameters
-    return {"inputs", "outputs"} <= set(parameters) or _hands_on(parameters)
-
-
-def takes_layers(model_class):
-    """Whether a Sequential class is built by `cls(layers, name=...)`."""
-    parameters = inspect.signature(model_class.__init__).parameters
-    return list(parameters)[1:2] == ["layers"] or _hands_on(parameters)
-
-
-def _hands_on(parameters):
-    """Whether a constructor takes `(*args, **kwargs)`.
-
-    `class MyModel(keras.Model)` without its own `__init__` does.
-    """
-    kinds = [p.kind for p in list(parameters.values())[1:]]
-    return kinds == [
+    signature = inspect.signature(model_class.__init__)
+    _, *parameters = signature.parameters.values()
+    kinds = [parameter.kind for parameter in parameters]
+    names = [parameter.name for parameter in parameters]
+    if kinds == [
         inspect.Parameter.VAR_POSITIONAL,
         inspect.Parameter.VAR_KEYWORD,
-    ]
+    ]:
+        # As `class MyModel(keras.Model)` without its own `__init__`.
+        return True
+    if issubclass(model_class, keras.Sequential):
+        return names[:1] == ["layers"]
+    return {"inputs", "outputs"} <= set(names)
 
 
 def own_methods(model):
     """What a model does otherwise than a plain one with the same graph."""
-    plain = keras.Sequential
-    if not isinstance(model, keras.Sequential):
-        plain = Functional
+    is_sequential = isinstance(model, keras.Sequential)
+    plain = keras.Sequential if is_sequential else Functional
     return [
         name
         for name in METHODS
@@ -97,11 +79,7 @@ def has_graph(model):
 
 
 def calls_in_order(model):
-    """The calls (Keras nodes) of a Functional model, each after its inputs.
-
-    A node has `operation`, `arguments.fill_in(tensors_by_id)`,
-    `input_tensors` and `outputs`.
-    """
+    """The calls (Keras nodes) of a Functional model, each after its inputs."""
     by_depth = model._nodes_by_depth
     return [
         node
@@ -132,10 +110,8 @@ def input_layer(tensor):
 
 def further_config(model):
     """Entries of a subclass's config beyond a plain model's."""
-    if type(model).get_config in (
-        Functional.get_config,
-        keras.Sequential.get_config,
-    ):
+    plain = Functional.get_config, keras.Sequential.get_config
+    if type(model).get_config in plain:
         return {}
     config = model.get_config()
     return {key: config[key] for key in config.keys() - PLAIN_CONFIG}
@@ -147,10 +123,7 @@ def sublayers(layer):
 
 
 def config_with_ids(layer, shared):
-    """The config of a layer, in which the configs of `shared` have their id.
-
-    By these ids Keras keeps, in a saved model, what several layers share.
-    """
+    """The config of a layer, in which the configs of `shared` have their id."""
     with serialization_lib.ObjectSharingScope():
         # Keras gives an id from the second time on.
         for other in shared:

@@ -44,12 +44,7 @@ def split_batch(x):
 
 
 def set_initial_epoch(model, epoch):
-    """Makes `fit` begin with an epoch; to be called in `on_train_begin`.
-
-    Args:
-        model: `keras.Model`.
-        epoch: Number of epochs done, or None for what `fit` was told.
-    """
+    """Makes `fit` begin with an epoch (None: its own), in `on_train_begin`."""
     model._initial_epoch = epoch
 
 
@@ -63,20 +58,15 @@ def right_then_left(x):
 
 
 def compile_arguments(model):
-    """The arguments of a compiled model, as `compile` was given them.
-
-    Keras gives them back in serialized form alone, in which a function of the
-    user's cannot be found again.
-    """
+    """The arguments of a compiled model, as `compile` was given them."""
+    # Keras gives them back in serialized form alone, in which a function of the
+    # user's cannot be found again.
     return dict(model._compile_config.config)
 
 
 @contextlib.contextmanager
 def fresh_automatic_names():
-    """Within it, Keras names layers as in a process that has built none.
-
-    So that a model has the same names however many were built before it.
-    """
+    """Within it, Keras names layers as in a process that has built none."""
     name = "object_name_uids"
     before = global_state.get_global_attribute(name)
     global_state.set_global_attribute(name, None)

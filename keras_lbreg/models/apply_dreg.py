@@ -1,4 +1,4 @@
-"""Distinctive regularization for the layers of an existing model."""
+"""Distinctive regularization for an existing model, and the way back."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from keras_lbreg.layers.dreg_dense import DRegDense
 from keras_lbreg.layers.dreg_depthwise_conv2d import DRegDepthwiseConv2D
 from keras_lbreg.layers.dreg_layer import DRegLayer
 from keras_lbreg.layers.path_normalization import PathNormalization
-from keras_lbreg.layers.paths import PathFork
+from keras_lbreg.layers.paths import PathFork, is_left
 from keras_lbreg.models._keras_graph import sublayers
 from keras_lbreg.models.dreg_model import DRegModel, plain_class
 from keras_lbreg.models.layer_search import (
@@ -23,6 +23,7 @@ from keras_lbreg.models.layer_search import (
 from keras_lbreg.models.layer_state import assign_copy, transfer_by_name
 from keras_lbreg.models.path_graph import PathGraph
 from keras_lbreg.models.surgery import rebuild
+from keras_lbreg.warnings import NoEffectWarning
 
 TWINS = {
     keras.layers.Conv2D: DRegConv2D,
@@ -40,6 +41,14 @@ CONVOLUTIONS = (
     keras.layers.DepthwiseConv2D,
     keras.layers.SeparableConv1D,
     keras.layers.SeparableConv2D,
+)
+SETTINGS = (
+    "weight",
+    "distance",
+    "max_distance",
+    "init_distance",
+    "paths",
+    "seed",
 )
 
 
@@ -65,16 +74,14 @@ def apply_dreg(
 
     The weights are kept: W_R is the layer's kernel, and W_L that kernel with a
     random perturbation of relative size `init_distance`, so that the new model
-    predicts at first what `model` does. `model` itself is left as it is. The
-    new model has to be compiled.
+    predicts at first what `model` does. `model` itself is left as it is.
 
     Batch normalizations behind a DReg layer, ghost ones too, keep statistics
     for each path. A warning names other layers behind it that have state of
-    their own (batch statistics of another package's, normalization inside a
-    composite layer); stateful recurrent layers are refused with `"both"`. What
-    meets a forked tensor without having come through a DReg layer (a shortcut
-    around a block, another input) is forked as well. Of several DReg layers in
-    series, the first forks the batch.
+    their own; stateful recurrent layers are refused with `"both"`. What meets a
+    forked tensor without having come through a DReg layer (a shortcut around a
+    block, another input) is forked as well. Of several DReg layers in series,
+    the first forks the batch.
 
     Applying it again to a layer changes its settings and keeps its weights;
     with the same settings it changes nothing.
@@ -83,12 +90,11 @@ def apply_dreg(
         model: A Functional or Sequential model.
         layer: Which layers: `"last_conv"`, the last convolution with a kernel
             larger than 1x1 (if it is of a kind that cannot be doubled, such as
-            a `SeparableConv2D`, the last one that can be, with a warning); the
-            name of a layer; the path of a layer in a nested model
-            (`"backbone/conv1"`); an index from the output among the layers
-            that are possible (`-1`); or a list of these. `Conv2D`,
-            `DepthwiseConv2D` and `Dense` are possible. The paper recommends a
-            layer close to the output.
+            a `SeparableConv2D`, the last one that can be, with a warning); a
+            name; a path in a nested model (`"backbone/conv1"`); an index from
+            the output among the layers that are possible (`-1`); or a list of
+            these. `Conv2D`, `DepthwiseConv2D` and `Dense` are possible. The
+            paper recommends a layer close to the output.
         weight: λ. Defaults to `0.01`.
         distance: `"bounded"` (the default) or `"frobenius"` (the paper's,
             unbounded); see `keras_lbreg.DRegConv2D`.
@@ -143,7 +149,13 @@ def apply_dreg(
     )
     found = _find(model, layer)
     if any(isinstance(x, PathFork) for x in find_layers(model).values()):
-        model = without_forks(model)
+        # Its forks are made anew.
+        model = rebuild(
+            model,
+            lambda layer: None,
+            call=_call_without_fork,
+            model_class=keras.Model if isinstance(model, DRegModel) else None,
+        )
     layers = find_layers(model)
     targets = {id(layers[path]) for path in found}
     sources = targets | {
@@ -164,20 +176,11 @@ def apply_dreg(
     }
 
     def replace(old):
+        is_forked = id(old) in graph.forked_layers
         if id(old) in sources:
-            behind_fork = id(old) in graph.forked_layers
-            new_paths = "split" if behind_fork else paths
-            return _twin(
-                old,
-                {
-                    **(settings if id(old) in targets else {}),
-                    "paths": new_paths,
-                },
-            )
-        if (
-            isinstance(old, keras.layers.BatchNormalization)
-            and id(old) in graph.forked_layers
-        ):
+            new = settings if id(old) in targets else {}
+            return _twin(old, {**new, "paths": "split" if is_forked else paths})
+        if is_forked and isinstance(old, keras.layers.BatchNormalization):
             return PathNormalization(
                 type(old).from_config(old.get_config()), name=old.name
             )
@@ -186,9 +189,9 @@ def apply_dreg(
     forks = {}
 
     def call(node, new, *args, **kwargs):
-        to_fork = (
-            graph.to_fork.get(id(node)) if node and paths == "both" else None
-        )
+        to_fork = None
+        if node and paths == "both":
+            to_fork = graph.to_fork.get(id(node))
         if to_fork:
             args, kwargs = keras.tree.map_structure(
                 lambda old, x: _fork(x, forks) if id(old) in to_fork else x,
@@ -197,40 +200,107 @@ def apply_dreg(
             )
         return new(*args, **kwargs)
 
-    if paths == "both":
-        model_class = DRegModel
-        model_kwargs = {
-            "path_reduction": path_reduction,
-            "from_sequential": from_sequential,
-        }
-    else:
-        model_class = class_without_forks
-        model_kwargs = None
-    return rebuild(model, replace, _transfer, call, model_class, model_kwargs)
+    if paths != "both":
+        return rebuild(model, replace, _transfer, call, class_without_forks)
+    model_kwargs = {
+        "path_reduction": path_reduction,
+        "from_sequential": from_sequential,
+    }
+    return rebuild(model, replace, _transfer, call, DRegModel, model_kwargs)
 
 
-def without_forks(model):
-    """A copy of a DReg model without the forks around its DReg layers."""
+def strip_dreg(model, path="active"):
+    """A plain copy of a model with DReg layers, with one path's weights.
 
-    def call(node, new, *args, **kwargs):
-        if isinstance(new, PathFork):
-            return args[0]
-        return new(*args, **kwargs)
+    It undoes `keras_lbreg.apply_dreg`: the architecture, and the names and
+    classes of the layers, are those of the model it was applied to. For one
+    sample,
+
+    ```
+    strip_dreg(model, path)(x) = l(x; W, W_path)
+    ```
+
+    with the path's kernels and its normalization statistics. A Sequential model
+    that became a `DRegModel` comes back as a `keras.Sequential`, any other
+    `DRegModel` as a `keras.Model`.
+
+    Args:
+        model: A Functional or Sequential model with DReg layers. It is left as
+            it is.
+        path: `"active"` (the default, the path used at inference), `"right"`
+            or `"left"`.
+
+    Returns:
+        The new model, not compiled, without anything of this package in it. If
+        there is no DReg layer, a copy, with a `NoEffectWarning`.
+
+    Raises:
+        ValueError: If `path` is something else, or `model` is a subclassed
+            model, or a Sequential one that was not built yet.
+
+    Example:
+
+    >>> plain = keras_lbreg.strip_dreg(model)
+    >>> plain.save("plain.keras")
+
+    Reference:
+
+    - [Yuan et al., 2020](https://arxiv.org/abs/2011.08968)
+    """
+    check_graph_model(
+        model,
+        "Copy the kernel of the path you want (`kernel`, `kernel_left`) into "
+        "a plain layer instead.",
+    )
+    check_shapes_are_known(model)
+    if path != "active":
+        is_left(path)
+    if not find_layers(model, lambda layer: isinstance(layer, DRegLayer)):
+        warnings.warn(
+            f"Model '{model.name}' has no DReg layer: there is nothing to "
+            "strip.",
+            NoEffectWarning,
+            stacklevel=2,
+        )
+
+    def replace(old):
+        if isinstance(old, PathNormalization):
+            inner = old.layer
+            return type(inner).from_config(inner.get_config())
+        if not isinstance(old, DRegLayer):
+            return None
+        config = old.get_config()
+        for name in SETTINGS:
+            del config[name]
+        [plain] = [c for c, twin in TWINS.items() if isinstance(old, twin)]
+        return plain.from_config(config)
+
+    def transfer(old, new):
+        use_left = is_left(old.active_path if path == "active" else path)
+        if isinstance(old, DRegLayer):
+            transfer_by_name(old, new)
+            if use_left:
+                assign_copy(new.kernel, old.kernel_left)
+            return
+        transfer_by_name(old.layer, new)
+        if use_left:
+            by_name = {v.name: v for v in new.variables}
+            for right, left in zip(
+                old.right_statistics, old.left_statistics, strict=True
+            ):
+                assign_copy(by_name[right.name], left)
 
     return rebuild(
-        model,
-        lambda layer: None,
-        call=call,
-        model_class=keras.Model if isinstance(model, DRegModel) else None,
+        model, replace, transfer, _call_without_fork, plain_class(model)
     )
 
 
-def dreg_candidates(model):
-    """The layers that `apply_dreg` takes, by path, in order of call.
+def _call_without_fork(node, new, *args, **kwargs):
+    return args[0] if isinstance(new, PathFork) else new(*args, **kwargs)
 
-    Every `Conv2D`, `DepthwiseConv2D` and `Dense`, in nested models too, and
-    every layer that is doubled already.
-    """
+
+def dreg_candidates(model):
+    """The layers that `apply_dreg` takes, by path, in order of call."""
     return find_layers(
         model, lambda x: type(x) in TWINS or isinstance(x, DRegLayer)
     )
@@ -260,38 +330,38 @@ def _find(model, which):
 def _last_convolution(model, candidates):
     """The last convolution that can be doubled, preferably a spatial one.
 
-    A spatial convolution has a kernel larger than 1x1. Where the model's last
-    ones cannot be doubled, it is the last of any size.
+    Where the model's last spatial ones, with a kernel larger than 1x1, cannot
+    be doubled, it is the last of any size.
     """
-    convolutions = {
-        path: x
+    layers = find_layers(model)
+    every_path = list(layers)
+    convolutions = [
+        path
         for path, x in candidates.items()
         if not isinstance(x, keras.layers.Dense)
-    }
+    ]
     if not convolutions:
         return None
-    spatial = [path for path, x in convolutions.items() if _is_spatial(x)]
-    every_path = list(find_layers(model))
-    others = {
-        path: x
-        for path, x in find_layers(model).items()
+    spatial = [path for path in convolutions if _is_spatial(candidates[path])]
+    first = every_path.index(spatial[-1]) + 1 if spatial else 0
+    missed = [
+        path
+        for path in every_path[first:]
         if path not in convolutions
-        and any(_is_spatial(y) for y in [x, *sublayers(x)])
-    }
-    last = every_path.index(spatial[-1]) if spatial else -1
-    missed = [path for path in others if every_path.index(path) > last]
+        and any(map(_is_spatial, [layers[path], *sublayers(layers[path])]))
+    ]
     if not missed:
-        return convolutions[(spatial or list(convolutions))[-1]]
-    taken = list(convolutions)[-1]
+        return candidates[(spatial or convolutions)[-1]]
+    taken = convolutions[-1]
     warnings.warn(
         f"DReg cannot double the last convolutions of model '{model.name}' "
-        f"({missed[-1]!r} is a {type(others[missed[-1]]).__name__}). "
+        f"({missed[-1]!r} is a {type(layers[missed[-1]]).__name__}). "
         f'`layer="last_conv"` takes {taken!r}, layer '
         f"{every_path.index(taken) + 1} of {len(every_path)}. Pass the name of "
         f"another layer to choose it: one of {list(candidates)}.",
         stacklevel=4,
     )
-    return convolutions[taken]
+    return candidates[taken]
 
 
 def _is_spatial(layer):
@@ -319,17 +389,14 @@ def _keeps_statistics(layer):
 
 def _check_state_behind_fork(model, graph, paths):
     """Refuses, or warns of, layers whose state would mix the two paths."""
+    # The statistics of `Normalization` are fixed before training.
+    kept_apart = (DRegLayer, keras.layers.Normalization)
     mixed = {}
     for path, layer in find_layers(model).items():
-        if id(layer) not in graph.forked_layers or isinstance(
-            layer,
-            (
-                DRegLayer,
-                PathNormalization,
-                keras.layers.BatchNormalization,
-                # Its statistics are fixed before training.
-                keras.layers.Normalization,
-            ),
+        if (
+            id(layer) not in graph.forked_layers
+            or _keeps_statistics(layer)
+            or isinstance(layer, kept_apart)
         ):
             continue
         inner = [layer, *sublayers(layer)]

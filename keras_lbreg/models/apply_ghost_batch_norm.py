@@ -34,8 +34,8 @@ def apply_ghost_batch_norm(
 
     Predictions stay what they are. Weights, layer names, `trainable` flags and
     dtype policies are carried over, nested models included; the model passed
-    is left as it is. The result is not compiled. Applied a second time,
-    only the arguments of the layers change.
+    is left as it is. Applied a second time, only the arguments of the layers
+    change.
 
     Args:
         model: A Functional or Sequential model.
@@ -50,7 +50,7 @@ def apply_ghost_batch_norm(
             output). Defaults to all of them.
 
     Returns:
-        A new model of the same class, where that can be built by
+        A new model, not compiled, of the same class, where that can be built by
         `cls(inputs, outputs, name=...)` or `cls(layers, name=...)`, else a
         plain `keras.Model` or `keras.Sequential`.
 
@@ -73,14 +73,11 @@ def apply_ghost_batch_norm(
     - [Hoffer et al., 2017](https://arxiv.org/abs/1705.08741)
     """
 
+    settings = {"ghost_batch_size": ghost_batch_size, "statistics": statistics}
+
     def convert(layer):
-        config = {
-            **layer.get_config(),
-            "ghost_batch_size": ghost_batch_size,
-            "statistics": statistics,
-        }
         # Not by `from_config`, which turns a refusal into a `TypeError`.
-        return GhostBatchNormalization(**config)
+        return GhostBatchNormalization(**{**layer.get_config(), **settings})
 
     return _swap(
         model,
@@ -96,27 +93,16 @@ def strip_ghost_batch_norm(model):
 
     Every `keras_lbreg.GhostBatchNormalization` becomes a
     `keras.layers.BatchNormalization` with the same weights, so that the model
-    can be saved and loaded without this package. Predictions stay the same,
-    as both infer by
-
-    ```
-    y = gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta
-    ```
-
-    The model passed is left as it is. The result is not compiled.
+    can be saved and loaded without this package. Predictions stay the same.
 
     Args:
-        model: A Functional or Sequential model.
+        model: A Functional or Sequential model. It is left as it is.
 
     Returns:
-        A new model of the same class, where that can be built by
-        `cls(inputs, outputs, name=...)` or `cls(layers, name=...)`, else a
-        plain `keras.Model` or `keras.Sequential`.
+        A new model, as of `keras_lbreg.apply_ghost_batch_norm`.
 
     Raises:
-        ValueError: If the model or a nested model with ghost batch
-            normalization is subclassed, or its class has methods of its own
-            (`call`, `train_step`, ...) that would be lost.
+        ValueError: As `keras_lbreg.apply_ghost_batch_norm`.
 
     Example:
 
@@ -153,12 +139,22 @@ def _swap(model, source_classes, convert, layers, instead):
     """
 
     def is_source(layer):
-        return type(_unwrapped(layer)) in source_classes
+        if isinstance(layer, PathNormalization):
+            layer = layer.layer
+        return type(layer) in source_classes
 
     check_graph_model(model, instead)
     candidates = find_layers(model, is_source)
     if layers is None:
-        _refuse_hidden(model, is_source, instead)
+        hidden = find_hidden_layers(model, is_source)
+        if hidden:
+            raise ValueError(
+                "Invalid value for argument `model`. Expected batch "
+                "normalization in Functional and Sequential models only. These "
+                "layers are inside a subclassed model or a composite layer: "
+                f"{hidden}. {instead} To convert the other layers alone, name "
+                f"them in `layers`. Received: model={model!r}"
+            )
         chosen = list(candidates.values())
     else:
         if isinstance(layers, (str, numbers.Integral, keras.layers.Layer)):
@@ -176,33 +172,14 @@ def _swap(model, source_classes, convert, layers, instead):
             stacklevel=3,
         )
     chosen_ids = {id(layer) for layer in chosen}
-    return rebuild(
-        model,
-        lambda layer: (
-            _convert(layer, convert) if id(layer) in chosen_ids else None
-        ),
-    )
 
-
-def _convert(layer, convert):
-    if not isinstance(layer, PathNormalization):
-        return convert(layer)
-    return PathNormalization(
-        convert(layer.layer), name=layer.name, dtype=layer.dtype_policy
-    )
-
-
-def _unwrapped(layer):
-    return layer.layer if isinstance(layer, PathNormalization) else layer
-
-
-def _refuse_hidden(model, is_source, instead):
-    hidden = find_hidden_layers(model, is_source)
-    if hidden:
-        raise ValueError(
-            "Invalid value for argument `model`. Expected batch normalization "
-            "in Functional and Sequential models only. These layers are inside "
-            f"a subclassed model or a composite layer: {hidden}. {instead} To "
-            "convert the other layers alone, name them in `layers`. "
-            f"Received: model={model!r}"
+    def replace(layer):
+        if id(layer) not in chosen_ids:
+            return None
+        if not isinstance(layer, PathNormalization):
+            return convert(layer)
+        return PathNormalization(
+            convert(layer.layer), name=layer.name, dtype=layer.dtype_policy
         )
+
+    return rebuild(model, replace)

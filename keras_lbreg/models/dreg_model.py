@@ -2,11 +2,13 @@
 
 import functools
 import inspect
+import types
 import warnings
 
 import keras
 from keras import ops
 
+from keras_lbreg.checks import check_choice
 from keras_lbreg.layers.dreg_layer import DRegLayer
 from keras_lbreg.layers.dreg_penalty import kernel_distance
 from keras_lbreg.layers.paths import ActivePath, paths_on_every_device
@@ -35,8 +37,8 @@ class DRegModel(keras.Model):
 
     In a training step every sample goes through the layers below the first
     DReg layer once, and through those above it twice: along the right path
-    and along the left. The labels y, sample weights and masks count for both.
-    What is optimised is
+    and along the left. Labels, sample weights and masks count for both. What is
+    optimised is
 
     ```
     dreg_loss = l(y, ŷ_R) + l(y, ŷ_L) − λ d(W_R, W_L) + further losses
@@ -55,25 +57,20 @@ class DRegModel(keras.Model):
     loss = (l(y, ŷ_R) + l(y, ŷ_L)) / 2 + further losses
     ```
 
-    It is what `train_on_batch` returns and `compute_loss` has as its value; the
-    gradient is that of `dreg_loss`. `fit` adds to the logs of an epoch the mean
-    of `dreg_loss`, and for each DReg layer ‖W_R − W_L‖_F as
-    `dreg_distance/<layer name>`. `train_on_batch`, `test_on_batch` and
-    `evaluate` return as many values as a plain model's. Metrics in training are
-    taken over both paths.
+    The gradient is that of `dreg_loss`. `fit` adds to the logs of an epoch the
+    mean of `dreg_loss`, and for each DReg layer ‖W_R − W_L‖_F as
+    `dreg_distance/<layer name>`. Metrics in training are taken over both paths.
 
     `model(x, training=True)` returns `[ŷ_R; ŷ_L]`, twice as long on the batch
     axis. `evaluate`, `predict` and `model(x)` use the active path alone and
     never fork the batch.
 
     Args:
-        inputs: Inputs of the model, as in `keras.Model(inputs, outputs)`.
-        outputs: Outputs of the model.
-        name: Optional name of the model.
+        inputs, outputs, name: As in `keras.Model`.
         path_reduction: `"sum"` (the default) or `"mean"` of the path losses.
         from_sequential: Whether `keras_lbreg.strip_dreg` is to give a
-            Sequential model back, as it does where the layers are a chain.
-            `keras_lbreg.apply_dreg` sets it. Defaults to `False`.
+            Sequential model back, where the layers are a chain. Defaults to
+            `False`.
         **kwargs: Further arguments of `keras.Model`.
 
     Call arguments:
@@ -109,20 +106,15 @@ class DRegModel(keras.Model):
         from_sequential=False,
         **kwargs,
     ):
-        if path_reduction not in PATH_REDUCTIONS:
-            raise ValueError(
-                "Invalid value for argument `path_reduction`. Expected one of "
-                f"{PATH_REDUCTIONS}. Received: path_reduction="
-                f"{path_reduction!r}"
-            )
+        check_choice("path_reduction", path_reduction, PATH_REDUCTIONS)
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
         self.path_reduction = path_reduction
         self.from_sequential = from_sequential
         self._forked_outputs = PathGraph(self, forks).forked_outputs
         self._predictions_hold_both_paths = False
-        # Not among the metrics, of which a training step returns each value.
-        self._objective = _Untracked(
-            keras.metrics.Mean(name="dreg_loss", dtype="float32")
+        # Where Keras does not find it: a training step returns all metrics.
+        self._objective = types.SimpleNamespace(
+            metric=keras.metrics.Mean(name="dreg_loss", dtype="float32")
         )
 
     @property
@@ -166,12 +158,9 @@ class DRegModel(keras.Model):
         if self._predictions_hold_both_paths:
             predictions = self._paths(y_pred)
         data_losses = [
-            loss
-            for loss in (
-                data_loss(self, y, path, sample_weight) for path in predictions
-            )
-            if loss is not None
+            data_loss(self, y, path, sample_weight) for path in predictions
         ]
+        data_losses = [loss for loss in data_losses if loss is not None]
         further = [additional_loss(self, loss) for loss in self.losses]
         if not data_losses + further:
             # Keras's error, or what it makes of a model without a loss.
@@ -187,11 +176,9 @@ class DRegModel(keras.Model):
         is_sum = self.path_reduction == "sum"
         optimised = _sum((data_losses if is_sum else mean) + further)
         inputs = keras.tree.flatten(y_pred if x is None else x)
+        first = next(i for i in inputs if i is not None)
         self._objective.metric.update_state(
-            unscaled_loss(optimised),
-            sample_weight=ops.shape(next(i for i in inputs if i is not None))[
-                0
-            ],
+            unscaled_loss(optimised), sample_weight=ops.shape(first)[0]
         )
         return ops.stop_gradient(logged) + (
             optimised - ops.stop_gradient(optimised)
@@ -220,25 +207,20 @@ class DRegModel(keras.Model):
     @property
     def metrics_variables(self):
         # JAX's steps return what they change, by this list.
-        return [
-            *super().metrics_variables,
-            *self._objective.metric.variables,
-        ]
+        own = self._objective.metric.variables
+        return [*super().metrics_variables, *own]
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
         call = inspect.signature(super().fit).bind(*args, **kwargs)
         callbacks = call.arguments.get("callbacks")
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            if not any(isinstance(c, _DRegLogs) for c in callbacks.callbacks):
-                callbacks.callbacks.insert(0, _DRegLogs(self._objective.metric))
-                callbacks.callbacks[0].set_model(self)
-        else:
-            # First, so that all others find the entries in the logs.
-            callbacks = [
-                _DRegLogs(self._objective.metric),
-                *keras.tree.flatten(callbacks or []),
-            ]
+        logs = _DRegLogs(self._objective.metric)
+        # First, so that all others find the entries in the logs.
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [logs, *keras.tree.flatten(callbacks or [])]
+        elif not any(isinstance(c, _DRegLogs) for c in callbacks.callbacks):
+            callbacks.callbacks.insert(0, logs)
+            logs.set_model(self)
         call.arguments["callbacks"] = callbacks
         return super().fit(*call.args, **call.kwargs)
 
@@ -252,13 +234,6 @@ class DRegModel(keras.Model):
 
 # A legacy `.h5` file has the bare name of a model's class.
 keras.saving.get_custom_objects()["DRegModel"] = DRegModel
-
-
-class _Untracked:
-    """Holds a metric that Keras is not to find among a model's attributes."""
-
-    def __init__(self, metric):
-        self.metric = metric
 
 
 class _DRegLogs(keras.callbacks.Callback):
@@ -283,11 +258,7 @@ def dreg_layers(model):
 
 
 def dreg_distances(model):
-    """The logs `dreg_distance/<layer>` of all DReg layers in a model.
-
-    A layer has its path in place of its name where another has the same name.
-    A warning says where the two kernels run away from each other.
-    """
+    """The logs `dreg_distance/<layer>` of all DReg layers in a model."""
     layers = dreg_layers(model)
     names = [layer.name for layer in layers]
     logs = {}
@@ -310,12 +281,7 @@ def dreg_distances(model):
 
 
 def path_layers(model):
-    """The layers in `model`, at any depth, that have two paths by now."""
-    return [x for x in find_path_layers(model) if x.left_active is not None]
-
-
-def find_path_layers(model):
-    """The layers with two paths; raises if `model` has none."""
+    """The built layers with two paths; raises if `model` has none at all."""
     layers = [x for x in sublayers(model) if isinstance(x, ActivePath)]
     if not layers:
         raise ValueError(
@@ -323,11 +289,11 @@ def find_path_layers(model):
             "layer, as `keras_lbreg.apply_dreg` makes it. Received: "
             f"model={model!r}"
         )
-    return layers
+    return [x for x in layers if x.left_active is not None]
 
 
 def get_active_path(model):
-    """`"right"` or `"left"`; raises if `model` has no DReg layer."""
+    """The path used at inference, `"right"` or `"left"`."""
     layers = path_layers(model)
     return layers[0].active_path if layers else "right"
 

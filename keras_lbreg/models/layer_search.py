@@ -15,12 +15,7 @@ from keras_lbreg.models._keras_graph import (
 
 
 def check_graph_model(model, what):
-    """Raises `ValueError` unless the calls inside `model` are known.
-
-    Args:
-        model: The model whose layers are to be replaced.
-        what: What to do instead in a subclassed model, a full sentence.
-    """
+    """Raises, with `what` to do instead, unless `model`'s calls are known."""
     if not is_graph_model(model):
         raise ValueError(
             "Invalid value for argument `model`. Expected a Functional or "
@@ -37,12 +32,7 @@ def check_graph_model(model, what):
 
 
 def check_nothing_is_lost(model, what):
-    """Raises `ValueError` if a plain class in its place would do otherwise.
-
-    Args:
-        model: A model whose class surgery does not keep.
-        what: What to do instead, a full sentence.
-    """
+    """Raises, with `what` to do instead, if a plain class loses methods."""
     lost = own_methods(model)
     if lost:
         raise ValueError(
@@ -67,16 +57,8 @@ def check_shapes_are_known(model):
 def find_layers(model, predicate=lambda layer: True):
     """The layers for which `predicate` holds, by path, in order of call.
 
-    Nested Functional and Sequential models are entered; a layer of theirs has
-    the path `"nested_model/layer"`. A layer used at several places appears
-    under each of its paths.
-
-    Args:
-        model: A Functional or Sequential model.
-        predicate: Callable from layer to boolean.
-
-    Returns:
-        Dict from path to layer.
+    A layer of a nested model has the path `"nested_model/layer"`; one used at
+    several places appears under each of its paths.
     """
     found = {}
     for layer in model.layers:
@@ -89,18 +71,7 @@ def find_layers(model, predicate=lambda layer: True):
 
 
 def find_hidden_layers(model, predicate):
-    """Paths of the layers that surgery cannot reach.
-
-    They belong to a subclassed model or to a composite layer (a wrapper, a
-    custom block) inside `model`.
-
-    Args:
-        model: A Functional or Sequential model.
-        predicate: Callable from layer to boolean.
-
-    Returns:
-        List of paths of the owners with the hidden layer's name.
-    """
+    """Paths of layers inside of others, which surgery cannot reach."""
     return [
         f"{path}/{inner.name}"
         for path, layer in find_layers(model).items()
@@ -111,18 +82,10 @@ def find_hidden_layers(model, predicate):
 
 
 def resolve_layer(model, which, candidates, argument="layer"):
-    """The candidate that `which` names.
+    """The layer of `find_layers`'s candidates that `which` names.
 
-    Args:
-        model: The model searched, for the error message.
-        which: A layer, a path (`"backbone/conv1"`), a name that is unique
-            among the candidates, or an index into them in order of call
-            (`-1` is the one closest to the output).
-        candidates: Dict from path to layer, as `find_layers` returns it.
-        argument: Name of the caller's argument, for the error message.
-
-    Returns:
-        The layer.
+    `which` is a layer, a path, a name that is unique among the candidates, or
+    an index into them in order of call. `argument` is the caller's name for it.
     """
     unique = list(dict.fromkeys(candidates.values()))
     if isinstance(which, numbers.Integral) and not isinstance(which, bool):
@@ -149,18 +112,10 @@ def resolve_layer(model, which, candidates, argument="layer"):
 
 
 def downstream_layers(model, sources):
-    """The layers that see something computed from a source layer's output.
+    """The layers, in order of call, that see what a source layer has put out.
 
-    Nested models are entered. A nested model with one input that depends on a
-    source is taken to depend on it in all its inputs.
-
-    Args:
-        model: A Functional or Sequential model.
-        sources: List of layers of `model` or of its nested models.
-
-    Returns:
-        List of layers (no nested models), in order of call. A layer called at
-        several places is in it if one of them is downstream.
+    A nested model with one input that depends on a source is taken to depend on
+    it in all its inputs.
     """
     source_ids = {id(layer) for layer in sources}
     reached = {}

@@ -8,11 +8,9 @@ from keras_lbreg.models._keras_graph import sublayers
 
 
 def assign_copy(target, source):
-    """Assigns the value of one variable to another, in memory of its own.
-
-    Under JAX two variables could share it, and a training step of one model,
-    which reuses the memory, would destroy the other.
-    """
+    """Assigns the value of one variable to another, in memory of its own."""
+    # Under JAX two variables could share it, and a training step of one model,
+    # which reuses the memory, would destroy the other.
     target.assign(keras.ops.copy(keras.ops.convert_to_tensor(source)))
 
 
@@ -37,20 +35,11 @@ def copy_state(old, new):
     State is the variables, and what the layer, or one inside it, saves in its
     own way: the vocabulary of a lookup layer, the constants that
     `Normalization` derives from its variables.
-
-    Args:
-        old: The layer to copy from.
-        new: `type(old).from_config(old.get_config())`, or its equal.
-
-    Raises:
-        ValueError: If `new` has other variables than `old`, or cannot load
-            what `old` saves.
     """
     ensure_built(old, new)
     old_variables, new_variables = old.variables, new.variables
-    if [v.shape for v in old_variables] != [
-        v.shape for v in new_variables
-    ] or len(sublayers(old)) != len(sublayers(new)):
+    shapes = [[v.shape for v in layer.variables] for layer in (old, new)]
+    if shapes[0] != shapes[1] or len(sublayers(old)) != len(sublayers(new)):
         raise ValueError(
             f"Layer '{old.name}' (of type {type(old)}) does not get the same "
             "variables and layers when it is made again from its "

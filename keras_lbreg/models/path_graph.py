@@ -11,34 +11,22 @@ class PathGraph:
     """The calls of a model that has layers at which the batch is forked.
 
     A forked tensor holds `[right; left]` in training. A call with one forked
-    input needs all of its inputs forked. A layer in `uniform`, and a nested
-    model, has to be used alike at all places where it is called.
-
-    Args:
-        model: A Functional or Sequential model.
-        is_source: Callable from layer to whether it makes forked outputs of
-            any input.
-        is_uniform: Callable from layer to whether it needs all its calls to
-            be alike (it keeps statistics of its inputs).
-
-    Attributes:
-        forked_layers: Layers, operations and nested models with forked inputs
-            at one place at least, by id.
-        to_fork: By id of the call (Keras node), the ids of its input tensors
-            that have to be forked first.
-        forked_outputs: For each output of the model, whether it is forked.
+    input needs all of its inputs forked. A layer that `is_uniform` (it keeps
+    statistics), and a nested model, has to be used alike wherever it is called.
     """
 
     def __init__(self, model, is_source, is_uniform=lambda layer: False):
         self.is_source = is_source
         self.is_uniform = is_uniform
+        # Layers, operations and nested models with forked inputs at one place
+        # at least, by id.
         self.forked_layers = {}
-        self.to_fork = {}
         # A layer found to be called behind a fork changes what holds for its
         # earlier calls: walk until nothing new is found.
         known = None
         while known != len(self.forked_layers):
             known = len(self.forked_layers)
+            # By id of a call, the ids of the inputs to be forked first.
             self.to_fork = {}
             self.forked_outputs = self._walk(model, False)
 

@@ -39,45 +39,19 @@ def rebuild(
     Weights, seed states, vocabularies, names, dtype policies and `trainable`
     flags are carried over, nested models are rebuilt too, and a layer that was
     called at several places has one counterpart called at the same places.
-    Weights that several layers share, as by a layer that is passed to the
-    constructor of another, are shared by their counterparts. The result is not
-    compiled: an optimizer belongs to the variables it has seen,
-    and after surgery those are others.
+    Layers share weights exactly where they did before. The result is not
+    compiled: an optimizer belongs to the variables it has seen. A class that
+    `can_be_kept` is kept.
 
-    The class of a nested or outer model is kept when it can be built by
-    `cls(inputs, outputs, name=..., **rest)`, or for a Sequential model by
-    `cls(layers, name=..., **rest)`, where `rest` are the entries of its config
-    beyond a plain model's. Otherwise the result is a plain `keras.Model` or
-    `keras.Sequential`.
+    `replace(layer)` gives the replacement, or None for an ordinary copy. It is
+    called once for every layer, in order of call, never for a nested model, nor
+    for an input. `transfer(old, new)` carries the weights of a replaced layer
+    over; by default, variables of the same name and shape are copied.
 
-    Args:
-        model: A Functional or Sequential model
-            (see `layer_search.check_graph_model`).
-        replace: Callable from layer to its replacement, or to `None` for an
-            ordinary copy. The replacement should bear the name of the layer.
-            It is called once for every layer, in order of call, never for a
-            nested model, nor for an input.
-        transfer: Optional callable `transfer(old, new)` that carries the
-            weights of a replaced layer over. By default, variables of the same
-            name and shape are copied.
-        call: Optional callable `call(node, new, *args, **kwargs)` that is to
-            return `new(*args, **kwargs)`, or what stands in its place, at every
-            call in the graph of a Functional model. `node` is the old call (see
-            `calls_in_order`); its `operation` may be a layer, a nested model or
-            a plain operation. It is `None` in an outer Sequential model; the
-            layers inside a nested one are called by Keras itself.
-        model_class: Class of the result instead of `model`'s own. It is built
-            by `model_class(inputs, outputs, name=..., **model_kwargs)`, or if
-            it is `keras.Sequential`, from the layers, which then have to be a
-            chain.
-        model_kwargs: Further arguments of `model_class`.
-
-    Returns:
-        The new model.
-
-    Raises:
-        ValueError: If weights would be lost, or shared by other layers than in
-            `model`.
+    `call(node, new, *args, **kwargs)` is to return `new(*args, **kwargs)`, or
+    what stands in its place, at every call in the graph of a Functional model.
+    `node` is the old call (see `calls_in_order`), or None in an outer
+    Sequential model; the layers of a nested one are called by Keras itself.
     """
     return _Rebuild(model, replace, transfer, call).outer(
         model, model_class, model_kwargs
@@ -155,8 +129,10 @@ class _Rebuild:
             return _copy_lambda(layer)
         inside = _inside(layer)
         shared = {id(x): x for x in inside if id(x) in self.shared}
-        config = config_with_ids(layer, shared.values()) if shared else None
-        config = layer.get_config() if config is None else config
+        if shared:
+            config = config_with_ids(layer, shared.values())
+        else:
+            config = layer.get_config()
         if any(map(_is_keras_object, keras.tree.flatten(config))):
             config = keras.tree.map_structure(self.fresh, config)
         if not shared:
@@ -166,18 +142,11 @@ class _Rebuild:
         in_graph = {id(x) for x in self.layers}
         for key in shared.keys() & in_graph:
             ensure_built(shared[key], self.counterpart(shared[key]))
-        new = from_config_with_ids(
-            type(layer),
-            config,
-            {
-                key: self.counterparts[key]
-                for key in shared
-                if key in self.counterparts
-            },
-        )
+        made = {k: x for k, x in self.counterparts.items() if k in shared}
+        new = from_config_with_ids(type(layer), config, made)
         new_inside = {id(x) for x in _inside(new)}
-        for key in shared.keys() & self.counterparts.keys():
-            if id(self.counterparts[key]) not in new_inside:
+        for key in made:
+            if id(made[key]) not in new_inside:
                 raise _cannot_share(shared[key].name, layer.name)
         for old_inside, new_inside in zip(inside, _inside(new), strict=False):
             if id(old_inside) in self.shared:
@@ -199,22 +168,16 @@ class _Rebuild:
 
         A variable of no layer in the model is no part of the model.
         """
-        owners = [
-            layer
-            for layer in self.owners.get(id(old), [])
-            if id(layer) not in self.in_the_making
-        ]
-        if not owners:
-            return old
-        new = self.counterpart(owners[0])
-        ensure_built(owners[0], new)
-        if _has_other_variables(owners[0], new):
-            raise _cannot_replace(
-                owners[0],
-                new,
-                f"its variable '{old.path}' is read by an operation",
-            )
-        return _pairs(owners[0], new)[id(old)][1]
+        for owner in self.owners.get(id(old), []):
+            if id(owner) in self.in_the_making:
+                continue
+            new = self.counterpart(owner)
+            ensure_built(owner, new)
+            if _has_other_variables(owner, new):
+                reason = f"its variable '{old.path}' is read by an operation"
+                raise _cannot_replace(owner, new, reason)
+            return _pairs(owner, new)[id(old)][1]
+        return old
 
     def copy_model(self, model):
         is_sequential = isinstance(model, keras.Sequential)
@@ -276,7 +239,7 @@ class _Rebuild:
                 [v for v in model.variables if id(v) not in known]
                 for model in (old, new)
             ]
-            if [v.shape for v in own[0]] != [v.shape for v in own[1]]:
+            if _shapes(own[0]) != _shapes(own[1]):
                 raise ValueError(
                     f"Model '{old.name}' has variables that belong to no layer "
                     "of its graph, and its copy has not. Move them into a "
@@ -310,10 +273,7 @@ class _Rebuild:
                         f"weights of the model itself ('{old.path}'). Let its "
                         "`from_config()` make layers and weights of its own."
                     )
-                for known, key, value in (
-                    (news, old, new),
-                    (olds, new, old),
-                ):
+                for known, key, value in ((news, old, new), (olds, new, old)):
                     name, other = known.setdefault(
                         id(key), (old_layer.name, value)
                     )
@@ -326,15 +286,9 @@ class _Rebuild:
             x
             for part in (layer.function, layer.mask, layer.arguments)
             if part
-            for x in (
-                _objects_used(part)
-                if callable(part)
-                else keras.tree.flatten(part)
-            )
+            for x in _objects_used(part)
         ]
-        for x in used:
-            if not _is_keras_object(x):
-                continue
+        for x in filter(_is_keras_object, used):
             variables = [x] if isinstance(x, keras.Variable) else x.variables
             for variable in variables:
                 if id(variable) in self.owners:
@@ -397,8 +351,12 @@ def _pairs(old, new):
     return {id(o): (o, n) for o, n in zip(olds, news, strict=True)}
 
 
+def _shapes(variables):
+    return [variable.shape for variable in variables]
+
+
 def _has_other_variables(old, new):
-    return [v.shape for v in old.variables] != [v.shape for v in new.variables]
+    return _shapes(old.variables) != _shapes(new.variables)
 
 
 def _cannot_replace(old, new, reason):

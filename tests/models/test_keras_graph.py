@@ -185,6 +185,5 @@ def test_is_chain(make, expected):
     assert graph.is_chain(make()) is expected
 
 
-def test_takes_tensors():
-    assert graph.takes_tensors(ByTensors)
-    assert not graph.takes_tensors(ByUnits)
+def test_class_built_by_tensors_is_kept():
+    assert graph.can_be_kept(ByTensors)
