@@ -116,7 +116,7 @@ def interpolate(
     model = rebuild(first, lambda layer: None)
     ends = first.get_weights(), second.get_weights()
     function = resolve_loss(first, loss)
-    losses, accuracies = ({name: [] for name in data} for _ in range(2))
+    results = {name: [] for name in data}
     if function is None:
         # One loss an output: which of them has an accuracy is not known.
         known = compile_arguments(first)
@@ -139,15 +139,17 @@ def interpolate(
             result = model.evaluate(
                 x, y, batch_size=batch_size, verbose=0, return_dict=True
             )
-            losses[name].append(result["loss"])
-            accuracies[name].append(result.get("accuracy", np.nan))
+            results[name].append(result)
         if on_progress is not None:
             on_progress(done)
-    curves = (
-        {name: np.array(values) for name, values in found.items()}
-        for found in (losses, accuracies)
-    )
-    return Interpolation(positions, *curves)
+
+    def curves(metric):
+        return {
+            name: np.array([result.get(metric, np.nan) for result in found])
+            for name, found in results.items()
+        }
+
+    return Interpolation(positions, curves("loss"), curves("accuracy"))
 
 
 def between(first, second, a):

@@ -101,35 +101,27 @@ def sharpness(
             "The loss is not finite at this model's weights. Expected a model "
             f"whose training has not diverged. Received: loss={here}"
         )
-    basis, inside = None, theta
+    inside, basis = theta, None
     if subspace is not None:
         check_subspace(subspace, surface.size)
         basis = random_basis(surface.size, subspace, seed)
-
-    def move(z):
-        return z if basis is None else basis @ z.astype("float32")
-
-    def pull(gradient):
-        if basis is None:
-            return gradient
-        return (basis.T @ gradient.astype("float32")).astype("float64")
-
-    if basis is not None:
         # A⁺ = (Aᵀ A)⁻¹ Aᵀ; the columns of A are nearly orthogonal.
         square = (basis.T @ basis).astype("float64")
-        inside = scipy.linalg.solve(square, pull(theta), assume_a="pos")
+        inside = pull(basis, theta)
+        inside = scipy.linalg.solve(square, inside, assume_a="pos")
     bound = epsilon * (np.abs(inside) + 1)
     largest, count = here, 0
 
     def negative(z):
         nonlocal largest, count
-        value, gradient = surface.loss_and_gradient(theta + move(z))
+        step = z if basis is None else basis @ z.astype("float32")
+        value, gradient = surface.loss_and_gradient(theta + step)
         count += 1
         if on_progress is not None:
             on_progress(count)
         if np.isfinite(value):
             largest = max(largest, value)
-        return -value, -pull(gradient)
+        return -value, -pull(basis, gradient)
 
     scipy.optimize.minimize(
         negative,
@@ -141,6 +133,13 @@ def sharpness(
     )
     rise = 100 * (largest - here) / (1 + here)
     return Sharpness(rise, here, largest, epsilon, subspace, count)
+
+
+def pull(basis, vector):
+    """Aᵀ times a vector."""
+    if basis is None:
+        return vector
+    return (basis.T @ vector.astype("float32")).astype("float64")
 
 
 def random_basis(size, subspace, seed):
