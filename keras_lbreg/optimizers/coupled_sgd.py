@@ -29,9 +29,8 @@ class CoupledSGD(CoupledWeightDecay):
     rate and without weight decay the two are the same.
 
     Args:
-        learning_rate: A float, a
-            `keras.optimizers.schedules.LearningRateSchedule`, or a callable
-            without arguments. Defaults to `0.01`.
+        learning_rate: A float, a schedule of Keras's, or a callable without
+            arguments. Defaults to `0.01`.
         momentum: Float in `[0, 1)`. Defaults to `0.0`.
         weight_decay: Float, at least 0, or `None` for none. Every variable is
             decayed that `exclude_from_weight_decay` does not exclude, biases
@@ -40,18 +39,9 @@ class CoupledSGD(CoupledWeightDecay):
             the velocity is forgotten, or `None` for never. Hoffer et al. build
             their optimizer anew in every epoch, which does this. Defaults to
             `None`.
-        clipnorm: Float. The gradient of each variable is clipped to this norm.
-        clipvalue: Float. Every element of a gradient is clipped to this value.
-        global_clipnorm: Float. All gradients together are clipped to this norm.
-        use_ema: Whether to average the variables exponentially.
-        ema_momentum: Float, the momentum of that average. Defaults to `0.99`.
-        ema_overwrite_frequency: Integer, a number of updates after which the
-            averages replace the variables, or `None` for the end of training.
-        loss_scale_factor: Float, what the loss is multiplied by and the
-            gradients are divided by.
-        gradient_accumulation_steps: Integer, a number of micro-batches whose
-            mean gradient makes one update.
-        name: String, the name of the optimizer.
+        clipnorm, clipvalue, global_clipnorm: As in `keras.optimizers.SGD`.
+        use_ema, ema_momentum, ema_overwrite_frequency: Likewise.
+        loss_scale_factor, gradient_accumulation_steps, name: Likewise.
         **kwargs: Other arguments of `keras.optimizers.Optimizer`, none in
             Keras 3.15.
 
@@ -91,6 +81,7 @@ class CoupledSGD(CoupledWeightDecay):
         super().__init__(
             learning_rate,
             weight_decay,
+            momentum,
             clipnorm=clipnorm,
             clipvalue=clipvalue,
             global_clipnorm=global_clipnorm,
@@ -102,27 +93,10 @@ class CoupledSGD(CoupledWeightDecay):
             name=name,
             **kwargs,
         )
-        if not 0 <= momentum < 1:
-            raise ValueError(
-                "Invalid value for argument `momentum`. Expected a number at "
-                f"least 0, below 1. Received: momentum={momentum!r}"
-            )
         if reset_momentum_every is not None:
             check_positive_int("reset_momentum_every", reset_momentum_every)
-        self.momentum = float(momentum)
-        self.reset_momentum_every = (
-            None if reset_momentum_every is None else int(reset_momentum_every)
-        )
-
-    def build(self, variables):
-        if self.built:
-            return
-        super().build(variables)
-        self._velocities = []
-        if self.momentum:
-            self._velocities = self.add_optimizer_variables(
-                variables, "velocity"
-            )
+            reset_momentum_every = int(reset_momentum_every)
+        self.reset_momentum_every = reset_momentum_every
 
     def update_step(self, gradient, variable, learning_rate):
         dtype = variable.dtype
@@ -140,7 +114,6 @@ class CoupledSGD(CoupledWeightDecay):
     def get_config(self):
         return {
             **super().get_config(),
-            "momentum": self.momentum,
             "reset_momentum_every": self.reset_momentum_every,
         }
 

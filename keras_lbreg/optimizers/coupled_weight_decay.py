@@ -1,21 +1,23 @@
 """The one place where Keras's decoupled weight decay is switched off.
 
-`keras.optimizers.Optimizer` takes `weight_decay=` and shrinks the weights by
-it before the update, outside of the gradient. There is no public way to keep
-the argument and use it otherwise: `_apply_weight_decay` and
-`_use_weight_decay` are private, and checked against Keras 3.15 by
-`tests/optimizers/test_coupled_weight_decay.py`.
+There is no public way to keep `weight_decay` and use it otherwise:
+`_apply_weight_decay` and `_use_weight_decay` are private, and checked against
+Keras 3.15 by `tests/optimizers/test_coupled_weight_decay.py`.
 """
 
 from numbers import Real
 
 import keras
 
+from keras_lbreg.checks import check_fraction
+
 
 class CoupledWeightDecay(keras.optimizers.Optimizer):
-    """An optimizer whose update rule uses `weight_decay` itself."""
+    """A momentum optimizer whose update rule uses `weight_decay` itself."""
 
-    def __init__(self, learning_rate, weight_decay=None, **kwargs):
+    def __init__(
+        self, learning_rate, weight_decay=None, momentum=0.0, **kwargs
+    ):
         if weight_decay is not None:
             if not 0 <= weight_decay < float("inf"):
                 raise ValueError(
@@ -30,6 +32,21 @@ class CoupledWeightDecay(keras.optimizers.Optimizer):
         super().__init__(
             learning_rate=learning_rate, weight_decay=weight_decay, **kwargs
         )
+        check_fraction("momentum", momentum)
+        self.momentum = float(momentum)
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._velocities = []
+        if self.momentum:
+            self._velocities = self.add_optimizer_variables(
+                variables, "velocity"
+            )
+
+    def get_config(self):
+        return {**super().get_config(), "momentum": self.momentum}
 
     def _apply_weight_decay(self, variables):
         """Leaves the weights alone: the update rule decays them."""

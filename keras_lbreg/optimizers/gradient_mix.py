@@ -61,11 +61,7 @@ class GradientMix(ReducedGradient):
     """
 
     def __init__(
-        self,
-        inner_optimizer,
-        concentration=1.0,
-        seed=None,
-        name=None,
+        self, inner_optimizer, concentration=1.0, seed=None, name=None
     ):
         super().__init__(inner_optimizer, name=name)
         check_positive_number("concentration", concentration)
@@ -80,10 +76,7 @@ class GradientMix(ReducedGradient):
             self._warn_once()
             return gradients
         weights = mixing_weights(
-            self._seed_variable,
-            step,
-            groups,
-            concentration=self.concentration,
+            self._seed_variable, step, groups, concentration=self.concentration
         )
         factor = groups * keras.ops.take(weights, replicas.replica_index())
         return [sparse_gradients.scale(g, factor) for g in gradients]

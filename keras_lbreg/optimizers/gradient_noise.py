@@ -1,7 +1,9 @@
 """Annealed gradient noise."""
 
 import keras
+from keras import ops
 
+from keras_lbreg.checks import check_non_negative_number
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
 from keras_lbreg.random.counter_based import normal_keys, normals
 
@@ -53,12 +55,8 @@ class GradientNoise(ReducedGradient):
         self, inner_optimizer, alpha=1e-5, gamma=0.55, seed=None, name=None
     ):
         super().__init__(inner_optimizer, name=name)
-        for argument, value in (("alpha", alpha), ("gamma", gamma)):
-            if not 0 <= value < float("inf"):
-                raise ValueError(
-                    f"Invalid value for argument `{argument}`. Expected a "
-                    f"finite number >= 0. Received: {argument}={value}"
-                )
+        check_non_negative_number("alpha", alpha)
+        check_non_negative_number("gamma", gamma)
         # NumPy's scalars would turn float32 into float64.
         self.alpha = float(alpha)
         self.gamma = float(gamma)
@@ -66,15 +64,7 @@ class GradientNoise(ReducedGradient):
         self._seed_variable = self.add_seed(seed)
 
     def stddev(self, step):
-        """Standard deviation `sigma_t` of the noise at an update.
-
-        Args:
-            step: Number `t` of updates completed before it.
-
-        Returns:
-            Float32 scalar tensor.
-        """
-        ops = keras.ops
+        """Standard deviation `sigma_t` of the noise after `step` updates."""
         t = ops.cast(step, "float32")
         return self.alpha**0.5 * ops.power(1.0 + t, -0.5 * self.gamma)
 
@@ -83,7 +73,7 @@ class GradientNoise(ReducedGradient):
         keys = normal_keys(self._seed_variable, step, indices)
         noises = normals([gradient.shape for gradient in gradients], keys)
         return [
-            gradient + keras.ops.cast(sigma * noise, gradient.dtype)
+            gradient + ops.cast(sigma * noise, gradient.dtype)
             for gradient, noise in zip(gradients, noises, strict=True)
         ]
 

@@ -5,6 +5,10 @@ import re
 import keras
 from keras import ops
 
+from keras_lbreg.checks import (
+    check_non_negative_number,
+    check_positive_number,
+)
 from keras_lbreg.optimizers.coupled_weight_decay import CoupledWeightDecay
 
 
@@ -23,30 +27,23 @@ class LARS(CoupledWeightDecay):
     ```
 
     Each variable moves by the same fraction of its own norm, about
-    `gamma * eta`, whatever the size of its gradient. That lets the global
-    rate grow with the batch where one layer's gradient would otherwise blow
-    up.
+    `gamma * eta`, whatever the size of its gradient.
 
     `local` is 1 where `||w||` or `||g||` is 0, so that a variable that starts
     at zero can leave it. Norms and the update are computed in float32 or
     better, also for half-precision variables.
 
-    By default variables of rank 0 and 1 (biases, the scales and offsets of
-    normalisation) are excluded: `local = 1` and `beta = 0`, plain momentum
-    SGD at the global rate. `exclude_from_layer_adaptation` or `exclude`
-    choose others instead.
+    Variables of rank 0 and 1 (biases, the scales and offsets of normalisation),
+    or those of `exclude`, have `local = 1` and `beta = 0`: plain momentum SGD.
 
-    Differences to related optimizers: `optax.lars` has `||g + beta w||` in
-    the denominator instead of the sum of norms, and agrees exactly where
-    `beta = 0`. Other optimizers of Keras decouple `weight_decay` from the
-    gradient; here it is inside, where the trust ratio sees it, and excluded
-    by `exclude_from_weight_decay` as usual.
+    `optax.lars` has `||g + beta w||` in the denominator instead of the sum of
+    norms. Other optimizers of Keras decouple `weight_decay` from the gradient;
+    here it is inside, where the trust ratio sees it, and excluded by
+    `exclude_from_weight_decay` as usual.
 
     Args:
-        learning_rate: A float, a
-            `keras.optimizers.schedules.LearningRateSchedule`, or a callable
-            without arguments. The global learning rate `gamma`. Defaults to
-            `0.1`.
+        learning_rate: The global learning rate `gamma`: a float, a schedule of
+            Keras's, or a callable without arguments. Defaults to `0.1`.
         momentum: Float in `[0, 1)`. Defaults to `0.9`.
         weight_decay: Float, at least 0, or `None` for none. The coupled
             weight decay `beta`. Defaults to `None`.
@@ -58,18 +55,9 @@ class LARS(CoupledWeightDecay):
             (`"layer/kernel"`) matches one of them (`re.search`) are excluded,
             all others adapted. `None` excludes variables of rank 0 and 1.
             Defaults to `None`.
-        clipnorm: Float. The gradient of each variable is clipped to this norm.
-        clipvalue: Float. Every element of a gradient is clipped to this value.
-        global_clipnorm: Float. All gradients together are clipped to this norm.
-        use_ema: Whether to average the variables exponentially.
-        ema_momentum: Float, the momentum of that average. Defaults to `0.99`.
-        ema_overwrite_frequency: Integer, a number of updates after which the
-            averages replace the variables, or `None` for the end of training.
-        loss_scale_factor: Float, what the loss is multiplied by and the
-            gradients are divided by.
-        gradient_accumulation_steps: Integer, a number of micro-batches whose
-            mean gradient makes one update.
-        name: String, the name of the optimizer.
+        clipnorm, clipvalue, global_clipnorm: As in `keras.optimizers.SGD`.
+        use_ema, ema_momentum, ema_overwrite_frequency: Likewise.
+        loss_scale_factor, gradient_accumulation_steps, name: Likewise.
         **kwargs: Other arguments of `keras.optimizers.Optimizer`, none in
             Keras 3.15.
 
@@ -110,6 +98,7 @@ class LARS(CoupledWeightDecay):
         super().__init__(
             learning_rate,
             weight_decay,
+            momentum,
             clipnorm=clipnorm,
             clipvalue=clipvalue,
             global_clipnorm=global_clipnorm,
@@ -121,15 +110,8 @@ class LARS(CoupledWeightDecay):
             name=name,
             **kwargs,
         )
-        check("momentum", momentum, 0 <= momentum < 1, "at least 0, below 1")
-        check(
-            "trust_coefficient",
-            trust_coefficient,
-            trust_coefficient > 0,
-            "above 0",
-        )
-        check("epsilon", epsilon, epsilon >= 0, "at least 0")
-        self.momentum = float(momentum)
+        check_positive_number("trust_coefficient", trust_coefficient)
+        check_non_negative_number("epsilon", epsilon)
         self.trust_coefficient = float(trust_coefficient)
         self.epsilon = float(epsilon)
         self.nesterov = bool(nesterov)
@@ -158,11 +140,6 @@ class LARS(CoupledWeightDecay):
             return
         super().build(variables)
         self._excluded = [self._is_excluded(v) for v in variables]
-        self._velocities = []
-        if self.momentum:
-            self._velocities = self.add_optimizer_variables(
-                variables, "velocity"
-            )
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
@@ -190,7 +167,6 @@ class LARS(CoupledWeightDecay):
     def get_config(self):
         return {
             **super().get_config(),
-            "momentum": self.momentum,
             "trust_coefficient": self.trust_coefficient,
             "epsilon": self.epsilon,
             "nesterov": self.nesterov,
@@ -216,21 +192,10 @@ class LARS(CoupledWeightDecay):
 
 
 def path_pattern(path):
-    """A pattern for one variable, also in the loaded model.
-
-    Keras leaves out the names of enclosing models from the left of a path
-    when it loads a model: they are optional here.
-    """
+    """A pattern for one variable, also in the loaded model."""
+    # There, Keras leaves out the names of enclosing models from the left.
     parts = path.split("/")
     outer = ""
     for part in parts[:-2]:
         outer = f"({outer}{re.escape(part)}/)?"
     return f"^{outer}{re.escape('/'.join(parts[-2:]))}$"
-
-
-def check(name, value, valid, expected):
-    if not valid:
-        raise ValueError(
-            f"Invalid value for argument `{name}`. Expected a number "
-            f"{expected}. Received: {name}={value!r}"
-        )

@@ -73,15 +73,7 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
 
     @replicas.without_autograph
     def check_finite(self, grads):
-        """Whether the gradients are finite on every replica.
-
-        Args:
-            grads: List of the calling replica's gradients: tensors,
-                `tf.IndexedSlices` or `None`.
-
-        Returns:
-            Boolean scalar tensor, the same on all replicas.
-        """
+        """Whether the gradients are finite on every replica, as a tensor."""
         finite = sparse_gradients.all_finite(
             [gradient for gradient in grads if gradient is not None]
         )
@@ -89,7 +81,7 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
             return finite
         share = keras.ops.cast(finite, "float32")
         # A mean, which no cross-device operation takes for gradients.
-        return replicas.mean_over_replicas(share) >= 1.0
+        return replicas.all_reduce("MEAN", share) >= 1.0
 
     def set_weights(self, weights):
         set_all_weights(self, weights)

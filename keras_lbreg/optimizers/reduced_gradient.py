@@ -53,32 +53,26 @@ class ReducedGradient(keras.optimizers.Optimizer):
     w   <- inner_optimizer.update_step(g, w)
     ```
 
-    Wrappers may be nested in any order and give this one pipeline. The wrapper
-    is the optimizer that Keras calls; the inner one updates the variables, by
-    its public `update_step`, and is not altered. Nothing is added to the
-    communication.
+    Wrappers may be nested in any order and give this one pipeline. The inner
+    optimizer updates the variables, by its public `update_step`, and is not
+    altered. Nothing is added to the communication.
 
     `learning_rate`, `iterations`, `loss_scale_factor`, clipping, weight decay
     and averaging are those of `inner_optimizer`, and can be set here as well as
     there. `variables` are the wrapper's own, then those of `inner_optimizer`.
 
-    An inner optimizer that works otherwise than by `update_step` is not
-    changed in silence: with an `apply` of its own, as other packages' wrappers
-    have, it is refused (write it outside). One that prepares an update for all
+    An inner optimizer with an `apply` of its own, as other packages' wrappers
+    have, is refused (write it outside). One that prepares an update for all
     variables together (`Nadam`) does that with its equal share `g / K` of the
-    gradient on each of K replicas, and sums the shares itself.
-
-    With dynamic loss scaling, write `keras_lbreg.LossScaleOptimizer` outside;
-    Keras's own, which `compile` adds under `mixed_float16`, is right on one
-    replica only and refused on several.
+    gradient on each of K replicas, and sums the shares itself. With dynamic
+    loss scaling, write `keras_lbreg.LossScaleOptimizer` outside; Keras's own is
+    right on one replica only and refused on several.
 
     Two arguments of Keras's optimizers fail under `MirroredStrategy` and work
     in here, with any number of replicas: `gradient_accumulation_steps` and
     `ema_overwrite_frequency`. Mixing weights, clipping and noise are then once
-    for an update, of the mean of its micro-batches; `step` below and in
-    `iterations` counts completed updates. Each micro-batch is reduced as it
-    comes: the sums are equal on all replicas and a checkpoint in the middle of
-    an update carries them. Accumulation saves memory, not communication.
+    for an update, of the mean of its micro-batches. Each micro-batch is reduced
+    as it comes: accumulation saves memory, not communication.
 
     Sparse gradients (`tf.IndexedSlices`, of embeddings) stay sparse through the
     all-reduce, and become dense where they are accumulated, clipped or get
@@ -145,9 +139,6 @@ class ReducedGradient(keras.optimizers.Optimizer):
         Args:
             gradients: List of tensors or `tf.IndexedSlices`.
             step: Number of completed updates.
-
-        Returns:
-            List of gradients.
         """
         return gradients
 
@@ -171,21 +162,11 @@ class ReducedGradient(keras.optimizers.Optimizer):
                 `needs_dense_gradients` is false.
             indices: List of integers, the variables' positions in the model.
             step: Number of completed updates.
-
-        Returns:
-            List of gradients.
         """
         return gradients
 
     def add_seed(self, seed):
-        """Adds a variable that carries a seed through checkpoints.
-
-        Args:
-            seed: Integer from 0 to 2**31 - 1, or None for a random one.
-
-        Returns:
-            An integer `keras.Variable`.
-        """
+        """Adds a variable that carries a seed, or a random one for None."""
         return self.add_variable(
             shape=(),
             initializer=keras.initializers.Constant(resolve_seed(seed)),

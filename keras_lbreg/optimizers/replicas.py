@@ -4,11 +4,7 @@ import keras
 
 
 def replica_count():
-    """Number of replicas in sync; 1 outside of TensorFlow.
-
-    JAX has no replicas: its gradients are those of the whole batch, however
-    many devices compute them.
-    """
+    """Number of replicas in sync; 1 under JAX, which has none."""
     context = _replica_context()
     return 1 if context is None else context.num_replicas_in_sync
 
@@ -37,23 +33,17 @@ def under_strategy():
     return tf.distribute.has_strategy()
 
 
-def sum_over_replicas(tensor):
-    """The sum of all replicas' tensors, on each of them."""
-    return _all_reduce("SUM", tensor)
-
-
-def mean_over_replicas(tensor):
-    """The mean of all replicas' tensors, on each of them."""
-    return _all_reduce("MEAN", tensor)
+def all_reduce(operation, tensor):
+    """The `"SUM"` or `"MEAN"` of all replicas' tensors, on each of them."""
+    context = _replica_context()
+    return tensor if context is None else context.all_reduce(operation, tensor)
 
 
 def cond_on_all_replicas(predicate, true_fn, false_fn, tensors):
-    """Runs one of two functions of `tensors`, the same one on every replica.
-
-    `predicate` gives the same boolean on every replica. `tf.cond` around a
-    function that communicates has to be in the cross-replica context: a
-    `merge_call` inside of a replica's own `tf.cond` is refused by TensorFlow.
-    """
+    """Runs one of two functions of `tensors`, the same one on every replica."""
+    # `tf.cond` around a function that communicates has to be in the
+    # cross-replica context: TensorFlow refuses a `merge_call` inside of a
+    # replica's own `tf.cond`.
     import tensorflow as tf
 
     if tf.__internal__.distribute.strategy_supports_no_merge_call():
@@ -77,10 +67,7 @@ def cond_on_all_replicas(predicate, true_fn, false_fn, tensors):
 
 
 def call_for_all_replicas(function):
-    """Calls a function once, in the cross-replica context.
-
-    Where the strategy has none, as under XLA, each replica calls it.
-    """
+    """Calls a function once, in the cross-replica context if there is one."""
     import tensorflow as tf
 
     tf.__internal__.distribute.interim.maybe_merge_call(
@@ -89,21 +76,12 @@ def call_for_all_replicas(function):
 
 
 def without_autograph(method):
-    """Keeps AutoGraph from rewriting a method, as it does in a `tf.function`.
-
-    Keras's own methods are exempt; others run rewritten in a custom training
-    loop and as they are in `fit`.
-    """
+    """Keeps AutoGraph from rewriting a method; Keras's own are exempt."""
     if keras.backend.backend() != "tensorflow":
         return method
     import tensorflow as tf
 
     return tf.autograph.experimental.do_not_convert(method)
-
-
-def _all_reduce(operation, tensor):
-    context = _replica_context()
-    return tensor if context is None else context.all_reduce(operation, tensor)
 
 
 def _replica_context():

@@ -1,6 +1,7 @@
 """Lengths of the gradients of single replicas and of the whole batch."""
 
 import keras
+from keras import ops
 
 from keras_lbreg.optimizers import replicas, sparse_gradients
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
@@ -63,10 +64,9 @@ class SquaredGradients(ReducedGradient):
         count = replicas.replica_count()
         if count == 1:
             return
-        ops = keras.ops
         own = squared_length(local_gradients, variables)
         # Keras divides each replica's loss by K: g_k is K times as long.
-        small = count * replicas.sum_over_replicas(own)
+        small = count * replicas.all_reduce("SUM", own)
         big = squared_length(reduced_gradients, variables)
         finite = ops.isfinite(small) & ops.isfinite(big)
         for total, value in zip(self._sums, (small, big, 1.0), strict=True):
@@ -74,13 +74,9 @@ class SquaredGradients(ReducedGradient):
             total.assign_add(ops.where(finite, value, ops.zeros_like(value)))
 
     def take_squares(self):
-        """The means since the last call, which begins them anew.
-
-        Returns:
-            The pair of |G_s|^2 and |G_b|^2, or `None` if there was no update.
-        """
+        """|G_s|^2 and |G_b|^2 since the last call; None without updates."""
         small, big, count = (
-            float(keras.ops.convert_to_numpy(total)) for total in self._sums
+            float(ops.convert_to_numpy(total)) for total in self._sums
         )
         for total in self._sums:
             total.assign(0.0)
@@ -88,7 +84,6 @@ class SquaredGradients(ReducedGradient):
 
 
 def squared_length(gradients, variables):
-    ops = keras.ops
     squares = []
     for gradient, variable in zip(gradients, variables, strict=True):
         # Rows of an embedding may be there more than once.
