@@ -361,3 +361,13 @@ def make_tuner(
             executions_per_trial=executions,
             **arguments,
         )
+
+
+def is_distributed():
+    """Whether KerasTuner's variables name a chief."""
+    return roles.has_chief_oracle()
+
+
+def is_worker():
+    """Whether this process is one of the workers that they name."""
+    return roles.has_chief_oracle() and not roles.is_chief_oracle()
