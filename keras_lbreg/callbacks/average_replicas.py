@@ -21,6 +21,8 @@ class AverageReplicas(keras.callbacks.Callback):
     the same way with it and without. On one replica, and on other backends than
     TensorFlow, it does nothing.
 
+    Args: none.
+
     Example:
 
     >>> callbacks = [keras_lbreg.AverageReplicas(), checkpoint]

@@ -35,14 +35,19 @@ def check_data(argument, data):
             f"Invalid value for argument `{argument}`. Expected {KINDS}. "
             f"Received: {describe(data)}"
         )
+    if len(data) == 3 and data[2] is None:
+        data = data[:2]
+    if any(part is None for part in data):
+        raise ValueError(
+            f"Invalid value for argument `{argument}`. Expected {KINDS}. "
+            f"Received: None in place of {'xy'[data[0] is not None]}"
+        )
     # Tuples: TensorFlow takes a list for one tensor.
     data = keras.tree.map_structure(
         lambda values: as_array(argument, values),
         keras.tree.lists_to_tuples(tuple(data)),
         none_is_leaf=False,
     )
-    if len(data) == 3 and data[2] is None:
-        data = data[:2]
     lengths = {len(array) for array in keras.tree.flatten(data)}
     if len(lengths) != 1:
         raise ValueError(

@@ -66,7 +66,9 @@ class DRegModel(keras.Model):
     never fork the batch.
 
     Args:
-        inputs, outputs, name: As in `keras.Model`.
+        inputs: Input tensors of the model, as in `keras.Model`.
+        outputs: Its output tensors.
+        name: Optional name.
         path_reduction: `"sum"` (the default) or `"mean"` of the path losses.
         from_sequential: Whether `keras_lbreg.strip_dreg` is to give a
             Sequential model back, where the layers are a chain. Defaults to

@@ -55,9 +55,18 @@ class LARS(CoupledWeightDecay):
             (`"layer/kernel"`) matches one of them (`re.search`) are excluded,
             all others adapted. `None` excludes variables of rank 0 and 1.
             Defaults to `None`.
-        clipnorm, clipvalue, global_clipnorm: As in `keras.optimizers.SGD`.
-        use_ema, ema_momentum, ema_overwrite_frequency: Likewise.
-        loss_scale_factor, gradient_accumulation_steps, name: Likewise.
+        clipnorm: Float. The gradient of each variable is clipped to this norm.
+        clipvalue: Float. Every element of a gradient is clipped to this value.
+        global_clipnorm: Float. All gradients together are clipped to this norm.
+        use_ema: Whether to average the variables exponentially.
+        ema_momentum: Float, the momentum of that average. Defaults to `0.99`.
+        ema_overwrite_frequency: Integer, a number of updates after which the
+            averages replace the variables, or `None` for the end of training.
+        loss_scale_factor: Float, what the loss is multiplied by and the
+            gradients are divided by.
+        gradient_accumulation_steps: Integer, a number of micro-batches whose
+            mean gradient makes one update.
+        name: String, the name of the optimizer.
         **kwargs: Other arguments of `keras.optimizers.Optimizer`, none in
             Keras 3.15.
 

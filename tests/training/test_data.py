@@ -78,6 +78,7 @@ def test_weights_of_several_outputs():
         ((np.ones((0, 4)), np.ones(0)), "at least one sample"),
         ((np.ones(3), [object()] * 3), "arrays of numbers or strings"),
         (None, "Received: a NoneType"),
+        ((np.ones((3, 4)), None), "None in place of y"),
     ],
     ids=lambda value: type(value).__name__,
 )
