@@ -192,6 +192,7 @@ class ValidationData:
 
     def __init__(self, data, rank):
         self.dataset = self.data = None
+        self._made = None
         if not is_tf_dataset(data):
             self.data = data
             self.samples = count_samples(data)
@@ -220,10 +221,19 @@ class ValidationData:
             return digest_of(self.data)
         return describe(self.dataset)
 
-    @property
-    def values(self):
-        """The data as `DRegPathSelection` and `evaluate` take them."""
-        return self.dataset if self.data is None else self.data
+    def values(self, placement):
+        """What `evaluate` takes; on TensorFlow made once for all its calls."""
+        if self.data is None:
+            return self.dataset
+        is_tensorflow = keras.backend.backend() == "tensorflow"
+        if placement.handle is not None or not is_tensorflow:
+            return self.data
+        if self._made is None:
+            import tensorflow as tf
+
+            rows = tf.data.Dataset.from_tensor_slices(self.data)
+            self._made = rows.batch(LARGEST_BATCH)
+        return self._made
 
     def check(self, placement):
         """Raises where some replica would have no samples to evaluate."""
@@ -243,13 +253,14 @@ class ValidationData:
 
     def for_fit(self, placement, largest=None):
         """The arguments of `fit`, for all samples or the first few."""
-        if self.data is None:
-            return {"validation_data": self.dataset}
+        values = self.values(placement)
+        if is_tf_dataset(values):
+            few = values if largest is None else values.take(1)
+            return {"validation_data": few}
         data, samples = self.data, self.samples
         if largest is not None and largest < samples:
             data, samples = take_rows(data, slice(largest)), largest
-        is_tensorflow = keras.backend.backend() == "tensorflow"
-        if placement.handle is None or not is_tensorflow:
+        if placement.handle is None or keras.backend.backend() != "tensorflow":
             return {
                 "validation_data": data,
                 "validation_batch_size": batch_size(samples, placement.devices),

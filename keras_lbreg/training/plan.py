@@ -159,7 +159,7 @@ def make_plan(
         base_batch_size=small,
         batch_size=size,
         replicas=placement.replicas,
-        validation_data=facts.validation.values,
+        validation_data=facts.validation.values(placement),
     )
     for technique in TECHNIQUES:
         # What workloads and the register say is tested; these are not.

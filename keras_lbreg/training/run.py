@@ -111,7 +111,7 @@ class Run:
             batch_size=self.plan.batch_size,
             initial_step=initial_step,
             replicas=self.placement.replicas,
-            validation_data=self.facts.validation.values,
+            validation_data=self.facts.validation.values(self.placement),
         )
 
     def build(self):
