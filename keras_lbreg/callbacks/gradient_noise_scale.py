@@ -95,7 +95,7 @@ class GradientNoiseScale(keras.callbacks.Callback):
     Raises:
         ValueError: An argument is out of its range; when `fit` begins without
             `data`, there is one replica, no `SquaredGradients`, or a
-            `GradientMix`; the model is compiled with several losses.
+            `GradientMix`.
 
     Example:
 
