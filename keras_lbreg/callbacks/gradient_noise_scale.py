@@ -38,20 +38,16 @@ class GradientNoiseScale(keras.callbacks.Callback):
 
     Far below B_simple, twice the batch nearly halves the number of updates;
     far above, larger batches buy little. It grows while a model is trained,
-    often tenfold and more, and the average is late by about `1 / (1 - d)`
-    measurements.
+    and the average is late by about `1 / (1 - d)` measurements.
 
     The lengths come from one of two places:
 
     - **From `data`**, on every backend, one device and any strategy. At the end
       of an epoch, or every so many updates, a few big batches are drawn from it
-      and cut into small ones. The gradients are extra ones, on one device, of
+      and cut into small ones. The gradients are extra ones, of
       `pairs * big_batch` samples each time: 8 % more work at the defaults and
-      once in an epoch of 50,000 samples. Under several workers each measures
-      the same. The model runs in training mode, each small batch with batch
-      normalization's statistics of its own, as it would be on a replica
-      (`statistics`). Sample weights, regularizers, `add_loss`, augmentation and
-      clipping are left out.
+      once in an epoch of 50,000 samples. Sample weights, regularizers,
+      `add_loss`, augmentation and clipping are left out.
     - **From the replicas of a `tf.distribute` strategy**, without `data`: each
       replica's gradient is that of a small batch, and their mean that of the
       big one. The optimizer has to be wrapped in

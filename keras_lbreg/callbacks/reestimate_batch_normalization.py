@@ -386,22 +386,30 @@ def _batches(data, batch_size, steps, seed):
     """The inputs of the model, batch by batch, as tensors."""
     if isinstance(data, keras.utils.PyDataset):
         size = data.num_batches
-        _check_it_ends(size is not None, data, steps)
-        counter = itertools.count() if size is None else range(size)
-        batches = (_inputs(data[i]) for i in counter)
-    elif hasattr(data, "element_spec"):
-        # A `tf.data.Dataset`.
-        _check_it_ends(int(data.cardinality()) != -1, data, steps)
-        batches = map(_inputs, data)
+        ends = size is not None
+        batches = (
+            data[i] for i in (range(size) if ends else itertools.count())
+        )
+    elif hasattr(data, "element_spec"):  # A `tf.data.Dataset`.
+        ends, batches = int(data.cardinality()) != -1, data
     elif hasattr(data, "shape") or isinstance(data, (dict, list, tuple)):
-        batches = _batches_of_arrays(_inputs(data), batch_size, seed)
+        x = data[0] if isinstance(data, tuple) else data
+        ends = True
+        batches = ((x,) for x in _batches_of_arrays(x, batch_size, seed))
     else:
-        _check_it_ends(hasattr(data, "__len__"), data, steps)
-        batches = map(_inputs, data)
+        ends, batches = hasattr(data, "__len__"), data
+    if not ends and steps is None:
+        raise ValueError(
+            "Invalid value for argument `steps`. Expected the number of "
+            "batches to take, since the length of `data` is not known. "
+            f"Received: steps=None, data={data!r}"
+        )
     empty = True
     for batch in itertools.islice(batches, steps):
         empty = False
-        yield keras.tree.map_structure(_to_tensor, batch)
+        # `x` of `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
+        x = batch[0] if isinstance(batch, tuple) else batch
+        yield keras.tree.map_structure(_to_tensor, x)
     if empty:
         raise ValueError(
             "Invalid value for argument `data`. Expected at least one sample. "
@@ -410,8 +418,18 @@ def _batches(data, batch_size, steps, seed):
 
 
 def _batches_of_arrays(x, batch_size, seed):
+    def is_ragged(array):
+        return hasattr(array, "row_splits")
+
+    def take(array, rows):
+        if not is_ragged(array):
+            return array[rows]
+        import tensorflow as tf
+
+        return tf.gather(array, rows)
+
     arrays = [
-        a if _is_ragged(a) else np.asarray(a) for a in keras.tree.flatten(x)
+        a if is_ragged(a) else np.asarray(a) for a in keras.tree.flatten(x)
     ]
     if any(len(array.shape) == 0 for array in arrays):
         raise ValueError(
@@ -429,25 +447,8 @@ def _batches_of_arrays(x, batch_size, seed):
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         yield keras.tree.pack_sequence_as(
-            x, [_take(array, rows) for array in arrays]
+            x, [take(array, rows) for array in arrays]
         )
-
-
-def _inputs(batch):
-    """`x` of `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
-    return batch[0] if isinstance(batch, tuple) else batch
-
-
-def _is_ragged(array):
-    return hasattr(array, "row_splits")
-
-
-def _take(array, rows):
-    if not _is_ragged(array):
-        return array[rows]
-    import tensorflow as tf
-
-    return tf.gather(array, rows)
 
 
 def _to_tensor(value):
@@ -460,15 +461,6 @@ def _to_tensor(value):
 
 def _to_float64(value):
     return ops.convert_to_numpy(value).astype("float64")
-
-
-def _check_it_ends(ends, data, steps):
-    if not ends and steps is None:
-        raise ValueError(
-            "Invalid value for argument `steps`. Expected the number of "
-            "batches to take, since the length of `data` is not known. "
-            f"Received: steps=None, data={data!r}"
-        )
 
 
 def _check_arguments(batch_size, steps):

@@ -47,18 +47,13 @@ def mix_sample_weights(
     shuffle them.
 
     Steps. The weights are a function of `(seed, step)`. `step` counts batches
-    from `initial_step`; give the number of updates made so far to resume.
-
-    - Iterators, generators and other iterables: batch by batch.
-    - `tf.data.Dataset`: batch by batch, and on from there in the next epoch. An
-      epoch that is left early does not count, since Keras looks at a first
-      batch to build a model; where the cardinality is unknown, it does. An
-      endless dataset begins at `initial_step` each time it is iterated.
-    - `keras.utils.PyDataset`: batch `i` of epoch `e` has step `e * n + i` for
-      `n` batches in an epoch, in whatever order `fit(shuffle=True)` takes them,
-      with any number of `workers`, threads or processes. An epoch that is left
-      early does not count; with workers, which read ahead, it does. One without
-      an end begins at `initial_step` in each `fit`.
+    from `initial_step`; give the number of updates made so far to resume. A
+    `tf.data.Dataset` goes on from there in the next epoch; of a
+    `keras.utils.PyDataset`, batch `i` of epoch `e` has step `e * n + i` for `n`
+    batches in an epoch, in whatever order and by whatever `workers` they are
+    read. An epoch that is left early does not count, since Keras looks at a
+    first batch to build a model; where the cardinality is unknown, or workers
+    read ahead, it does. What is endless begins at `initial_step` each time.
 
     The Gaussian law is Hoffer et al.'s multiplicative noise for groups,
     `K w_k ~ N(1, stddev^2)`, independent. These weights do not sum to one: the

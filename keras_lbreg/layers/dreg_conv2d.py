@@ -31,19 +31,16 @@ class DRegConv2D(DRegLayer, keras.layers.Conv2D):
     `Conv2D` costs, and `keras_lbreg.strip_dreg` makes it one again.
 
     With `paths="split"` the first half of the batch takes W_R and the second
-    half W_L (of an odd batch, the middle sample takes W_R). That is an
-    unbiased estimate of the mean of the two path losses, at the cost of a
-    plain layer; it is this package's own variant, not the paper's. A batch
-    normalization after the layer sees both halves mixed, unless
-    `keras_lbreg.apply_dreg` has built the model.
+    half W_L (of an odd batch, the middle sample takes W_R): an unbiased
+    estimate of the mean of the two path losses, at the cost of a plain layer.
+    It is this package's own variant, not the paper's. With `paths="both"` every
+    sample takes both paths: a training call returns `[R(x); L(x)]`, twice as
+    long on the batch axis. The loss has to know: see `keras_lbreg.apply_dreg`,
+    which builds a model that does.
 
-    With `paths="both"` every sample takes both paths: a training call returns
-    `[R(x); L(x)]`, twice as long on the batch axis. The loss has to know:
-    see `keras_lbreg.DRegModel`, and `keras_lbreg.apply_dreg`, which builds it.
-
-    The penalty is one of the layer's `losses` after a training call, once for
-    a forward pass, computed in float32 at least. LoRA and quantization are
-    refused. After assigning another value to `kernel`, call `reset_left()`.
+    The penalty is one of the layer's `losses` after a training call. LoRA and
+    quantization are refused. After assigning another value to `kernel`, call
+    `reset_left()`.
 
     Args:
         filters: Integer, the number of filters.

@@ -19,9 +19,8 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
     A large batch gives batch normalization less noisy statistics than a small
     one does, and the noise is part of why small batches generalize better.
     This layer cuts the batch of `B` samples into `q = max(1, B // S)`
-    consecutive *ghost batches* of `S = ghost_batch_size` samples, and
-    normalizes each by its own statistics. The `B mod S` samples left over join
-    the last ghost batch.
+    consecutive *ghost batches* of `S = ghost_batch_size` samples (the last one
+    takes the `B mod S` left over), and normalizes each by its own statistics.
 
     **During training**, for the samples of ghost batch `i`, of mean `mu_i` and
     biased variance `var_i`,
@@ -44,19 +43,15 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
     moving_mean <- m * moving_mean + (1 - m) * (mu_1 + ... + mu_q) / q
     ```
 
-    and `moving_variance` likewise. A batch without samples leaves them alone.
+    and `moving_variance` likewise.
 
     **During inference**, and with `trainable = False`, the layer is
     `keras.layers.BatchNormalization`, with the same variables. A `.weights.h5`
-    file of a model with Keras's layer does not load into one with this layer,
-    as Keras looks layers up by their classes there: load it first, then call
-    `keras_lbreg.apply_ghost_batch_norm`.
+    file of a model with Keras's layer does not load into one with this layer:
+    load it first, then call `keras_lbreg.apply_ghost_batch_norm`.
 
     Under `tf.distribute`, every replica cuts its own part of the batch and, as
-    with Keras's layer, keeps its own moving statistics. Statistics are
-    computed in float32 also for inputs of lower precision, in float64 for
-    those of float64. The layer can be differentiated in forward mode and
-    repeatedly, as Keras's can.
+    with Keras's layer, keeps its own moving statistics.
 
     Args:
         axis: Integer, the axis of the features; not the batch axis.
@@ -72,12 +67,10 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
             `"zeros"`.
         moving_variance_initializer: Initializer of the moving variance.
             Defaults to `"ones"`.
-        renorm: Only `False`. Batch renormalization (Ioffe, 2017) takes away
-            the noise that ghost batches are for.
-        renorm_clipping, renorm_momentum: Without effect, as `renorm` is
-            `False`; part of the configuration of Keras's layer.
-        synchronized: Only `False`. `True` asks for the statistics of the batch
-            over all replicas, ghost batches for those of a part of it.
+        renorm: Only `False`. Batch renormalization takes away the noise that
+            ghost batches are for.
+        renorm_clipping, renorm_momentum: Without effect.
+        synchronized: Only `False`.
         ghost_batch_size: Integer, the number of samples `S` in a ghost batch.
             Defaults to `128`.
         statistics: `"sequential"` or `"mean"`, how the moving statistics take
