@@ -308,7 +308,7 @@ def test_a_model_that_fit_builds():
 
 def test_targets_of_several_outputs():
     x, y = problem()
-    with pytest.raises(ValueError, match="a pair .* of arrays"):
+    with pytest.raises(ValueError, match=r"a pair .* of arrays"):
         keras_lbreg.GradientNoiseScale((x, [y, y]))
 
 
