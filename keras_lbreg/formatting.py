@@ -1,4 +1,4 @@
-"""Numbers as tables, plots and the terminal print them."""
+"""Numbers and tables as files, plots and the terminal print them."""
 
 import math
 
@@ -20,17 +20,12 @@ def format_duration(seconds):
         return MISSING
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    seconds = round(seconds)
-    if seconds < 60:
+    minutes, seconds = divmod(round(seconds), 60)
+    if not minutes:
         return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60:02d} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
-
-
-def format_rate(rate):
-    """A learning rate with three significant digits."""
-    return MISSING if is_missing(rate) else f"{rate:.3g}"
+    if minutes < 60:
+        return f"{minutes} min {seconds:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def format_significant(number, digits=4):
@@ -43,3 +38,11 @@ def format_significant(number, digits=4):
     if not -3 < decimals < digits + 4:
         return f"{number:.{digits - 1}e}"
     return f"{number:,.{max(decimals, 0)}f}"
+
+
+def markdown_table(columns, rows):
+    """A Markdown table; the first column to the left, the others right."""
+    rule = [":--", *["--:"] * (len(columns) - 1)]
+    cells = [[str(c).replace("|", "\\|") for c in row] for row in rows]
+    lines = (columns, rule, *cells)
+    return "".join(f"| {' | '.join(row)} |\n" for row in lines)

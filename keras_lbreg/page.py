@@ -2,19 +2,7 @@
 
 
 def render_page(template, content, package):
-    """A page made of a template, which may extend `page.html.j2`.
-
-    Args:
-        template: File name of the template.
-        content: What the template shows, a dictionary; `page.html.j2` needs
-            `title`, `headline` and the list `facts`.
-        package: The package whose folder `templates` holds the template.
-
-    Returns:
-        The HTML as a string.
-
-    Reference: https://jinja.palletsprojects.com
-    """
+    """The HTML of one of a package's `templates`, filled with a dictionary."""
     import jinja2
 
     environment = jinja2.Environment(

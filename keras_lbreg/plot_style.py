@@ -23,9 +23,6 @@ PALETTE = (
 INK = "#1f2328"
 GREY = "#8b949e"
 
-# What lies behind text on lines: white, and in a page the page's colour.
-PAPER = "#fffffe"
-
 # Inches. A page shows a panel this wide on a telephone, and two side by side
 # on a desk.
 PANEL_WIDTH = 5.0
@@ -94,23 +91,23 @@ def log_axis(axis, which="x"):
     scale.set_minor_formatter(NullFormatter())
 
 
-def to_png(figure, dpi=150):
+def above_axis(axis, x, text, points, **style):
+    """Writes a text above a place of the x axis."""
+    coordinates = (("data", "axes fraction"), "offset points")
+    axis.annotate(text, (x, 1), (0, points), *coordinates, **style)
+
+
+def to_png(figure):
     """The figure as the bytes of a PNG file."""
-    return rendered(figure, "png", dpi=dpi)
+    return rendered(figure, "png", dpi=150)
 
 
 def to_svg(figure):
-    """The figure as an `<svg>` element for a page with CSS.
-
-    Its background is transparent, its ink is `currentColor`, and its paper
-    is the page's `--paper`.
-    """
-    text = rendered(
-        figure, "svg", transparent=True, metadata={"Date": None}
-    ).decode("utf-8")
-    element = text[text.index("<svg") :]
-    element = element.replace(INK, "currentColor")
-    return element.replace(PAPER, "var(--paper)")
+    """The figure as a transparent `<svg>` whose ink is `currentColor`."""
+    metadata = {"Date": None}
+    image = rendered(figure, "svg", transparent=True, metadata=metadata)
+    _, start, rest = image.decode("utf-8").partition("<svg")
+    return (start + rest).replace(INK, "currentColor")
 
 
 def rendered(figure, format, **options):
@@ -128,17 +125,17 @@ class Panel:
     draw: Callable
     height: float
 
+    def draw_on(self, axis):
+        axis.set_title(self.title)
+        self.draw(axis)
+
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
     """A figure of a report, with its words.
 
-    Args:
-        name: Stem of its file name.
-        title: Heading.
-        caption: How to read it.
-        panels: Its `Panel`s.
-        setting: What a picture without its page needs to be understood.
+    `name` is the stem of its file name, `caption` how to read it, `setting`
+    what a picture without its page needs to be understood.
     """
 
     name: str
@@ -155,8 +152,7 @@ class Plot:
             figure = new_figure(width, height + 0.3)
             axes = figure.subplots(1, len(self.panels), squeeze=False)[0]
             for axis, panel in zip(axes, self.panels, strict=True):
-                axis.set_title(panel.title)
-                panel.draw(axis)
+                panel.draw_on(axis)
             figure.suptitle(self.setting, x=0.01, ha="left", fontsize=11)
         return figure
 
@@ -170,8 +166,6 @@ class Plot:
         with plot_style():
             for panel in self.panels:
                 figure = new_figure(PANEL_WIDTH, panel.height)
-                axis = figure.subplots()
-                axis.set_title(panel.title)
-                panel.draw(axis)
+                panel.draw_on(figure.subplots())
                 elements.append(to_svg(figure))
         return elements

@@ -56,7 +56,7 @@ HOOKS = {
     ),
     "tuning/hyper_model.py": "tests/tuning/test_hyper_model.py",
     "tuning/resumable.py": "tests/tuning/test_resumable.py",
-    "tuning/workers.py": "tests/tuning/test_workers.py",
+    "tuning/workers.py": "tests/tuning/test_tune.py",
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

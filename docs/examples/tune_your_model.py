@@ -49,8 +49,8 @@ tuner.search(
     verbose=0,
 )
 
-for trial in lbreg.tuning.trial_statistics(tuner):
-    print(f"trial {trial.trial_id}: {trial.mean:.4f} ± {trial.stddev:.4f}")
+for trial, accuracy in lbreg.tuning.trial_statistics(tuner):
+    print(f"trial {trial}: {accuracy.mean:.4f} ± {accuracy.std:.4f}")
 print(tuner.get_best_hyperparameters()[0].values)
 model = hypermodel.export(tuner.get_best_models()[0])
 model.save("tuned.keras")

@@ -22,37 +22,41 @@ import keras
 def make_derivatives(function):
     """The derivatives of a function (see the module)."""
     backend = keras.backend.backend()
-    if backend == "tensorflow":
-        return _tensorflow_derivatives(function)
-    if backend == "jax":
-        return _jax_derivatives(function)
-    raise RuntimeError(
-        "Derivatives of the loss need the backend tensorflow or jax. "
-        f"Received: {backend}"
-    )
-
-
-def _jax_derivatives(function):
-    """Forward over reverse mode."""
-    import jax
-    import jax.numpy as jnp
-
-    def squared_length(arrays):
-        return sum(jnp.sum(jnp.square(array)) for array in arrays)
+    if backend not in ("tensorflow", "jax"):
+        raise RuntimeError(
+            "Derivatives of the loss need the backend tensorflow or jax. "
+            f"Received: {backend}"
+        )
+    make = on_tensorflow if backend == "tensorflow" else on_jax
+    value_and_gradient, hessian_vector_product, compiled = make(function)
 
     def loss(point, frozen, x, y):
         return [function(point, frozen, x, y)]
 
     def loss_and_gradient(point, frozen, x, y):
-        value, gradient = jax.value_and_grad(function)(point, frozen, x, y)
+        value, gradient = value_and_gradient(point, frozen, x, y)
         return [value, *gradient]
 
     def squared_gradient(point, total, frozen, x, y):
-        gradient = jax.grad(function)(point, frozen, x, y)
-        return [
-            squared_length(gradient),
-            *[t + g for t, g in zip(total, gradient, strict=True)],
-        ]
+        _, gradient = value_and_gradient(point, frozen, x, y)
+        sums = [t + g for t, g in zip(total, gradient, strict=True)]
+        return [squared_length(gradient), *sums]
+
+    def squared_length(arrays):
+        return sum(keras.ops.sum(keras.ops.square(a)) for a in arrays)
+
+    return types.SimpleNamespace(
+        loss=compiled(loss),
+        loss_and_gradient=compiled(loss_and_gradient),
+        squared_gradient=compiled(squared_gradient),
+        squared_length=compiled(squared_length),
+        hessian_vector_product=compiled(hessian_vector_product),
+    )
+
+
+def on_jax(function):
+    """Forward over reverse mode."""
+    import jax
 
     def hessian_vector_product(point, vector, frozen, x, y):
         def gradient(point):
@@ -60,16 +64,10 @@ def _jax_derivatives(function):
 
         return jax.jvp(gradient, (point,), (vector,))[1]
 
-    return types.SimpleNamespace(
-        loss=jax.jit(loss),
-        loss_and_gradient=jax.jit(loss_and_gradient),
-        squared_gradient=jax.jit(squared_gradient),
-        squared_length=jax.jit(squared_length),
-        hessian_vector_product=jax.jit(hessian_vector_product),
-    )
+    return jax.value_and_grad(function), hessian_vector_product, jax.jit
 
 
-def _tensorflow_derivatives(function):
+def on_tensorflow(function):
     """Reverse over reverse: not every operation has a forward mode."""
     import tensorflow as tf
 
@@ -82,23 +80,6 @@ def _tensorflow_derivatives(function):
         gradient = tape.gradient(value, point, unconnected_gradients=zero)
         # That of an embedding is sparse.
         return value, [tf.convert_to_tensor(g) for g in gradient]
-
-    def squared_length(tensors):
-        return tf.add_n([tf.reduce_sum(tf.square(t)) for t in tensors])
-
-    def loss(point, frozen, x, y):
-        return [function(point, frozen, x, y)]
-
-    def loss_and_gradient(point, frozen, x, y):
-        value, gradient = value_and_gradient(point, frozen, x, y)
-        return [value, *gradient]
-
-    def squared_gradient(point, total, frozen, x, y):
-        _, gradient = value_and_gradient(point, frozen, x, y)
-        return [
-            squared_length(gradient),
-            *[t + g for t, g in zip(total, gradient, strict=True)],
-        ]
 
     def hessian_vector_product(point, vector, frozen, x, y):
         with tf.GradientTape() as outer:
@@ -122,10 +103,4 @@ def _tensorflow_derivatives(function):
 
         return call
 
-    return types.SimpleNamespace(
-        loss=compiled(loss),
-        loss_and_gradient=compiled(loss_and_gradient),
-        squared_gradient=compiled(squared_gradient),
-        squared_length=compiled(squared_length),
-        hessian_vector_product=compiled(hessian_vector_product),
-    )
+    return value_and_gradient, hessian_vector_product, compiled

@@ -118,11 +118,10 @@ def gradient_noise_scale(
     )
     theta = surface.point()
     generator = np.random.default_rng(seed)
+    sizes = small_batch, big_batch
     squares = np.empty((pairs, 2))
     for pair in range(pairs):
-        squares[pair] = draw_squares(
-            surface, theta, generator, small_batch, big_batch
-        )
+        squares[pair] = draw_squares(surface, theta, generator, *sizes)
         if on_progress is not None:
             on_progress(pair + 1)
     if not np.all(np.isfinite(squares)):
@@ -130,35 +129,19 @@ def gradient_noise_scale(
             "The gradient is not finite at this model's weights. Expected a "
             "model whose training has not diverged."
         )
-    noise, signal = noise_and_signal(
-        squares.mean(axis=0), small_batch, big_batch
-    )
+    noise, signal = noise_and_signal(squares.mean(axis=0), *sizes)
     again = generator.integers(pairs, size=(RESAMPLES, pairs))
-    resampled = []
-    for index in again:
-        mean = squares[index].mean(axis=0)
-        resampled.append(
-            noise_scale_of(*noise_and_signal(mean, small_batch, big_batch))
-        )
+    resampled = [
+        noise_scale_of(*noise_and_signal(squares[i].mean(axis=0), *sizes))
+        for i in again
+    ]
     low, high = np.quantile(resampled, [0.05, 0.95], method="lower")
-    return NoiseScale(
-        noise_scale_of(noise, signal),
-        float(low),
-        float(high),
-        float(noise),
-        float(signal),
-        small_batch,
-        big_batch,
-        pairs,
-    )
+    numbers = (noise_scale_of(noise, signal), low, high, noise, signal)
+    return NoiseScale(*map(float, numbers), *sizes, pairs)
 
 
 def noise_and_signal(squares, small_batch, big_batch):
-    """The pair of S and |G|^2 from |G_s|^2 and |G_b|^2; either may be < 0.
-
-    >>> noise_and_signal((3 + 20 / 4, 3 + 20 / 32), 4, 32)
-    (20.0, 3.0)
-    """
+    """The pair of S and |G|^2 from |G_s|^2 and |G_b|^2; either may be < 0."""
     small, big = squares
     signal = (big_batch * big - small_batch * small) / (big_batch - small_batch)
     noise = (small - big) / (1 / small_batch - 1 / big_batch)

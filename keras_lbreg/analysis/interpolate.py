@@ -116,14 +116,11 @@ def interpolate(
     model = rebuild(first, lambda layer: None)
     ends = first.get_weights(), second.get_weights()
     function = resolve_loss(first, loss)
-    losses = {name: [] for name in data}
-    accuracies = {name: [] for name in data}
+    results = {name: [] for name in data}
     if function is None:
         # One loss an output: which of them has an accuracy is not known.
-        arguments = compile_arguments(first)
-        model.compile(
-            loss=arguments["loss"], loss_weights=arguments["loss_weights"]
-        )
+        known = compile_arguments(first)
+        model.compile(loss=known["loss"], loss_weights=known["loss_weights"])
     else:
         model.compile(loss=function, metrics=["accuracy"])
     if statistics == "estimate":
@@ -134,9 +131,7 @@ def interpolate(
 
         estimate = StatisticsEstimator(model)
     for done, a in enumerate(positions, 1):
-        model.set_weights(
-            [between(p, q, a) for p, q in zip(*ends, strict=True)]
-        )
+        model.set_weights([between(*w, a) for w in zip(*ends, strict=True)])
         if statistics == "estimate":
             for variable, value in estimate((statistics_data,), batch_size):
                 variable.assign(value)
@@ -144,15 +139,17 @@ def interpolate(
             result = model.evaluate(
                 x, y, batch_size=batch_size, verbose=0, return_dict=True
             )
-            losses[name].append(result["loss"])
-            accuracies[name].append(result.get("accuracy", np.nan))
+            results[name].append(result)
         if on_progress is not None:
             on_progress(done)
-    return Interpolation(
-        positions,
-        {name: np.array(values) for name, values in losses.items()},
-        {name: np.array(values) for name, values in accuracies.items()},
-    )
+
+    def curves(metric):
+        return {
+            name: np.array([result.get(metric, np.nan) for result in found])
+            for name, found in results.items()
+        }
+
+    return Interpolation(positions, curves("loss"), curves("accuracy"))
 
 
 def between(first, second, a):

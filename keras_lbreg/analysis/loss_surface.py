@@ -1,11 +1,13 @@
 """The loss of a model as a function of all its parameters."""
 
 import inspect
+import math
 
 import keras
 import numpy as np
 
 from keras_lbreg.analysis.derivatives import make_derivatives
+from keras_lbreg.checks import check_positive_int
 from keras_lbreg.data.samples import count_samples, take_rows
 from keras_lbreg.models._keras_trainer import data_loss
 from keras_lbreg.models.dreg_model import DRegModel
@@ -80,27 +82,25 @@ class LossSurface:
                 f"with trainable variables. Received: model={model!r}"
             )
         self.model = model
-        self.x = keras.tree.map_structure(np.asarray, x)
-        self.y = keras.tree.map_structure(np.asarray, y)
+        self.x, self.y = keras.tree.map_structure(np.asarray, (x, y))
         self.samples = count_samples(self.x)
         self.loss_function = resolve_loss(model, loss)
         self.batch_size = batch_size
         self.statistics = statistics
         self.on_progress = on_progress or (lambda samples: None)
-        self.shapes = [tuple(v.shape) for v in model.trainable_variables]
+        variables = model.trainable_variables
+        self.shapes = [tuple(v.shape) for v in variables]
+        self.sizes = [math.prod(shape) for shape in self.shapes]
         # Points are in the variables' precision, but no lower than float32.
         self.dtypes = [
-            keras.backend.result_type(v.dtype, "float32")
-            for v in model.trainable_variables
+            keras.backend.result_type(v.dtype, "float32") for v in variables
         ]
-        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
         # A model of the user's own may not take `training`.
         takes = inspect.signature(model.call).parameters
         mode = {"training": statistics == "batch"}
         self._mode = mode if "training" in takes else {}
-        self._estimate = None
         self._derivatives = make_derivatives(self._batch_loss)
-        self._batches = None
+        self._estimate = self._batches = None
         self.read_frozen()
 
     def read_frozen(self):
@@ -110,22 +110,17 @@ class LossSurface:
             StatisticsEstimator,
         )
 
-        estimated = {}
+        frozen = {
+            id(v): to_array(v) for v in self.model.non_trainable_variables
+        }
         if self.statistics == "estimate":
             if self._estimate is None:
                 self._estimate = StatisticsEstimator(self.model)
-            estimated = {
-                id(variable): value.astype(to_array(variable).dtype)
-                for variable, value in self._estimate(
-                    (self.x,),
-                    STATISTICS_BATCH,
-                    steps=MOST_FOR_STATISTICS // STATISTICS_BATCH,
-                )
-            }
-        self._frozen = [
-            estimated.get(id(v), to_array(v))
-            for v in self.model.non_trainable_variables
-        ]
+            steps = MOST_FOR_STATISTICS // STATISTICS_BATCH
+            found = self._estimate((self.x,), STATISTICS_BATCH, steps=steps)
+            for variable, value in found:
+                frozen[id(variable)] = value.astype(to_array(variable).dtype)
+        self._frozen = list(frozen.values())
 
     @property
     def size(self):
@@ -142,7 +137,7 @@ class LossSurface:
     def unflat(self, vector):
         parts = np.split(np.asarray(vector), np.cumsum(self.sizes)[:-1])
         return [
-            to_tensor(part.reshape(shape).astype(dtype))
+            keras.ops.convert_to_tensor(part.reshape(shape).astype(dtype))
             for part, shape, dtype in zip(
                 parts, self.shapes, self.dtypes, strict=True
             )
@@ -162,12 +157,7 @@ class LossSurface:
         return self._mean("hessian_vector_product", theta, vector)
 
     def gradient_of(self, theta, index):
-        """The gradient of the mean loss of some samples.
-
-        Args:
-            theta: The point.
-            index: Numbers of the samples, an array.
-        """
+        """The gradient of the mean loss of the samples of these numbers."""
         return self._mean("loss_and_gradient", theta, index=index)[1:]
 
     def squared_gradients(self, theta, parts):
@@ -177,29 +167,17 @@ class LossSurface:
         (1/n) Σ_i |g_i|²,    |(1/n) Σ_i g_i|²
         ```
 
-        for g_i the gradient of the mean loss of part i. Beside the sum of the
-        gradients, none of them is kept.
-
-        Args:
-            theta: The point.
-            parts: A list of arrays of equal length, the numbers of samples.
-
-        Returns:
-            The pair of both, floats.
+        for g_i the gradient of the mean loss of part i, a list of arrays of
+        equal length, the numbers of samples. Beside the sum of the gradients,
+        none of them is kept.
         """
         point = self.unflat(theta)
-        total = [
-            np.zeros(shape, dtype)
-            for shape, dtype in zip(self.shapes, self.dtypes, strict=True)
-        ]
+        total = self.unflat(np.zeros(self.size))
         small = 0.0
         for part in parts:
+            x, y = take_rows((self.x, self.y), part)
             squared, *total = self._derivatives.squared_gradient(
-                point,
-                total,
-                self._frozen,
-                take_rows(self.x, part),
-                take_rows(self.y, part),
+                point, total, self._frozen, x, y
             )
             small += float(squared) / len(parts)
         big = float(self._derivatives.squared_length(total)) / len(parts) ** 2
@@ -207,49 +185,36 @@ class LossSurface:
 
     def _mean(self, kind, theta, *vectors, index=None):
         function = getattr(self._derivatives, kind)
-        point = self.unflat(theta)
-        vectors = [self.unflat(vector) for vector in vectors]
-        total = None
+        points = [self.unflat(vector) for vector in (theta, *vectors)]
         samples = self.samples if index is None else len(index)
+        total = 0.0
         for x, y in self._parts(index):
             size = count_samples(x)
-            result = function(point, *vectors, self._frozen, x, y)
-            if total is None:
-                sizes = [int(np.prod(array.shape)) for array in result]
-                ends = np.cumsum([0, *sizes])
-                total = np.zeros(ends[-1])
-            for array, first, last in zip(
-                result, ends[:-1], ends[1:], strict=True
-            ):
-                # Means of batches that may differ in size.
-                total[first:last] += np.asarray(array).reshape(-1) * (
-                    size / samples
-                )
+            result = function(*points, self._frozen, x, y)
+            flat = np.concatenate([np.asarray(a).reshape(-1) for a in result])
+            # Means of batches that may differ in size.
+            total = total + (flat * (size / samples)).astype("float64")
             self.on_progress(size)
         return total
 
     def _parts(self, index):
         """The batches, of the samples that `index` names or of all."""
-        if index is not None:
-            for first in range(0, len(index), self.batch_size):
-                part = index[first : first + self.batch_size]
-                yield take_rows(self.x, part), take_rows(self.y, part)
-            return
-        if self._batches is not None:
-            yield from self._batches
-            return
-        batches = []
-        data = (self.x, self.y)
-        size = sum(array.nbytes for array in keras.tree.flatten(data))
-        keep = size <= MOST_KEPT_BYTES
-        for first in range(0, self.samples, self.batch_size):
-            part = slice(first, first + self.batch_size)
-            batch = keras.tree.map_structure(to_tensor, take_rows(data, part))
-            if keep:
-                batches.append(batch)
-            yield batch
-        if keep:
-            self._batches = batches
+        arrays = keras.tree.flatten((self.x, self.y))
+        size = sum(array.nbytes for array in arrays)
+        if index is not None or size > MOST_KEPT_BYTES:
+            return self._cut(index)
+        if self._batches is None:
+            self._batches = list(self._cut(None))
+        return self._batches
+
+    def _cut(self, index):
+        count = self.samples if index is None else len(index)
+        for first in range(0, count, self.batch_size):
+            rows = slice(first, first + self.batch_size)
+            rows = rows if index is None else index[rows]
+            yield keras.tree.map_structure(
+                keras.ops.convert_to_tensor, take_rows((self.x, self.y), rows)
+            )
 
     def _batch_loss(self, point, frozen, x, y):
         predicted, _ = self.model.stateless_call(point, frozen, x, **self._mode)
@@ -280,10 +245,6 @@ def at_least_float32(values):
     return keras.ops.cast(values, dtype)
 
 
-def to_tensor(array):
-    return keras.ops.convert_to_tensor(array)
-
-
 def to_array(variable):
     array = keras.ops.convert_to_numpy(variable)
     # JAX's bfloat16 is no type of NumPy's own.
@@ -292,11 +253,11 @@ def to_array(variable):
 
 def resolve_loss(model, loss):
     """The one loss, or `None` for all of those the model is compiled with."""
-    if loss is None:
-        loss = getattr(model, "loss", None)
-        if isinstance(loss, (dict, list, tuple)):
-            return None
-    if loss is None or isinstance(loss, (dict, list, tuple)):
+    given, loss = loss, getattr(model, "loss", None) if loss is None else loss
+    several = isinstance(loss, (dict, list, tuple))
+    if several and given is None:
+        return None
+    if several or loss is None:
         raise ValueError(
             "Invalid value for argument `loss`. Expected a loss, or a model "
             f"that is compiled with one. Received: loss={loss!r}"
@@ -311,11 +272,7 @@ def check_data(x, y, batch_size):
             "Expected at least one sample, and as many inputs as targets. "
             f"Received: arrays of {sorted(lengths)} samples"
         )
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(
-            "Invalid value for argument `batch_size`. Expected an integer "
-            f"above 0. Received: batch_size={batch_size!r}"
-        )
+    check_positive_int("batch_size", batch_size)
 
 
 def check_statistics(statistics):

@@ -2,18 +2,33 @@
 
 import numpy as np
 
-from keras_lbreg.analysis.words import by_epsilon, name
-from keras_lbreg.plot_style import INK, PALETTE, Panel, log_axis
+from keras_lbreg.plot_style import INK, PALETTE, Panel, above_axis, log_axis
 
 # Between the longest bar and the shortest, or the latter cannot be seen.
 WIDEST = 30
+
+
+def name(record):
+    return record["models"][0]["name"]
+
+
+def by_epsilon(records):
+    """Pairs of ε and its records, in order."""
+    groups = {}
+    for record in records:
+        groups.setdefault(record["settings"]["epsilon"], []).append(record)
+    return list(groups.items())
+
+
+def color_of(row):
+    return PALETTE[row % len(PALETTE)]
 
 
 def sharpness_panels(records):
     """A panel for each ε with a bar, or a point, for each model."""
     return [
         bars(
-            f"ε = {epsilon:g}", "sharpness", group, "sharpness", "{:.3g}".format
+            group, "sharpness", "sharpness", "{:.3g}".format, f"ε = {epsilon:g}"
         )
         for epsilon, group in by_epsilon(records)
     ]
@@ -27,52 +42,50 @@ def hessian_panels(records):
         return f"{text}  (2/λ = {2 / value:.2g})" if value > 0 else text
 
     xlabel = "largest eigenvalue λ of the Hessian"
-    return [bars("", xlabel, records, "eigenvalue", label)]
+    return [bars(records, "eigenvalue", xlabel, label)]
 
 
-def bars(title, xlabel, records, key, label):
+def bars(records, key, xlabel, label, title=""):
     values = [record["result"][key] for record in records]
-    labels = [label(value) for value in values]
-    colors = [PALETTE[i % len(PALETTE)] for i in range(len(values))]
+    labels = list(map(label, values))
+    long = max(map(len, labels)) > 8
+    colors = list(map(color_of, range(len(values))))
     logarithmic = min(values) > 0 and max(values) > WIDEST * min(values)
 
     def draw(axis):
         axis.grid(False)
         if logarithmic:
             # A bar on a logarithmic axis has no true length.
-            draw_points(axis, values, labels, colors)
+            draw_points(axis, values, labels, colors, 1.0 if long else 0.35)
         else:
             drawn = axis.barh(range(len(values)), values, 0.6, color=colors)
             axis.bar_label(drawn, labels, padding=4)
-            axis.margins(x=0.6 if max(map(len, labels)) > 8 else 0.25)
+            axis.margins(x=0.6 if long else 0.25)
             axis.set_xlim(left=min(0, *values, 0))
-        axis.set_yticks(range(len(values)), [name(r) for r in records])
-        axis.set_ylim(len(values) - 0.5, -0.5)
-        axis.tick_params(axis="y", length=0)
+        name_rows(axis, records, 0.5)
         axis.spines["left"].set_visible(False)
         axis.set_xlabel(xlabel + (" (logarithmic)" if logarithmic else ""))
 
     return Panel(title, draw, 1.3 + 0.5 * len(values))
 
 
-def draw_points(axis, values, labels, colors):
-    for row, (value, text, color) in enumerate(
-        zip(values, labels, colors, strict=True)
-    ):
-        axis.plot(value, row, "o", color=color, markersize=11)
-        axis.annotate(
-            text,
-            (value, row),
-            (10, 0),
-            textcoords="offset points",
-            va="center",
-        )
+def draw_points(axis, values, labels, colors, room):
+    for row, text in enumerate(labels):
+        at = (values[row], row)
+        axis.plot(*at, "o", color=colors[row], markersize=11)
+        axis.annotate(text, at, (10, 0), "data", "offset points", va="center")
     # Room for the labels.
     ratio = max(values) / min(values)
-    room = 1.0 if max(map(len, labels)) > 8 else 0.35
     axis.set_xlim(min(values) / ratio**0.1, max(values) * ratio**room)
     log_axis(axis)
     axis.grid(True, axis="x")
+
+
+def name_rows(axis, records, below):
+    """A row for each model, the first one on top."""
+    axis.set_yticks(range(len(records)), list(map(name, records)))
+    axis.set_ylim(len(records) - below, below - 1)
+    axis.tick_params(axis="y", length=0)
 
 
 def noise_panels(records):
@@ -89,9 +102,7 @@ def noise_panels(records):
     def draw(axis):
         for row, values in enumerate(ends):
             draw_interval(axis, row, *values, right)
-        axis.set_yticks(range(len(records)), [name(r) for r in records])
-        axis.tick_params(axis="y", length=0)
-        axis.set_ylim(len(records) - 0.4, -0.6)
+        name_rows(axis, records, 0.4)
         axis.grid(False)
         axis.grid(True, axis="x")
         log_axis(axis)
@@ -101,7 +112,7 @@ def noise_panels(records):
 
 
 def draw_interval(axis, row, low, middle, high, big_batch, right):
-    color = PALETTE[row % len(PALETTE)]
+    color = color_of(row)
     # A logarithmic axis has no 0.
     left = max(low or big_batch, 1)
     axis.plot([left, high or right], [row, row], color=color, linewidth=3)
@@ -111,14 +122,9 @@ def draw_interval(axis, row, low, middle, high, big_batch, right):
     if middle is not None:
         text = f"{middle:,.0f}"
         axis.plot(max(middle, 1), row, "o", color=color, markersize=10)
-    axis.annotate(
-        text,
-        (max(middle or left, 1), row),
-        (0, 9),
-        textcoords="offset points",
-        ha="center" if middle else "left",
-        color=INK,
-    )
+    at = (max(middle or left, 1), row)
+    style = {"ha": "center" if middle else "left", "color": INK}
+    axis.annotate(text, at, (0, 9), "data", "offset points", **style)
 
 
 def interpolation_panels(records):
@@ -126,14 +132,11 @@ def interpolation_panels(records):
     (record,) = records
     result = record["result"]
     a = np.array(result["positions"])
-    names = [model["name"] for model in record["models"]]
 
     def panel(key, label, scale, color):
         def draw(axis):
-            for part, words, dashes in (
-                ("train", "training", "-"),
-                ("val", "validation", "--"),
-            ):
+            curves = {"training": ("train", "-"), "validation": ("val", "--")}
+            for words, (part, dashes) in curves.items():
                 values = scale * np.array(result[key][part], "float64")
                 axis.plot(a, values, dashes, color=color, label=words)
             if key == "loss" and np.nanmin(values) > 0:
@@ -142,8 +145,8 @@ def interpolation_panels(records):
                 axis.yaxis.set_major_formatter(lambda y, _: f"{y:.10g}")
             axis.set(xlabel="a, from θ₀ (0) to θ₁ (1)", ylabel=label)
             axis.legend(loc="best")
-            for position, end in enumerate(names):
-                mark_end(axis, a, position, end)
+            for place, model in enumerate(record["models"]):
+                mark_end(axis, a, place, model["name"])
 
         return Panel("", draw, 3.8)
 
@@ -153,26 +156,8 @@ def interpolation_panels(records):
     return panels
 
 
-def mark_end(axis, a, position, label):
-    if not a[0] <= position <= a[-1]:
-        return
-    axis.axvline(position, color=INK, linewidth=0.8, alpha=0.5)
-    axis.annotate(
-        label,
-        (position, 1),
-        (0, 3),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="right" if position == 0 else "left",
-        va="bottom",
-        fontsize=9,
-        color=INK,
-    )
-
-
-PANELS = {
-    "sharpness": sharpness_panels,
-    "hessian": hessian_panels,
-    "noise": noise_panels,
-    "interpolate": interpolation_panels,
-}
+def mark_end(axis, a, place, text):
+    if a[0] <= place <= a[-1]:
+        axis.axvline(place, color=INK, linewidth=0.8, alpha=0.5)
+        style = {"ha": "left" if place else "right", "va": "bottom"}
+        above_axis(axis, place, text, 3, fontsize=9, color=INK, **style)

@@ -2,33 +2,37 @@
 
 import dataclasses
 import pathlib
+import time
+from collections.abc import Callable
 
 import numpy as np
 
-from keras_lbreg.analysis.gradient_noise_scale import check_batches
-from keras_lbreg.analysis.plots import PANELS
-from keras_lbreg.analysis.saved_models import (
-    RecordBook,
-    line_job,
-    model_job,
-    read_models,
-    take_samples,
+from keras_lbreg.analysis.gradient_noise_scale import (
+    check_batches,
+    gradient_noise_scale,
 )
-from keras_lbreg.analysis.words import WORDS, interval, name, percent
+from keras_lbreg.analysis.hessian_top_eigenvalue import hessian_top_eigenvalue
+from keras_lbreg.analysis.interpolate import interpolate
+from keras_lbreg.analysis.measures import MEASURES as KNOWN
+from keras_lbreg.analysis.saved_models import read_models, take_samples
+from keras_lbreg.analysis.sharpness import sharpness
 from keras_lbreg.checks import check_positive_int, check_positive_number
-from keras_lbreg.files import lock, write_file
-from keras_lbreg.formatting import (
-    MISSING,
-    format_count,
-    format_duration,
-    format_significant,
-)
+from keras_lbreg.files import lock, read_json, write_file, write_json
+from keras_lbreg.formatting import MISSING, format_duration, markdown_table
 from keras_lbreg.page import render_page
 from keras_lbreg.plot_style import Plot
-from keras_lbreg.training.environment import provenance
+from keras_lbreg.training.environment import environment, provenance
 from keras_lbreg.workloads import Workload, get_workload
 
-MEASURES = ("sharpness", "hessian", "noise")
+SCHEMA = 2
+
+# What `analyze` measures of each model.
+FUNCTIONS = {
+    "sharpness": sharpness,
+    "hessian": hessian_top_eigenvalue,
+    "noise": gradient_noise_scale,
+}
+MEASURES = tuple(FUNCTIONS)
 
 
 def analyze(
@@ -52,7 +56,7 @@ def analyze(
     on_progress=None,
     on_result=None,
 ):
-    """Measure saved models on the data of a workload, side by side.
+    """Measures saved models on the data of a workload, side by side.
 
     A result that is there for the same file, data and settings is not computed
     again, so that an interrupted call goes on where it stopped.
@@ -65,24 +69,12 @@ def analyze(
             `keras_lbreg.sharpness`, `hessian_top_eigenvalue` and
             `gradient_noise_scale`. Defaults to all.
         samples: Use so many samples, chosen at random; `None` for all.
-            Defaults to `10000`.
-        split: `"train"` (the default) or `"val"`.
-        seed: Seed of the random directions, of the batches and of the choice of
-            the samples. Defaults to `0`.
-        epsilons: Sizes of the box of the sharpness. Defaults to both of the
-            paper's.
-        subspace: Dimension of the sharpness's subspace (the paper: 100), or
-            `None` (the default) for the whole space.
-        iterations: Iterations of the sharpness's L-BFGS-B. Defaults to `10`.
-        tolerance: Relative accuracy of the eigenvalue. Defaults to `1e-3`.
-        max_iterations: Most restarts of the eigenvalue's iteration. Defaults
-            to `100`.
-        small_batch: The noise scale's small batch. Defaults to `64`.
-        big_batch: The noise scale's big batch, or the largest multiple of the
-            small one that the data allows. Defaults to `1024`.
-        pairs: Big batches that the noise scale draws. Defaults to `20`.
-        statistics: Of batch normalization in the noise scale: `"batch"` (the
-            default), `"estimate"` or `"moving"`.
+        split: `"train"` or `"val"`.
+        seed: Seed of random directions, batches and the choice of samples.
+        epsilons: Sizes of the box of the sharpness.
+        subspace, iterations: Of the sharpness.
+        tolerance, max_iterations: Of the eigenvalue.
+        small_batch, big_batch, pairs, statistics: Of the noise scale.
         out: Folder. Defaults to `runs/analyze-` and the files' names.
         fresh: Whether to forget the results in the folder.
         on_progress: Optional, called as `on_progress(title, done, total,
@@ -90,20 +82,13 @@ def analyze(
         on_result: Optional, called with a line of text for every result.
 
     Returns:
-        An `Analysis`.
+        An `Analysis`: `table()`, `words()`, `records`, `report_path`.
 
     Raises:
         ValueError: A file, the data or an argument is invalid.
-
-    Example:
-
-    >>> from keras_lbreg.analysis.report import analyze
-    >>> found = analyze(["small.keras", "large.keras"], "digits")
-    >>> print(found.table())
     """
     what = [what] if isinstance(what, str) else list(dict.fromkeys(what))
-    unknown = [name for name in what if name not in MEASURES]
-    if unknown or not what:
+    if not what or set(what) - set(MEASURES):
         raise ValueError(
             f"Invalid value for argument `what`. Expected names out of "
             f"{', '.join(MEASURES)}. Received: what={what!r}"
@@ -114,26 +99,20 @@ def analyze(
     check_positive_number("tolerance", tolerance)
     check_positive_int("iterations", iterations)
     check_positive_int("pairs", pairs)
-    models, chosen, workload = read(paths, workload, split, samples, seed)
-    settings = {}
-    if "sharpness" in what:
-        settings["sharpness"] = [
-            {
-                "epsilon": epsilon,
-                "subspace": subspace,
-                "iterations": iterations,
-                "seed": seed,
-            }
-            for epsilon in dict.fromkeys(epsilons)
-        ]
-    if "hessian" in what:
-        settings["hessian"] = [
+    models, chosen, _ = read(paths, workload, split, samples, seed)
+    box = {"subspace": subspace, "iterations": iterations, "seed": seed}
+    settings = {
+        "sharpness": [
+            {"epsilon": epsilon, **box} for epsilon in dict.fromkeys(epsilons)
+        ],
+        "hessian": [
             {
                 "tolerance": tolerance,
                 "max_iterations": max_iterations,
                 "seed": seed,
             }
-        ]
+        ],
+    }
     if "noise" in what:
         there = chosen.description["samples"]
         settings["noise"] = [
@@ -147,8 +126,9 @@ def analyze(
         ]
     jobs = [
         model_job(measure, model, chosen, one)
-        for measure, several in settings.items()
-        for one in several
+        for measure in MEASURES
+        if measure in what
+        for one in settings[measure]
         for model in models
     ]
     return run_jobs(jobs, models, out, fresh, on_progress, on_result)
@@ -169,30 +149,19 @@ def analyze_interpolation(
     on_progress=None,
     on_result=None,
 ):
-    """Measure the loss along the line through two saved models.
+    """Measures the loss along the line through two saved models.
 
     Args:
-        path_a: `.keras` file of the model at a = 0.
-        path_b: Of the one at a = 1, of the same architecture.
-        workload: A `Workload`, or what `get_workload` takes.
-        points: Number of values of a. Defaults to `25`.
-        start: The first of them. Defaults to `-1.0`.
-        end: The last. Defaults to `2.0`.
-        statistics: Of batch normalization: `"estimate"` (the default) measures
-            them anew at each point, `"interpolate"` moves them along.
-        samples: At most so many training and validation samples, chosen at
-            random; `None` for all. Defaults to `10000`.
-        seed: Seed of their choice. Defaults to `0`.
-        out: Folder. Defaults to `runs/analyze-` and the files' names.
-        fresh: Whether to forget the results in the folder.
-        on_progress: Optional, as for `analyze`.
-        on_result: Optional, as for `analyze`.
+        path_a, path_b: `.keras` files of the models at a = 0 and a = 1, of
+            one architecture.
+        points, start, end: Number of values of a, the first and the last.
+        statistics: Of batch normalization: `"estimate"` measures them anew at
+            each point, `"interpolate"` moves them along.
+        samples: At most so many training and validation samples.
+        workload, seed, out, fresh, on_progress, on_result: As for `analyze`.
 
     Returns:
         An `Analysis`.
-
-    Raises:
-        ValueError: A file, the data or an argument is invalid.
 
     Reference:
 
@@ -222,12 +191,85 @@ def read(paths, workload, split, samples, seed):
     return read_models(paths, chosen, workload), chosen, workload
 
 
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One result to be had: `run(on_progress)` returns it as plain data."""
+
+    measure: str
+    models: tuple
+    samples: object
+    settings: dict
+    run: Callable
+    total: int | None = None
+
+    @property
+    def title(self):
+        text = " to ".join(model.name for model in self.models)
+        epsilon = self.settings.get("epsilon")
+        return text if epsilon is None else f"{text}, ε = {epsilon:g}"
+
+
+def model_job(measure, model, samples, settings):
+    """The `Job` of one of the public functions on one model."""
+    data = (model.model, samples.x, samples.y)
+
+    def run(on_progress):
+        found = FUNCTIONS[measure](*data, on_progress=on_progress, **settings)
+        # Infinity is null in JSON, and an eigenvector is long.
+        values = {
+            name: None if value == float("inf") else value
+            for name, value in vars(found).items()
+            if name != "eigenvector"
+        }
+        return {**fit_of(model.model, samples), **values}
+
+    total = settings.get("pairs")
+    return Job(measure, (model,), samples, settings, run, total)
+
+
+def fit_of(model, samples):
+    """Loss, and accuracy of a classifier, on the samples."""
+    results = model.evaluate(
+        samples.x, samples.y, batch_size=1000, verbose=0, return_dict=True
+    )
+    return {k: v for k, v in results.items() if k in ("loss", "accuracy")}
+
+
+def line_job(models, samples, others, positions, statistics):
+    """The `Job` of the line through two models, on both parts of the data."""
+    ends = [model.model for model in models]
+    data = {"train": (samples.x, samples.y), "val": (others.x, others.y)}
+    options = (data, positions, statistics, samples.x)
+
+    def run(on_progress):
+        line = interpolate(*ends, *options, on_progress=on_progress)
+        result = {"positions": positions, "loss": finite(line.loss)}
+        if "accuracy" in fit_of(ends[0], others):
+            result["accuracy"] = finite(line.accuracy)
+        return result
+
+    settings = {
+        "positions": positions,
+        "statistics": statistics,
+        "validation": others.description,
+    }
+    total = len(positions)
+    return Job("interpolate", models, samples, settings, run, total)
+
+
+def finite(curves):
+    """Curves as JSON takes them."""
+    return {
+        name: [float(v) if np.isfinite(v) else None for v in values]
+        for name, values in curves.items()
+    }
+
+
 def run_jobs(jobs, models, out, fresh, on_progress, on_result):
-    """Compute what is not there yet, and write all of it."""
-    names = [model.name.replace("/", "-") for model in models]
+    """Computes what is not there yet, and writes all of it."""
+    names = "-".join(model.name.replace("/", "-") for model in models)
     # A file name has an end.
-    default = pathlib.Path("runs") / f"analyze-{'-'.join(names)[:100]}"
-    folder = default if out is None else pathlib.Path(out)
+    folder = pathlib.Path(out or f"runs/analyze-{names[:100]}")
     with lock(folder):
         books = {
             measure: RecordBook(folder / f"{measure}.json", measure, fresh)
@@ -235,37 +277,96 @@ def run_jobs(jobs, models, out, fresh, on_progress, on_result):
         }
         records = {measure: [] for measure in books}
         for number, job in enumerate(jobs, 1):
+            measure = KNOWN[job.measure]
 
-            def advance(done, job=job):
+            def advance(done, job=job, unit=measure.unit):
                 if on_progress is not None:
-                    on_progress(job.title, done, job.total, UNITS[job.measure])
+                    on_progress(job.title, done, job.total, unit)
 
             advance(0)
             record, found = books[job.measure].result_of(job, advance)
             records[job.measure].append(record)
             if on_result is not None:
-                how = (
-                    "computed before"
-                    if found
-                    else f"in {format_duration(record['seconds'])}"
-                )
+                how = f"in {format_duration(record['seconds'])}"
                 on_result(
-                    f"[{number}/{len(jobs)}] {TITLES[job.measure]} of "
-                    f"{job.title}, {how}"
+                    f"[{number}/{len(jobs)}] {measure.title} of {job.title}, "
+                    f"{'computed before' if found else how}"
                 )
         analysis = Analysis(folder, records, jobs[0].samples.title)
         analysis.write()
     return analysis
 
 
+class RecordBook:
+    """Results of one diagnostic in a JSON file, each computed once.
+
+    The file is replaced as a whole after each result, so that an interruption
+    loses at most the one in the making. A damaged file is left as it is.
+    """
+
+    def __init__(self, file, measure, fresh=False):
+        self.file, self.measure, self.records = file, measure, []
+        if fresh or not file.exists():
+            return
+        content = read_json(file)
+        try:
+            if (content["schema"], content["analysis"]) != (SCHEMA, measure):
+                raise ValueError("it is of another diagnostic or version")
+            for record in content["records"]:
+                identity(record)
+                if not isinstance(record["result"], dict):
+                    raise ValueError("a result is missing")
+                float(record["seconds"])
+            self.records = list(content["records"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"Cannot read {file}: it does not hold results of "
+                f"{measure!r} as this version writes them ({error}). Nothing "
+                "was changed. Move it away, use another folder, or start "
+                "again with `fresh`."
+            ) from error
+
+    def result_of(self, job, on_progress):
+        """The record of a job, and whether it was there before."""
+        record = {
+            "models": [model.description for model in job.models],
+            "data": job.samples.description,
+            "settings": job.settings,
+        }
+        for found in self.records:
+            if identity(found) == identity(record):
+                # The file may have been renamed since.
+                return {**found, "models": record["models"]}, True
+        start = time.perf_counter()
+        try:
+            record["result"] = job.run(on_progress)
+        except (ValueError, RuntimeError) as error:
+            names = " and ".join(str(model.path) for model in job.models)
+            kind = ValueError if isinstance(error, ValueError) else RuntimeError
+            raise kind(f"{names}: {error}") from error
+        record["seconds"] = time.perf_counter() - start
+        record["environment"] = environment()
+        self.records.append(record)
+        content = {"analysis": self.measure, "records": self.records}
+        write_json(self.file, {"schema": SCHEMA, **content})
+        return record, False
+
+
+def identity(record):
+    """What makes one result differ from another; names of files do not."""
+    return (
+        [model["sha256"] for model in record["models"]],
+        record["data"]["checksum"],
+        record["settings"],
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Analysis:
-    """What `analyze` or `analyze_interpolation` found.
+    """What `analyze` or `analyze_interpolation` found in a folder.
 
-    Args:
-        path: The folder.
-        records: Lists of records by diagnostic, as the JSON files hold them.
-        data: The samples in words.
+    `records` holds lists by diagnostic, as the JSON files do; `data` are the
+    samples in words.
     """
 
     path: pathlib.Path
@@ -279,42 +380,28 @@ class Analysis:
         return self.path / ("interpolation.html" if line else "report.html")
 
     @property
-    def files(self):
-        """All files that were written."""
-        names = [
-            f"{m}.{kind}" for m in self.records for kind in ("json", "png")
-        ]
-        return [*(self.path / name for name in names), self.report_path]
-
-    @property
     def models(self):
-        """The descriptions of the models."""
-        return models_of(next(iter(self.records.values())))
+        """The descriptions of the models, each once."""
+        records = next(iter(self.records.values()))
+        models = {m["name"]: m for r in records for m in r["models"]}
+        return list(models.values())
 
     def table(self):
         """The numbers as a Markdown table."""
-        columns, rows = self.cells()
-        rule = [":--", *["--:"] * (len(columns) - 1)]
-        lines = (columns, rule, *rows)
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        return markdown_table(*self.cells())
 
     def words(self):
         """What the numbers mean, a list of lines."""
-        lines = [
-            x for m, records in self.records.items() for x in WORDS[m](records)
-        ]
+        lines = [x for m, r in self.records.items() for x in KNOWN[m].words(r)]
         return list(dict.fromkeys(lines))
 
     def cells(self):
         """The table as texts: its headings and its rows."""
-        if "interpolate" in self.records:
-            return interpolation_cells(*self.records["interpolate"])
-        rows = {
-            model["name"]: {"model": model["name"]} for model in self.models
-        }
+        rows = {}
         for measure, records in self.records.items():
             for record in records:
-                rows[name(record)].update(CELLS[measure](record))
+                for key, cells in KNOWN[measure].rows(record):
+                    rows.setdefault(key, {}).update(cells)
         columns = list(dict.fromkeys(c for row in rows.values() for c in row))
         return columns, [
             [row.get(column, MISSING) for column in columns]
@@ -322,23 +409,15 @@ class Analysis:
         ]
 
     def write(self):
-        """Write the plots and the page."""
+        """Writes the plots and the page."""
         columns, rows = self.cells()
         parts = []
-        for measure, records in self.records.items():
-            panels = tuple(PANELS[measure](records))
-            plot = Plot(
-                measure, TITLES[measure], CAPTIONS[measure], panels, self.data
-            )
-            write_file(self.path / f"{measure}.png", plot.png())
-            parts.append(
-                {
-                    "title": plot.title,
-                    "caption": plot.caption,
-                    "svgs": plot.svgs(),
-                    "words": WORDS[measure](records),
-                }
-            )
+        for name, records in self.records.items():
+            measure = KNOWN[name]
+            panels = tuple(measure.panels(records))
+            plot = Plot(name, measure.title, measure.caption, panels, self.data)
+            write_file(self.path / f"{name}.png", plot.png())
+            parts.append({"plot": plot, "words": measure.words(records)})
         names = [model["name"] for model in self.models]
         record = next(iter(self.records.values()))[0]
         content = {
@@ -351,90 +430,5 @@ class Analysis:
             "models": self.models,
             "provenance": provenance(record["environment"]),
         }
-        page = render_page("analysis.html.j2", content, "keras_lbreg.analysis")
+        page = render_page("analysis.html.j2", content, __package__)
         write_file(self.report_path, page)
-
-
-def models_of(records):
-    """The descriptions of all models, each once."""
-    models = {m["name"]: m for record in records for m in record["models"]}
-    return list(models.values())
-
-
-def fit_cells(result):
-    cells = {"loss": format_significant(result["loss"], 3)}
-    if "accuracy" in result:
-        cells["accuracy"] = percent(result["accuracy"])
-    return cells
-
-
-def sharpness_cells(record):
-    column = f"sharpness, ε = {record['settings']['epsilon']:g}"
-    result = record["result"]
-    return fit_cells(result) | {
-        column: format_significant(result["sharpness"], 3)
-    }
-
-
-def hessian_cells(record):
-    value = record["result"]["eigenvalue"]
-    return fit_cells(record["result"]) | {
-        "largest eigenvalue λ": format_significant(value, 3),
-        "2/λ": format_significant(2 / value, 3) if value > 0 else MISSING,
-    }
-
-
-def noise_cells(record):
-    result = record["result"]
-    found = result["noise_scale"]
-    return fit_cells(result) | {
-        "B_simple, samples": "∞" if found is None else format_count(found),
-        "90 % interval": interval(result),
-    }
-
-
-def interpolation_cells(record):
-    result = record["result"]
-    columns = ["a", "training loss", "validation loss"]
-    curves = [
-        [format_significant(v, 3) for v in result["loss"][part]]
-        for part in ("train", "val")
-    ]
-    if "accuracy" in result:
-        columns += ["training accuracy", "validation accuracy"]
-        curves += [
-            list(map(percent, result["accuracy"][part]))
-            for part in ("train", "val")
-        ]
-    positions = [f"{a:g}" for a in result["positions"]]
-    return columns, list(map(list, zip(positions, *curves, strict=True)))
-
-
-TITLES = {
-    "sharpness": "Sharpness",
-    "hessian": "Largest eigenvalue of the Hessian",
-    "noise": "Gradient noise scale",
-    "interpolate": "Interpolation",
-}
-UNITS = {
-    "sharpness": "evaluations",
-    "hessian": "Hessian-vector products",
-    "noise": "big batches",
-    "interpolate": "points",
-}
-CAPTIONS = {
-    "sharpness": "100 (max f - f) / (1 + f), the maximum over a box of "
-    "|z_i| <= ε (|θ_i| + 1) around the weights (Keskar et al. 2017): how much "
-    "the loss rises close by.",
-    "hessian": "Curvature along the sharpest direction. Gradient descent is "
-    "stable there up to a learning rate of 2/λ.",
-    "noise": "The batch size at which noise and signal of the gradient are "
-    "equal (McCandlish et al. 2018), with its 90 % interval.",
-    "interpolate": "On the line θ = (1 - a) θ₀ + a θ₁ through the weights of "
-    "two models (Keskar et al. 2017, Figure 3).",
-}
-CELLS = {
-    "sharpness": sharpness_cells,
-    "hessian": hessian_cells,
-    "noise": noise_cells,
-}

@@ -101,44 +101,27 @@ def sharpness(
             "The loss is not finite at this model's weights. Expected a model "
             f"whose training has not diverged. Received: loss={here}"
         )
-    if subspace is None:
-        bound = epsilon * (np.abs(theta) + 1)
-
-        def move(z):
-            return z
-
-        def pull(gradient):
-            return gradient
-    else:
+    inside, basis = theta, None
+    if subspace is not None:
         check_subspace(subspace, surface.size)
         basis = random_basis(surface.size, subspace, seed)
-
-        def move(z):
-            return basis @ z.astype("float32")
-
-        def pull(gradient):
-            return (basis.T @ gradient.astype("float32")).astype("float64")
-
         # A⁺ = (Aᵀ A)⁻¹ Aᵀ; the columns of A are nearly orthogonal.
-        inside = scipy.linalg.solve(
-            (basis.T @ basis).astype("float64"),
-            pull(theta),
-            assume_a="pos",
-        )
-        bound = epsilon * (np.abs(inside) + 1)
-
-    largest = here
-    count = 0
+        square = (basis.T @ basis).astype("float64")
+        inside = pull(basis, theta)
+        inside = scipy.linalg.solve(square, inside, assume_a="pos")
+    bound = epsilon * (np.abs(inside) + 1)
+    largest, count = here, 0
 
     def negative(z):
         nonlocal largest, count
-        value, gradient = surface.loss_and_gradient(theta + move(z))
+        step = z if basis is None else basis @ z.astype("float32")
+        value, gradient = surface.loss_and_gradient(theta + step)
         count += 1
         if on_progress is not None:
             on_progress(count)
         if np.isfinite(value):
             largest = max(largest, value)
-        return -value, -pull(gradient)
+        return -value, -pull(basis, gradient)
 
     scipy.optimize.minimize(
         negative,
@@ -148,14 +131,15 @@ def sharpness(
         bounds=scipy.optimize.Bounds(-bound, bound),
         options={"maxiter": iterations},
     )
-    return Sharpness(
-        100 * (largest - here) / (1 + here),
-        here,
-        largest,
-        epsilon,
-        subspace,
-        count,
-    )
+    rise = 100 * (largest - here) / (1 + here)
+    return Sharpness(rise, here, largest, epsilon, subspace, count)
+
+
+def pull(basis, vector):
+    """Aᵀ times a vector."""
+    if basis is None:
+        return vector
+    return (basis.T @ vector.astype("float32")).astype("float64")
 
 
 def random_basis(size, subspace, seed):

@@ -52,6 +52,8 @@ class DRegPathSelection(keras.callbacks.Callback):
         mode: `"min"`, `"max"` or `"auto"` (the default): `"min"` for losses
             and errors, which it knows by parts of names, else `"max"`.
         batch_size: Batch size where `validation_data` are arrays.
+        frequency: Positive integer, the number of epochs from one choice to
+            the next where `fit` does not validate. Defaults to `1`.
 
     Raises:
         ValueError: An argument is out of its range, `validation_data` are a
@@ -70,7 +72,12 @@ class DRegPathSelection(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, validation_data, monitor=None, mode="auto", batch_size=256
+        self,
+        validation_data,
+        monitor=None,
+        mode="auto",
+        batch_size=256,
+        frequency=1,
     ):
         super().__init__()
         check_choice("mode", mode, MODES)
@@ -85,6 +92,7 @@ class DRegPathSelection(keras.callbacks.Callback):
         self.monitor = monitor
         self.mode = mode
         self.batch_size = batch_size
+        self.frequency = frequency
         self._results = None
         self._in_epoch = False
 
@@ -100,10 +108,10 @@ class DRegPathSelection(keras.callbacks.Callback):
             self._select()
 
     def on_epoch_end(self, epoch, logs=None):
-        if self._results is None:
+        if self._results is None and (epoch + 1) % self.frequency == 0:
             self._select()
         self._in_epoch = False
-        if logs is None:
+        if logs is None or self._results is None:
             return
         logs.update(dreg_distances(self.model))
         for path, results in self._results.items():

@@ -1,5 +1,6 @@
 """The arms of a comparison, made from the register of techniques."""
 
+import dataclasses
 import difflib
 
 from keras_lbreg.techniques import TECHNIQUES, Context
@@ -9,6 +10,7 @@ from keras_lbreg.training.plan import resolve_batch_size
 REFERENCE = "small_batch"
 BASELINE = "large_batch"
 SCALING = "lr"
+DOUBLED = "lr_doubled"
 WARM_UP = "lr_warmup"
 
 # Share of the run over which the arms with warm-up warm up.
@@ -16,6 +18,7 @@ WARM_UP_SHARE = 0.1
 
 # Hoffer et al.'s columns: each holds all the techniques before it.
 CUMULATIVE = ("lr_scaling", "ghost_batch_norm", "regime_adaptation")
+CONTROL = {"group": "control", "control": SCALING}
 
 
 def standard_arms(epochs=20, warm_up=False):
@@ -45,57 +48,40 @@ def standard_arms(epochs=20, warm_up=False):
     Reference: https://arxiv.org/abs/1705.08741
     """
     warm = {"lr_scaling": {"warmup_epochs": WARM_UP_SHARE * epochs}}
-    arms = [
-        Arm(
-            "Small batch", batch_size="small", name=REFERENCE, group="reference"
-        ),
-        Arm("Large batch", name=BASELINE, group="reference"),
-        Arm("LR", ["lr_scaling"], group="cumulative", control=BASELINE),
-        Arm(
-            "LR + warm-up",
-            warm,
-            name=WARM_UP,
-            group="control",
-            control=SCALING,
-        ),
-        Arm(
-            "LR x2",
-            ["lr_scaling"],
-            learning_rate_factor=2.0,
-            name="lr_doubled",
-            group="control",
-            control=SCALING,
-        ),
-    ]
-    for count in range(2, len(CUMULATIVE) + 1):
-        arms.append(combined("cumulative", CUMULATIVE[:count]))
-    arms.append(
-        Arm(
-            "LR + GBN, mean",
-            {"lr_scaling": {}, "ghost_batch_norm": {"statistics": "mean"}},
-            name="lr_gbn_mean",
-            group="control",
-            control=SCALING,
-        )
+    small = Arm("Small batch", (), "small", 1.0, REFERENCE, "reference")
+    large = Arm("Large batch", name=BASELINE, group="reference")
+    scaled = Arm("LR", ["lr_scaling"], group="cumulative", control=BASELINE)
+    doubled = Arm(
+        "LR x2",
+        scaled.techniques,
+        learning_rate_factor=2.0,
+        name=DOUBLED,
+        **CONTROL,
     )
-    for technique in TECHNIQUES:
-        if technique.name not in CUMULATIVE:
-            arms.append(combined("alone", ("lr_scaling", technique.name)))
+    mean = {"lr_scaling": {}, "ghost_batch_norm": {"statistics": "mean"}}
+    alone = [t.name for t in TECHNIQUES if t.name not in CUMULATIVE]
     everything = [
-        technique.name
-        for technique in TECHNIQUES
-        if technique.name != "regime_adaptation"
-        and technique.alternative_to is None
+        t.name
+        for t in TECHNIQUES
+        if t.name != "regime_adaptation" and t.alternative_to is None
     ]
-    arms.append(
-        Arm("All but RA", everything, name="all", group="all", control=SCALING)
-    )
+    arms = [
+        small,
+        large,
+        scaled,
+        Arm("LR + warm-up", warm, name=WARM_UP, **CONTROL),
+        doubled,
+        *(combined("cumulative", CUMULATIVE[:n]) for n in (2, 3)),
+        Arm("LR + GBN, mean", mean, **CONTROL),
+        *(combined("alone", ("lr_scaling", name)) for name in alone),
+        Arm("All but RA", everything, name="all", group="all", control=SCALING),
+    ]
     if warm_up:
         arms += [
             Arm(
                 f"LR + warm-up + {t.symbol}",
                 {**warm, t.name: {}},
-                name=f"{WARM_UP}_{slug(t.symbol)}",
+                name=f"{WARM_UP}_{t.symbol.lower().replace('-', '_')}",
                 group="warm-up",
                 control=WARM_UP,
             )
@@ -108,19 +94,13 @@ def standard_arms(epochs=20, warm_up=False):
 def combined(group, names):
     """The large-batch arm with these techniques, named after them."""
     symbols = [t.symbol for t in TECHNIQUES if t.name in names]
-    # DReg's sum of two losses doubles the gradient.
-    control = "lr_doubled" if "dreg" in names else SCALING
     return Arm(
         " + ".join(symbols),
         list(names),
-        name="_".join(map(slug, symbols)),
         group=group,
-        control=control,
+        # DReg's sum of two losses doubles the gradient.
+        control=DOUBLED if "dreg" in names else SCALING,
     )
-
-
-def slug(symbol):
-    return symbol.lower().replace("-", "_")
 
 
 def arm_names():
@@ -135,89 +115,70 @@ def choose_arms(workload, facts, batch_size, wanted=None):
     workload: those whose techniques can do something for its model.
     """
     epochs = workload.regime.epochs
-    warm = workload.techniques.get("lr_scaling", {}).get("warmup_epochs")
-    every = standard_arms(epochs, warm_up=True)
     if wanted is None:
-        arms = standard_arms(epochs, warm_up=bool(warm))
+        settings = workload.techniques.get("lr_scaling", {})
+        arms = standard_arms(
+            epochs, warm_up=bool(settings.get("warmup_epochs"))
+        )
         return without_unfit(arms, workload, facts, batch_size)
     if isinstance(wanted, (str, Arm)):
         wanted = [wanted]
-    known = {arm.name: arm for arm in every}
+    known = {arm.name: arm for arm in standard_arms(epochs, warm_up=True)}
     chosen = {}
     for arm in wanted:
         if not isinstance(arm, Arm):
             arm = known.get(arm) or unknown(arm, known)
-        elif arm.name in known and arm != known[arm.name]:
-            raise ValueError(
-                "Invalid value for argument `arms`. Expected a name that no "
-                f"standard arm has. Received: an `Arm` named {arm.name!r}"
+        if known.get(arm.name, arm) != arm:
+            raise invalid(
+                "a name that no standard arm has",
+                f"an `Arm` named {arm.name!r}",
             )
-        if arm.name in chosen and chosen[arm.name] != arm:
-            raise ValueError(
-                "Invalid value for argument `arms`. Expected arms with names "
-                f"of their own. Received: {arm.name!r} twice"
-            )
-        chosen[arm.name] = arm
+        if chosen.setdefault(arm.name, arm) != arm:
+            raise invalid("arms with names of their own", f"{arm.name!r} twice")
     if not chosen:
-        raise ValueError(
-            "Invalid value for argument `arms`. Expected at least one arm. "
-            f"Received: arms={wanted!r}"
-        )
-    return in_order(chosen.values()), []
+        raise invalid("at least one arm", f"arms={wanted!r}")
+    # Standard arms in their order, then the others.
+    order = [name for name in known if name in chosen]
+    return [chosen[name] for name in dict.fromkeys([*order, *chosen])], []
+
+
+def invalid(expected, received):
+    return ValueError(
+        f"Invalid value for argument `arms`. Expected {expected}. Received: "
+        f"{received}"
+    )
+
+
+def unknown(name, known):
+    close = difflib.get_close_matches(str(name), known, n=1)
+    hint = f".{f' Did you mean {close[0]!r}?' if close else ''}"
+    raise invalid(
+        f"names out of {', '.join(known)}, or `Arm`s", f"{name!r}{hint}"
+    )
 
 
 def without_unfit(arms, workload, facts, batch_size):
     """The arms whose techniques can do something here, and why not others."""
-    kept, reasons, left_out = [], {}, set()
+    kept, reasons = [], {}
     for arm in arms:
         context = Context(
             seed=0,
             base_batch_size=workload.regime.base_batch_size,
             batch_size=resolve_batch_size(workload, arm, batch_size),
         )
-        why = {}
-        for technique in TECHNIQUES:
-            if technique.name in arm.techniques and technique.unfit:
-                reason = technique.unfit(facts.model, context)
-                if reason:
-                    why[technique.name] = (technique.symbol, reason)
-        if why and arm.group == "all":
+        why = {
+            t.name: f"Without {t.symbol}: {reason}"
+            for t in TECHNIQUES
+            if t.name in arm.techniques
+            and t.unfit
+            and (reason := t.unfit(facts.model, context))
+        }
+        fit = {k: v for k, v in arm.techniques.items() if k not in why}
+        if why and arm.group == "all" and len(fit) > 2:
             # What fits of it.
-            techniques = {
-                name: values
-                for name, values in arm.techniques.items()
-                if name not in why
-            }
-            arm = Arm(
-                "All that fit",
-                techniques,
-                name="all",
-                group="all",
-                control=arm.control,
-            )
-            why = {} if len(techniques) > 2 else why
-        if why:
-            left_out.add(arm.title)
-            reasons.update(why)
-        else:
+            arm = dataclasses.replace(arm, title="All that fit", techniques=fit)
+            why = {}
+        reasons |= why
+        if not why:
             kept.append(arm)
-    lines = [f"Without {s}: {reason}" for s, reason in reasons.values()]
-    return kept, lines
-
-
-def unknown(name, known):
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(
-        "Invalid value for argument `arms`. Expected names out of "
-        f"{', '.join(known)}, or `Arm`s. Received: {name!r}.{hint}"
-    )
-
-
-def in_order(arms):
-    """Standard arms in their order, then the others."""
-    names = arm_names()
-    arms = list(arms)
-    standard = [arm for arm in arms if arm.name in names]
-    others = [arm for arm in arms if arm.name not in names]
-    return sorted(standard, key=lambda arm: names.index(arm.name)) + others
+    return kept, list(reasons.values())

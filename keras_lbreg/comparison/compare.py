@@ -1,14 +1,16 @@
 """Run every arm with every seed, and record the results."""
 
 import contextlib
+import dataclasses
 import datetime
+import itertools
 import json
 import pathlib
 import shutil
 import sys
 
 from keras_lbreg.checks import check_non_negative_int, check_positive_int
-from keras_lbreg.comparison.arms import SCALING, choose_arms
+from keras_lbreg.comparison.arms import SCALING, arm_names, choose_arms
 from keras_lbreg.comparison.results import (
     MANIFEST,
     SCHEMA,
@@ -25,6 +27,9 @@ from keras_lbreg.training.placement import choose_strategy
 from keras_lbreg.training.records import RunResult, read_run, run_folder
 from keras_lbreg.training.run import Run
 from keras_lbreg.workloads import Workload, get_workload
+
+# What a file's name, or a text that says what the numbers say, may change.
+WORDS = ("name", "title", "notes", "source", "changes", "group", "control")
 
 
 def compare(
@@ -90,38 +95,11 @@ def compare(
     """
     check_positive_int("seeds", seeds)
     check_non_negative_int("first_seed", first_seed)
-    display = progress if isinstance(progress, Display) else None
-    display = display or Display(quiet=not progress)
-    folder = Folder(
-        "compare",
-        workload,
-        batch_size,
-        arms,
-        range(first_seed, first_seed + seeds),
-        hyperparameters,
-        out,
-        strategy,
-        devices,
-        holdout,
-        fresh,
-    )
-    with folder, display:
-        on_chief = folder.placement.on_chief
-        runs = [
-            folder.run(arm, seed)
-            for seed in folder.seeds
-            for arm in folder.arms
-        ]
-        ended = on_chief(lambda: [folder.has_ended(run) for run in runs])
-        pending = [run for run, e in zip(runs, ended, strict=True) if not e]
-        if folder.placement.is_chief:
-            for line in folder.plan_lines(len(runs), len(pending)):
-                display.say(line)
-            display.begin(runs, pending)
-        else:
-            display.quiet = True
-        for run in runs:
-            run.train(folder.path, display)
+    seeds = list(range(first_seed, first_seed + seeds))
+    options = (hyperparameters, out, strategy, devices, holdout, fresh)
+    folder = Folder("compare", workload, batch_size, arms, seeds, *options)
+    with folder:
+        folder.train(progress)
         results = folder.results()
         if report and folder.placement.is_chief:
             from keras_lbreg.comparison.report import write_report
@@ -172,75 +150,53 @@ def train(
     >>> train("digits", "lr_gbn", model_path="digits.keras").final
     """
     check_non_negative_int("seed", seed)
-    display = progress if isinstance(progress, Display) else None
-    display = display or Display(quiet=not progress)
     if model_path is not None:
         model_path = pathlib.Path(model_path)
         check_model_path(model_path)
-    folder = Folder(
-        "train",
-        workload,
-        batch_size,
-        [arm],
-        [seed],
-        hyperparameters,
-        out,
-        strategy,
-        devices,
-        0.0,
-        fresh,
-    )
-    with folder, display:
-        if folder.placement.is_chief:
-            for line in folder.plan_lines(1, 1):
-                display.say(line)
-        else:
-            display.quiet = True
-        return folder.run(folder.arms[0], seed).train(
-            folder.path, display, model_path
-        )
+    options = (hyperparameters, out, strategy, devices, 0.0, fresh)
+    with Folder(
+        "train", workload, batch_size, [arm], [seed], *options
+    ) as folder:
+        [result] = folder.train(progress, model_path)
+    return result
 
 
+@dataclasses.dataclass(eq=False)
 class Folder:
     """The results folder of one command and one experiment, open to write.
 
     Of several workers, only the chief touches it.
     """
 
-    def __init__(
-        self,
-        command,
-        workload,
-        batch_size,
-        arms,
-        seeds,
-        hyperparameters,
-        out,
-        strategy,
-        devices,
-        holdout,
-        fresh,
-    ):
+    command: str
+    workload: object
+    batch_size: int | None
+    arms: object
+    seeds: list
+    hyperparameters: dict | None
+    out: object
+    strategy: str
+    devices: int | None
+    holdout: float
+    fresh: bool
+
+    def __post_init__(self):
         # First: TensorFlow sets up a cluster only where it has done nothing.
-        self.placement = choose_strategy(strategy, devices)
+        self.placement = choose_strategy(self.strategy, self.devices)
+        workload = self.workload
         if not isinstance(workload, Workload):
             workload = get_workload(workload)
-        prefix = "" if command == "compare" else f"{command}-"
-        self.path = pathlib.Path(out or f"runs/{prefix}{workload.name}")
-        if holdout:
-            workload = workload.held_out(holdout)
-        self.command = command
-        self.workload = workload
-        self.facts = examine(workload)
-        self.batch_size = batch_size or workload.batch_size
-        self.settings = dict(hyperparameters or {})
+        prefix = "" if self.command == "compare" else f"{self.command}-"
+        self.path = pathlib.Path(self.out or f"runs/{prefix}{workload.name}")
+        if self.holdout:
+            workload = workload.held_out(self.holdout)
+        self.workload, self.facts = workload, examine(workload)
+        self.batch_size = self.batch_size or workload.batch_size
+        self.settings = dict(self.hyperparameters or {})
         check_hyperparameters(self.settings)
-        self.seeds = list(seeds)
         self.arms, self.left_out = choose_arms(
-            workload, self.facts, self.batch_size, arms
+            workload, self.facts, self.batch_size, self.arms
         )
-        self.holdout = holdout
-        self.fresh = fresh
         self.programs = {}
         self._held = contextlib.ExitStack()
         # Every arm's plan is made before anything is trained.
@@ -258,7 +214,26 @@ class Folder:
             self.programs,
         )
 
-    def has_ended(self, run):
+    def train(self, progress, model_path=None):
+        """The `RunResult`s of every arm with every seed."""
+        display = progress
+        if not isinstance(progress, Display):
+            display = Display(quiet=not progress)
+        runs = [self.run(arm, seed) for seed in self.seeds for arm in self.arms]
+        with display:
+            ended = self.placement.on_chief(
+                lambda: list(map(self._ended, runs))
+            )
+            pending = [run for run, e in zip(runs, ended, strict=True) if not e]
+            if not self.placement.is_chief:
+                display.quiet = True
+            for line in self.plan_lines(len(runs), len(pending)):
+                display.say(line)
+            if self.command == "compare":
+                display.begin(runs, pending)
+            return [run.train(self.path, display, model_path) for run in runs]
+
+    def _ended(self, run):
         result = read_run(self.path, run.arm.name, run.seed)
         return result is not None and result.status in ("finished", "failed")
 
@@ -291,18 +266,18 @@ class Folder:
 
     def _open(self, new):
         """Locks the folder and writes the manifest, which is returned."""
+        there = self.path / MANIFEST
         with contextlib.ExitStack() as stack:
             stack.enter_context(lock(self.path))
-            there = self.path / MANIFEST
-            if not there.is_file() and (self.path / "runs").exists():
+            if there.is_file():
+                new = self._merged(read_manifest(self.path), new)
+            elif (self.path / "runs").exists():
                 raise ValueError(
                     f"The folder {self.path} holds runs, but no {MANIFEST} "
                     "that says which experiment wrote them. Expected an empty "
                     "folder, or one of this experiment. Nothing was changed: "
                     "move it away, or write to another folder."
                 )
-            if there.is_file():
-                new = self._merged(read_manifest(self.path), new)
             write_json(there, new)
             # Nothing went wrong: the lock is held until `__exit__`.
             self._held = stack.pop_all()
@@ -315,12 +290,9 @@ class Folder:
                 f"this is `{new['command']}`. Write to another folder."
             )
         if self.fresh:
-            for arm in old["arms"]:
-                for seed in old["seeds"]:
-                    shutil.rmtree(
-                        run_folder(self.path, arm["name"], seed),
-                        ignore_errors=True,
-                    )
+            for arm, seed in itertools.product(old["arms"], old["seeds"]):
+                folder = run_folder(self.path, arm["name"], seed)
+                shutil.rmtree(folder, ignore_errors=True)
             return new
         check_same(
             old,
@@ -331,17 +303,12 @@ class Folder:
             "there.",
         )
         arms = {arm["name"]: arm for arm in old["arms"] + new["arms"]}
-        order = list(dict.fromkeys([*self._standard_order(), *arms]))
+        order = dict.fromkeys([*arm_names(), *arms])
         return {
             **old,
             "arms": [arms[name] for name in order if name in arms],
             "seeds": sorted({*old["seeds"], *new["seeds"]}),
         }
-
-    def _standard_order(self):
-        from keras_lbreg.comparison.arms import arm_names
-
-        return arm_names()
 
     def _new_manifest(self):
         return {
@@ -385,6 +352,12 @@ class Folder:
             yield self.placement.describe()
             for plan in self.plans:
                 yield f"{plan.arm.title}: {plan.batch_layout()}"
+        if getattr(facts.train, "make", facts) is None:
+            yield (
+                "The training order is the dataset's own, whatever the seed: "
+                "only with a function that makes the dataset is a run "
+                "reproducible"
+            )
         yield from self.left_out
         for plan in self.plans:
             changes = "; ".join(plan.changes()) or "as the workload says"
@@ -402,29 +375,20 @@ def command_line():
 
 def check_same(old, new, message):
     """Raises `message` where two manifests cannot stand side by side."""
-    differences = []
-    for key in ("backend", "command"):
-        if old[key] != new[key]:
-            differences.append((key, old[key], new[key]))
+    pairs = [(key, old[key], new[key]) for key in ("backend", "command")]
     for part in ("workload", "config"):
-        for key, value in new[part].items():
-            # A file may have moved or been renamed.
-            told = key in ("name", "title", "notes", "source")
-            if not told and old[part].get(key) != value:
-                differences.append((key, old[part].get(key), value))
+        pairs += [(k, old[part].get(k), v) for k, v in new[part].items()]
     before = {arm["name"]: arm for arm in old["arms"]}
     for arm in new["arms"]:
-        for key, value in arm.items():
-            # `changes` says in words what the numbers say.
-            said = key in ("changes", "title", "group", "control")
-            was = before.get(arm["name"], arm).get(key)
-            if not said and was != value:
-                differences.append((f"{arm['name']}.{key}", was, value))
+        was = before.get(arm["name"], arm)
+        pairs += [(f"{arm['name']}.{k}", was.get(k), arm[k]) for k in arm]
+    differences = [
+        f"{key}: {a!r} there, {b!r} now"
+        for key, a, b in pairs
+        if a != b and key.rpartition(".")[2] not in WORDS
+    ]
     if differences:
-        text = "; ".join(
-            f"{k}: {a!r} there, {b!r} now" for k, a, b in differences
-        )
-        raise ValueError(message.format(text[:600]))
+        raise ValueError(message.format("; ".join(differences)[:600]))
 
 
 def check_model_path(path):
@@ -436,5 +400,4 @@ def check_model_path(path):
         )
     if path.is_dir():
         raise IsADirectoryError(21, "Is a directory", str(path))
-    parent = path.parent
-    parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)

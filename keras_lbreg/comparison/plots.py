@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 import textwrap
 
 import numpy as np
@@ -15,6 +16,7 @@ from keras_lbreg.plot_style import (
     PANEL_HEIGHT,
     Panel,
     Plot,
+    above_axis,
     log_axis,
 )
 
@@ -39,6 +41,9 @@ COLORS = {
 }
 OTHERS = ("#44AA99", "#AA4499", "#B8A000", "#C0504D")
 WARM_UP = "_warmup"
+
+# Numbers of an epoch's logs by the field of a curve.
+LOGGED = {"loss": "loss", "val_loss": "val_loss", "distance": "weight_distance"}
 
 # More arms than these are shown in two panels.
 MOST_IN_A_PANEL = 6
@@ -73,29 +78,17 @@ def arm_colors(arms):
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """One arm's course, averaged over seeds.
+    """One arm's course, averaged over seeds; arrays over its epochs.
 
-    Args:
-        name: Name of the arm.
-        title: Title of the arm.
-        color: Its colour.
-        dashes: Its line style.
-        milestones: Pairs of an epoch and a learning rate.
-        epoch: Epochs, an array of shape `(points,)` like all that follow.
-        updates: Optimizer updates.
-        time: Seconds of training, mean over seeds.
-        objective: The objective, in per cent where it is a share.
-        spread: Its sample standard deviation; zeros for one seed.
-        learning_rate: The learning rate.
-        loss: The training loss, `nan` where it is unknown.
-        val_loss: The validation loss, `nan` where it is unknown.
-        distance: Distance of the weights from where they began, likewise.
+    `objective` and its `spread`, the sample deviation (0 of one seed), are in
+    per cent where they are shares. What is unknown is `nan`.
     """
 
     name: str
     title: str
     color: str
     dashes: str
+    # Pairs of an epoch and a learning rate.
     milestones: tuple
     epoch: np.ndarray
     updates: np.ndarray
@@ -119,77 +112,65 @@ def mean_curves(results):
     curves = []
     for arm in results.arms:
         runs = [run for run in results.runs_of(arm["name"]) if run.epochs]
-        finished = [run for run in runs if run.status == "finished"]
-        chosen = finished or [run for run in runs if run.status == "running"]
-        curve = mean_curve(results, arm, chosen, colors[arm["name"]])
-        if curve is not None:
-            curves.append(curve)
+        chosen = [run for run in runs if run.status == "finished"]
+        chosen = chosen or [run for run in runs if run.status == "running"]
+        by_epoch = [
+            {r.epoch: r for r in run.epochs if math.isfinite(r.objective)}
+            for run in chosen
+        ]
+        common = sorted(set.intersection(*map(set, by_epoch))) if chosen else ()
+        if common:
+            table = [[run[epoch] for epoch in common] for run in by_epoch]
+            curves.append(mean_curve(results, arm, table, colors[arm["name"]]))
     return curves
 
 
-def mean_curve(results, arm, runs, color):
-    """The mean of `runs` over the epochs that all of them recorded."""
-    by_epoch = [
-        {r.epoch: r for r in run.epochs if is_finite(r.objective)}
-        for run in runs
-    ]
-    common = sorted(set.intersection(*map(set, by_epoch))) if runs else []
-    if not common:
-        return None
+def mean_curve(results, arm, table, style):
+    """The mean of a table of records, a row a run and a column an epoch."""
 
     def values(read):
-        table = [[read(run[epoch]) for epoch in common] for run in by_epoch]
-        return np.array(table, "float64")
+        return np.array([list(map(read, row)) for row in table], "float64")
 
-    def logged(name):
-        return values(lambda record: record.logs.get(name)).mean(axis=0)
-
-    objective = values(lambda record: record.objective)
+    means = {
+        field: values(operator.attrgetter(field)).mean(axis=0)
+        for field in ("updates", "time", "learning_rate")
+    }
+    for field, name in LOGGED.items():
+        logged = values(lambda record, name=name: record.logs.get(name))
+        means[field] = logged.mean(axis=0)
+    objective = values(operator.attrgetter("objective"))
     objective = (100 if results.is_share else 1) * objective
     return Curve(
-        name=arm["name"],
-        title=arm["title"],
-        color=color[0],
-        dashes=color[1],
+        arm["name"],
+        arm["title"],
+        *style,
         milestones=tuple(arm.get("milestones") or ()),
-        epoch=np.array(common),
-        updates=values(lambda record: record.updates).mean(axis=0),
-        time=values(lambda record: record.time).mean(axis=0),
+        epoch=np.array([record.epoch for record in table[0]]),
         objective=objective.mean(axis=0),
-        spread=objective.std(axis=0, ddof=min(1, len(runs) - 1)),
-        learning_rate=values(lambda r: r.learning_rate).mean(axis=0),
-        loss=logged("loss"),
-        val_loss=logged("val_loss"),
-        distance=logged("weight_distance"),
+        spread=objective.std(axis=0, ddof=min(1, len(table) - 1)),
+        **means,
     )
 
 
-def is_finite(value):
-    return value is not None and math.isfinite(value)
-
-
 def make_plots(results):
-    """The `Plot`s for which `results` holds enough.
-
-    Args:
-        results: A `Results`; its runs need not have finished.
-
-    Returns:
-        A list of `Plot`s, empty before the first epoch.
-    """
+    """The `Plot`s for which `results` holds enough; its runs may go on."""
     curves = mean_curves(results)
     if not curves:
         return []
-    several = len(results.manifest["seeds"]) > 1
+    config, workload = (results.manifest[k] for k in ("config", "workload"))
+    seeds = len(results.manifest["seeds"])
+    several = seeds > 1
     words = objective_words(results).replace("val_", "validation ")
+    words = words[:1].upper() + words[1:]
     good = "Higher" if results.maximize else "Lower"
     band = (
         " Bands are one standard deviation over the seeds." if several else ""
     )
+    bars = " Error bars are one standard deviation." if several else ""
     plots = [
         (
             "objective_by_epoch",
-            f"{capital(words)} by epoch",
+            f"{words} by epoch",
             f"{good} is better; the dashed line is where the small batch "
             "ends. An epoch is one pass over the training data. Regime "
             "adaptation (RA) trains for more of them, so that it makes as "
@@ -199,7 +180,7 @@ def make_plots(results):
         ),
         (
             "objective_by_time",
-            f"{capital(words)} by training time",
+            f"{words} by training time",
             "The same runs against the seconds they took on this machine, "
             "without compilation and validation. Further left is faster: a "
             "remedy pays where it reaches the dashed line before the small "
@@ -222,38 +203,35 @@ def make_plots(results):
             "Learning rate",
             "The rate of each epoch's first update. Arms of one rate share a "
             "line.",
-            [rate_panel(curves)],
+            rate_panels(curves),
+        ),
+        (
+            "gap_closed",
+            "Share of the gap closed",
+            "0 % is the plain large batch, 100 % the small batch; left "
+            "of zero a remedy does harm, right of 100 % it does better "
+            f"than the small batch.{bars}",
+            gap_panels(results),
+        ),
+        (
+            "weight_distance",
+            "How far the weights travel",
+            "Euclidean distance of all trainable weights from where they "
+            "began, against the number of updates. On the logarithmic "
+            "axis a straight line means that the distance grows as log "
+            "t, as Hoffer et al. found for every batch size; b is the "
+            "slope of the line fitted until the learning rate first "
+            "falls. With learning-rate scaling and ghost batch norm they "
+            "saw the lines of large and small batches come together.",
+            distance_panels(results, curves),
         ),
     ]
-    rows = gap_closed_rows(results)
-    if rows:
-        bars = " Error bars are one standard deviation." if several else ""
-        plots.append(
-            (
-                "gap_closed",
-                "Share of the gap closed",
-                "0 % is the plain large batch, 100 % the small batch; left "
-                "of zero a remedy does harm, right of 100 % it does better "
-                f"than the small batch.{bars}",
-                [gap_panel(rows, arm_colors(results.arms))],
-            )
-        )
-    if any(np.isfinite(curve.distance).any() for curve in curves):
-        plots.append(
-            (
-                "weight_distance",
-                "How far the weights travel",
-                "Euclidean distance of all trainable weights from where they "
-                "began, against the number of updates. On the logarithmic "
-                "axis a straight line means that the distance grows as log "
-                "t, as Hoffer et al. found for every batch size; b is the "
-                "slope of the line fitted until the learning rate first "
-                "falls. With learning-rate scaling and ghost batch norm they "
-                "saw the lines of large and small batches come together.",
-                distance_panels(results, curves),
-            )
-        )
-    setting = setting_of(results)
+    setting = (
+        f"{workload['title'] or workload['name']}: small batch "
+        f"{config['small_batch_size']:,}, large batch "
+        f"{config['batch_size']:,}, "
+        + (f"mean of {seeds} seeds" if several else "one seed")
+    )
     return [
         Plot(*words, tuple(panels), setting)
         for *words, panels in plots
@@ -261,20 +239,9 @@ def make_plots(results):
     ]
 
 
-def capital(words):
-    return words[:1].upper() + words[1:]
-
-
-def setting_of(results):
-    """The data, the batch sizes and the seeds in one line."""
-    config, seeds = results.manifest["config"], len(results.manifest["seeds"])
-    workload = results.manifest["workload"]
-    return (
-        f"{workload['title'] or workload['name']}: small batch "
-        f"{config['small_batch_size']:,}, large batch "
-        f"{config['batch_size']:,}"
-        + (f", mean of {seeds} seeds" if seeds > 1 else ", one seed")
-    )
+def known(curves, field):
+    """The curves of which a field is not `nan` everywhere."""
+    return [c for c in curves if np.isfinite(getattr(c, field)).any()]
 
 
 def arm_groups(results, curves):
@@ -297,8 +264,9 @@ def arm_groups(results, curves):
 
 
 def objective_panels(results, curves, field, xlabel):
-    limits = zoom(curves, results.maximize)
-    percent = ", %" if results.is_share else ""
+    limits = zoom(curves, results.sign)
+    name = results.objective.removeprefix("val_").replace("_", " ")
+    ylabel = f"validation {name}{', %' if results.is_share else ''}"
 
     def panel(title, chosen):
         def draw(axis):
@@ -306,9 +274,7 @@ def objective_panels(results, curves, field, xlabel):
                 draw_objective(results, axis, curve, field)
             x_axis(axis, [getattr(curve, field) for curve in chosen], field)
             axis.set_ylim(*limits)
-            axis.set(
-                xlabel=xlabel, ylabel=f"validation {plain(results)}{percent}"
-            )
+            axis.set(xlabel=xlabel, ylabel=ylabel)
             legend(axis, results.maximize)
 
         return Panel(title, draw, height_for(len(chosen)))
@@ -316,45 +282,28 @@ def objective_panels(results, curves, field, xlabel):
     return [panel(*group) for group in arm_groups(results, curves)]
 
 
-def plain(results):
-    return results.objective.removeprefix("val_").replace("_", " ")
-
-
 def draw_objective(results, axis, curve, field):
-    x, final = getattr(curve, field), curve.objective[-1]
+    x, y, final = getattr(curve, field), curve.objective, curve.objective[-1]
     if curve.name == REFERENCE:
         axis.axhline(final, color=INK, linestyle=(0, (5, 4)), linewidth=1.0)
     number = f"{final:.1f}" if results.is_share else f"{final:.3g}"
-    draw_line(axis, curve, x, curve.objective, f"{number}  {curve.title}")
-    axis.fill_between(
-        x,
-        curve.objective - curve.spread,
-        curve.objective + curve.spread,
-        color=curve.color,
-        alpha=0.1,
-        linewidth=0,
-    )
+    draw_line(axis, curve, x, y, f"{number}  {curve.title}")
+    low, high = y - curve.spread, y + curve.spread
+    axis.fill_between(x, low, high, color=curve.color, alpha=0.1, linewidth=0)
 
 
 def draw_line(axis, curve, x, y, label):
-    axis.plot(
-        x,
-        y,
-        color=curve.color,
-        linestyle=curve.dashes,
-        # A single epoch makes no line.
-        marker="o" if len(x) == 1 else None,
-        label=label,
-    )
+    # A single epoch makes no line.
+    style = {"linestyle": curve.dashes, "marker": "o" if len(x) == 1 else None}
+    axis.plot(x, y, color=curve.color, label=label, **style)
 
 
-def zoom(curves, maximize):
+def zoom(curves, sign):
     """Limits that show the final differences, not the first epochs.
 
     An arm that failed to learn may fall out of the picture; the legend has
     its number.
     """
-    sign = 1 if maximize else -1
     middle = np.median([sign * curve.objective[-1] for curve in curves])
     top = max(float(np.max(sign * c.objective + c.spread)) for c in curves)
     low = min(float(np.min(sign * c.objective - c.spread)) for c in curves)
@@ -381,14 +330,14 @@ def loss_panels(curves):
     margin = (high / low) ** 0.05 if logarithmic else 0.05 * (high - low)
 
     def panel(title, field):
-        known = [c for c in curves if np.isfinite(getattr(c, field)).any()]
+        chosen = known(curves, field)
 
         def draw(axis):
-            for curve in known:
+            for curve in chosen:
                 values = getattr(curve, field)
                 label = f"{values[-1]:.3g}  {curve.title}"
                 draw_line(axis, curve, curve.epoch, values, label)
-            x_axis(axis, [curve.epoch for curve in known], "epoch")
+            x_axis(axis, [curve.epoch for curve in chosen], "epoch")
             axis.set(xlabel="epoch", ylabel="loss")
             if logarithmic:
                 axis.set_ylim(low / margin, high * margin)
@@ -397,13 +346,12 @@ def loss_panels(curves):
                 axis.set_ylim(low - margin, high + margin)
             legend(axis, highest_first=False)
 
-        return Panel(title, draw, height_for(len(known))) if known else None
+        return [Panel(title, draw, height_for(len(chosen)))] if chosen else []
 
-    panels = [panel("Training", "loss"), panel("Validation", "val_loss")]
-    return [one for one in panels if one]
+    return panel("Training", "loss") + panel("Validation", "val_loss")
 
 
-def rate_panel(curves):
+def rate_panels(curves):
     """The learning rates; arms with one course of it share a line."""
     shared = {}
     for curve in curves:
@@ -429,7 +377,7 @@ def rate_panel(curves):
         legend(axis, columns=1)
 
     lines = sum(len(textwrap.wrap(label, LEGEND)) for label in labels)
-    return Panel("", draw, height_for(lines, 1))
+    return [Panel("", draw, height_for(lines, 1))]
 
 
 def gap_closed_rows(results):
@@ -442,24 +390,23 @@ def gap_closed_rows(results):
     ]
 
 
-def gap_panel(rows, colors):
+def gap_panels(results):
+    rows, colors = gap_closed_rows(results), arm_colors(results.arms)
+
     def draw(axis):
         axis.grid(False)
         axis.spines["left"].set_visible(False)
         axis.tick_params(axis="y", length=0)
         for place, text in ((0, "large batch"), (100, "small batch")):
             axis.axvline(place, color=INK, linewidth=1.0, zorder=0)
-            axis.annotate(
-                text,
-                (place, 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(0, 4),
-                textcoords="offset points",
-                ha="center",
-                fontsize=10,
-            )
-        for position, row in enumerate(rows):
-            draw_bar(axis, position, row, colors[row.arm][0])
+            above_axis(axis, place, text, 4, ha="center", fontsize=10)
+        for place, row in enumerate(rows):
+            share, std = 100 * row.closed.mean, 100 * row.closed.std
+            alpha = 0.55 if row.group == "control" else 1.0
+            axis.barh(place, share, 0.62, color=colors[row.arm][0], alpha=alpha)
+            if std >= 0:
+                style = {"color": INK, "capsize": 3, "elinewidth": 1.2}
+                axis.errorbar(share, place, xerr=std, **style)
         labels = [
             f"{textwrap.shorten(row.title, 26)}  {100 * row.closed.mean:.0f} %"
             for row in rows
@@ -476,17 +423,7 @@ def gap_panel(rows, colors):
             label += "\n(long bars are cut off, their numbers are not)"
         axis.set_xlabel(label)
 
-    return Panel("", draw, 1.1 + 0.38 * len(rows))
-
-
-def draw_bar(axis, position, row, color):
-    share, std = 100 * row.closed.mean, 100 * row.closed.std
-    alpha = 0.55 if row.group == "control" else 1.0
-    axis.barh(position, share, 0.62, color=color, alpha=alpha)
-    if std >= 0:
-        axis.errorbar(
-            share, position, xerr=std, color=INK, capsize=3, elinewidth=1.2
-        )
+    return [Panel("", draw, 1.1 + 0.38 * len(rows))] if rows else []
 
 
 def distance_panels(results, curves):
@@ -510,8 +447,9 @@ def distance_panels(results, curves):
 
         return Panel(title, draw, height_for(len(chosen)))
 
-    known = [c for c in curves if np.isfinite(c.distance).any()]
-    return [panel(*group) for group in arm_groups(results, known)]
+    chosen = known(curves, "distance")
+    groups = arm_groups(results, chosen) if chosen else []
+    return [panel(*group) for group in groups]
 
 
 def draw_distance(axis, curve):
@@ -526,15 +464,9 @@ def draw_distance(axis, curve):
         line = start + slope * np.log(fitted)
         axis.plot(fitted, line, color=curve.color, linewidth=1.0, alpha=0.6)
         label = f"{curve.title}  (b = {slope:.2g})"
-    axis.plot(
-        updates,
-        distance,
-        color=curve.color,
-        marker="o" if curve.dashes == "-" else "s",
-        markersize=2.5,
-        linewidth=0.0,
-        label=label,
-    )
+    marker = "o" if curve.dashes == "-" else "s"
+    style = {"marker": marker, "markersize": 2.5, "linewidth": 0.0}
+    axis.plot(updates, distance, color=curve.color, label=label, **style)
 
 
 def x_axis(axis, spans, field):
@@ -553,15 +485,13 @@ def height_for(entries, columns=2):
 
 def legend(axis, highest_first=True, columns=None):
     """Add the legend under the axis, the best final value first."""
-    handles, labels = axis.get_legend_handles_labels()
     sign = -1 if highest_first else 1
-    order = sorted(
-        range(len(handles)), key=lambda i: sign * handles[i].get_ydata()[-1]
-    )
-    columns = columns or (2 if len(order) > 3 else 1)
+    lines = zip(*axis.get_legend_handles_labels(), strict=True)
+    lines = sorted(lines, key=lambda line: sign * line[0].get_ydata()[-1])
+    columns = columns or (2 if len(lines) > 3 else 1)
     axis.legend(
-        [handles[i] for i in order],
-        [textwrap.fill(labels[i], LEGEND // columns) for i in order],
+        [handle for handle, _ in lines],
+        [textwrap.fill(label, LEGEND // columns) for _, label in lines],
         fontsize=9 if columns > 1 else 10,
         loc="upper left",
         bbox_to_anchor=(-0.02, -0.16),

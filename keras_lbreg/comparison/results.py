@@ -54,6 +54,11 @@ class Results:
         return self.manifest["workload"]["direction"] == "max"
 
     @property
+    def sign(self):
+        """1 where a larger objective is better, otherwise -1."""
+        return 1 if self.maximize else -1
+
+    @property
     def is_share(self):
         """Whether the objective is a share, printed in per cent."""
         return bool(self.manifest["workload"].get("is_share"))
@@ -93,13 +98,12 @@ class Results:
             raise ImportError(
                 "`to_dataframe` needs pandas: `pip install pandas`."
             ) from error
-        rows = []
-        for run in self.runs:
-            for record in run.epochs:
-                row = {**vars(record), **record.logs}
-                del row["logs"]
-                rows.append(row)
-        return pd.DataFrame(rows)
+        rows = [
+            {**vars(record), **record.logs}
+            for run in self.runs
+            for record in run.epochs
+        ]
+        return pd.DataFrame(rows).drop(columns="logs", errors="ignore")
 
 
 def read_results(path):
@@ -146,22 +150,15 @@ def read_manifest(path):
             f"this version reads {SCHEMA}. Use the version of keras-lbreg that "
             "wrote it, or run again into another folder."
         )
-    shape = {
-        "command": str,
-        "workload": dict,
-        "config": dict,
-        "arms": list,
-        "seeds": list,
-        "versions": dict,
-    }
-    for name, kind in shape.items():
+    kinds = {"command": str, "arms": list, "seeds": list}
+    kinds |= dict.fromkeys(("workload", "config", "versions"), dict)
+    for name, kind in kinds.items():
         if not isinstance(manifest.get(name), kind):
             raise ValueError(
                 f"Cannot read {file}: expected a {kind.__name__} as {name!r}. "
                 "Nothing was changed. Restore the file, or move its folder "
                 "away."
             )
-    arms = manifest["arms"]
-    if not all(isinstance(arm, dict) and "name" in arm for arm in arms):
+    if not all(isinstance(a, dict) and "name" in a for a in manifest["arms"]):
         raise ValueError(f"Cannot read {file}: expected arms with names.")
     return manifest

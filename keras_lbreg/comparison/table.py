@@ -1,13 +1,13 @@
 """The table of a comparison, as rows, Markdown, CSV and for the terminal."""
 
 import csv
-import dataclasses
 import io
 import math
 
 from keras_lbreg.comparison.arms import BASELINE, REFERENCE
 from keras_lbreg.comparison.statistics import (
     Stat,
+    Verdict,
     arm_statistics,
     objective_words,
 )
@@ -16,93 +16,69 @@ from keras_lbreg.formatting import (
     format_count,
     format_duration,
     format_significant,
+    markdown_table,
 )
 
 # Places of columns, left out one after another where a terminal is narrow.
 DISPENSABLE = (3, 6, 8, 11, 1, 10)
 
-# Which run a note is about, by the run's status.
+# Statuses of runs that no number counts.
 EXCLUDED = ("failed", "damaged")
 
 
 def columns(results):
-    """The column's headings."""
-    percent = ", %" if results.is_share else ""
-    return (
-        "arm",
-        "seeds",
-        f"final {objective_words(results)}{percent}",
-        f"best{percent}",
-        "gap",
-        "closed, %",
-        "against control",
-        "verdict",
-        "updates",
-        "training",
-        "all time",
-        "time to small",
-    )
+    """The headings of the columns."""
+    return tuple(cells(results)[0])
 
 
 def table_rows(results):
-    """One tuple of texts per arm, in the order of `columns`.
+    """One tuple of texts per arm, in the order of `columns`."""
+    return [tuple(row.values()) for row in cells(results)]
 
-    Args:
-        results: A `Results`.
 
-    Returns:
-        A list of tuples.
-    """
+def cells(results):
+    """The texts of every arm by the column's heading."""
     rows = arm_statistics(results)
-    decimals = share_decimals(row.final for row in rows)
-    write = Writer(results, decimals)
-    return [write.row(row) for row in rows]
+    titles = {row.arm: row.title for row in rows}
+    stds = sorted(r.final.std for r in rows if not math.isnan(r.final.std))
+    # As many decimals as the seeds support.
+    decimals = 2 if stds and stds[len(stds) // 2] < 0.0015 else 1
+    percent = ", %" if results.is_share else ""
 
+    def objective(stat, digits=4, signed=False):
+        if results.is_share:
+            return format_stat(stat, decimals, 100, signed)
+        return format_number_stat(stat, signed, digits)
 
-class Writer:
-    """Writes the cells of one table."""
+    def against(verdict):
+        if not verdict.difference.n:
+            return MISSING
+        difference = objective(verdict.difference, 3, signed=True)
+        return f"{difference} ({titles[verdict.control]})"
 
-    def __init__(self, results, decimals):
-        self.titles = {arm["name"]: arm["title"] for arm in results.arms}
-        self.seeds = len(results.manifest["seeds"])
-        self.is_share = results.is_share
-        self.decimals = decimals
-
-    def row(self, row):
-        runs = str(row.finished)
-        if row.finished < self.seeds:
-            runs += f" of {self.seeds}"
-        if not row.finished:
-            return (row.title, runs, *[MISSING] * 10)
-        reference = row.arm == REFERENCE
+    def cells_of(row):
         # The ends of the scale, 0 and 100 by definition.
         end = row.arm in (REFERENCE, BASELINE)
-        return (
-            row.title,
-            runs,
-            self.objective(row.final),
-            self.objective(row.best),
-            MISSING if reference else self.objective(row.gap, True),
-            MISSING if end else format_stat(row.closed, 0, 100),
-            self.against(row.verdict),
-            row.verdict.word or MISSING,
-            format_count(row.updates.mean),
-            format_duration(row.time.mean),
-            format_duration(row.elapsed.mean),
-            reach(row),
-        )
+        return {
+            "arm": row.title,
+            "seeds": part(row.finished, len(results.manifest["seeds"])),
+            f"final {objective_words(results)}{percent}": objective(row.final),
+            f"best{percent}": objective(row.best),
+            "gap": MISSING if row.arm == REFERENCE else objective(row.gap, 3),
+            "closed, %": MISSING if end else format_stat(row.closed, 0, 100),
+            "against control": against(row.verdict),
+            "verdict": row.verdict.word or MISSING,
+            "updates": format_count(row.updates.mean),
+            "training": format_duration(row.time.mean),
+            "all time": format_duration(row.elapsed.mean),
+            "time to small": reach(row),
+        }
 
-    def against(self, verdict):
-        control = self.titles.get(verdict.control)
-        if control is None or not verdict.difference.n:
-            return MISSING
-        difference = self.objective(verdict.difference, True, signed=True)
-        return f"{difference} ({control})"
+    return list(map(cells_of, rows))
 
-    def objective(self, stat, difference=False, signed=False):
-        if self.is_share:
-            return format_stat(stat, self.decimals, 100, signed)
-        return format_number_stat(stat, signed, 3 if difference else 4)
+
+def part(count, whole):
+    return f"{count} of {whole}" if count < whole else str(count)
 
 
 def format_stat(stat, decimals=1, scale=1.0, signed=False):
@@ -127,21 +103,13 @@ def format_number_stat(stat, signed=False, digits=4):
     return f"{text} ± {format_significant(stat.std, 2)}"
 
 
-def share_decimals(stats):
-    """The decimals of shares in per cent that the seeds support."""
-    stds = sorted(100 * s.std for s in stats if not math.isnan(s.std))
-    if not stds:
-        return 1
-    return 2 if stds[len(stds) // 2] < 0.15 else 1
-
-
 def reach(row):
     """The time to the small batch's level, and by how many runs."""
-    if math.isnan(row.time_to_small.mean):
-        return "never"
+    if not row.reached:
+        return "never" if row.finished else MISSING
     text = format_duration(row.time_to_small.mean)
     if row.reached < row.finished:
-        text += f" ({row.reached} of {row.finished})"
+        text += f" ({part(row.reached, row.finished)})"
     return text
 
 
@@ -149,19 +117,14 @@ def excluded_runs(results):
     """Failed and damaged runs, which no number counts: text lines."""
     titles = {arm["name"]: arm["title"] for arm in results.arms}
     return [
-        f"{titles.get(run.arm, run.arm)}, seed {run.seed}, {run.status}: "
-        f"{run.reason}"
+        f"{titles[run.arm]}, seed {run.seed}, {run.status}: {run.reason}"
         for run in results.runs
         if run.status in EXCLUDED
     ]
 
 
 def to_markdown(results):
-    """The table as Markdown, with the runs it leaves out below it.
-
-    Args:
-        results: A `Results`.
-    """
+    """The table as Markdown, with the runs it leaves out below it."""
     text = markdown_table(columns(results), table_rows(results))
     excluded = excluded_runs(results)
     if excluded:
@@ -170,21 +133,10 @@ def to_markdown(results):
     return text
 
 
-def markdown_table(columns, rows):
-    """A Markdown table; the first column to the left, the others right."""
-    rule = [":--", *["--:"] * (len(columns) - 1)]
-    cells = [[str(c).replace("|", "\\|") for c in row] for row in rows]
-    lines = (columns, rule, *cells)
-    return "".join(f"| {' | '.join(row)} |\n" for row in lines)
-
-
 def to_rich(results, width=80):
     """The table as a `rich.table.Table` with as many columns as fit.
 
-    Args:
-        results: A `Results`.
-        width: Columns of the terminal. What does not fit is named in the
-            table's caption; the files hold it.
+    What does not fit is named in the table's caption; the files hold it.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -217,41 +169,37 @@ def to_csv(results):
     Shares are fractions here, times are seconds, differences are above 0
     where the arm is better than its control, and an empty field is a number
     that does not exist.
-
-    Args:
-        results: A `Results`.
     """
+    rows = []
+    for row in arm_statistics(results):
+        fields = {}
+        for name, value in vars(row).items():
+            if isinstance(value, Stat):
+                fields |= stat_fields(name, value)
+            elif isinstance(value, Verdict):
+                low, high = value.interval
+                fields["control"] = value.control or ""
+                fields |= stat_fields("difference", value.difference)
+                fields |= {"difference_low": low, "difference_high": high}
+                fields |= {"p": value.p, "verdict": value.word}
+            else:
+                fields[name] = value
+        runs = results.runs_of(row.arm)
+        for status in EXCLUDED:
+            fields[status] = sum(run.status == status for run in runs)
+        rows.append({name: csv_text(value) for name, value in fields.items()})
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    for position, row in enumerate(arm_statistics(results)):
-        fields = dict(csv_fields(row, results))
-        if position == 0:
-            writer.writerow(fields)
-        writer.writerow(fields.values())
+    writer = csv.DictWriter(buffer, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return buffer.getvalue()
 
 
-def csv_fields(row, results):
-    """Pairs of a column's name and the arm's value."""
-    for field in dataclasses.fields(row):
-        value = getattr(row, field.name)
-        if isinstance(value, Stat):
-            yield f"{field.name}_mean", csv_number(value.mean)
-            yield f"{field.name}_std", csv_number(value.std)
-        elif field.name == "verdict":
-            yield "control", value.control or ""
-            yield "difference_mean", csv_number(value.difference.mean)
-            yield "difference_std", csv_number(value.difference.std)
-            yield "difference_low", csv_number(value.interval[0])
-            yield "difference_high", csv_number(value.interval[1])
-            yield "p", csv_number(value.p)
-            yield "verdict", value.word
-        else:
-            yield field.name, value
-    for status in EXCLUDED:
-        runs = results.runs_of(row.arm)
-        yield status, sum(run.status == status for run in runs)
+def stat_fields(name, stat):
+    return {f"{name}_mean": stat.mean, f"{name}_std": stat.std}
 
 
-def csv_number(number):
-    return "" if math.isnan(number) else f"{number:.6g}"
+def csv_text(value):
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:.6g}"

@@ -10,6 +10,7 @@ import warnings
 import keras
 
 from keras_lbreg.callbacks.average_replicas import AverageReplicas
+from keras_lbreg.callbacks.dreg_path_selection import DRegPathSelection
 from keras_lbreg.callbacks.learning_rate_logger import LearningRateLogger
 from keras_lbreg.callbacks.multi_worker_backup import (
     MultiWorkerBackup,
@@ -202,6 +203,10 @@ class Run:
         context = self.context()
         for hook, settings in hooks(plan.techniques, "callbacks"):
             ours += hook(settings, context)
+        frequency = end // every if final_only else 1
+        for callback in ours:
+            if isinstance(callback, DRegPathSelection):
+                callback.frequency = frequency
         ours += [WeightDistance(), LearningRateLogger(), *callbacks, recorder]
         if folder is not None:
             # Last: a backup never has an epoch that is not recorded.
@@ -217,7 +222,7 @@ class Run:
                 initial_epoch=start // every,
                 epochs=end // every,
                 **facts.validation.for_fit(placement),
-                validation_freq=end // every if final_only else 1,
+                validation_freq=frequency,
                 shuffle=False,
                 verbose=0,
                 callbacks=ours,

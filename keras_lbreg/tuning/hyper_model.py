@@ -235,10 +235,17 @@ class LargeBatchHyperModel(keras_tuner.HyperModel):
                 "`build_model` compile with the one that you want. Received: "
                 f"{type(model.optimizer).__name__}"
             )
+        if run.placement.replicas != self.space.replicas:
+            raise FatalValueError(
+                "Invalid value for argument `replicas`. Expected the "
+                f"{run.placement.replicas} of the tuner's "
+                "`distribution_strategy`. Received: "
+                f"replicas={self.space.replicas}"
+            )
         self._last, compiled = (None, 0), self._compiled
         self._compiled = None
         given = (x, y, sample_weight, validation_data, validation_split)
-        self._take_data(hp, given)
+        self._take_data(given)
         if reason := self.space.infeasible(run.arm, self._samples()):
             raise FailedTrialError(reason)
         trained = model
@@ -264,15 +271,17 @@ class LargeBatchHyperModel(keras_tuner.HyperModel):
             )
         metrics = recorded(folder, run, part)
         if metrics is None:
-            metrics = train(folder, run, trained, part, others, self.display)
+            metrics, seconds = train(
+                folder, run, trained, part, others, self.display
+            )
             for callback in saving:
                 # Once, by the plain network's score: the best execution is
                 # kept as it has ended, and Hyperband goes on from there.
                 callback.set_model(trained)
                 callback.on_epoch_end(run.plan.epoch_at(part[1]) - 1, metrics)
             if folder is not None:
-                content = {"seed": run.seed, "metrics": metrics}
-                write_json(folder / METRICS, content)
+                content = {"seed": run.seed, "seconds": seconds}
+                write_json(folder / METRICS, {**content, "metrics": metrics})
                 remove_backup(folder)
         else:
             keep_best(saving, metrics)
@@ -332,22 +341,16 @@ class LargeBatchHyperModel(keras_tuner.HyperModel):
         if self.placement is not ONE_DEVICE or tf is None:
             return self.placement
         if not tf.distribute.has_strategy():
-            replicas, placement = 1, self.placement
-        else:
-            handle = tf.distribute.get_strategy()
-            replicas = handle.num_replicas_in_sync
-            placement = Placement(
-                "mirrored", replicas, "the tuner's", handle=handle
-            )
-        if replicas != self.space.replicas:
-            raise FatalValueError(
-                "Invalid value for argument `replicas`. Expected the "
-                f"{replicas} of the tuner's `distribution_strategy`. "
-                f"Received: replicas={self.space.replicas}"
-            )
-        return placement
+            return self.placement
+        handle = tf.distribute.get_strategy()
+        return Placement(
+            "mirrored",
+            handle.num_replicas_in_sync,
+            "the tuner's",
+            handle=handle,
+        )
 
-    def _take_data(self, hp, given):
+    def _take_data(self, given):
         """Makes the workload of a `search(...)` call, once."""
         if self._has_data:
             if any(value is not None for value in given[:4]) or given[4]:
@@ -368,7 +371,8 @@ class LargeBatchHyperModel(keras_tuner.HyperModel):
             )
             self._of_data = (given, workload)
             self.space.check_batch_sizes(self._samples())
-            examine(self._workload(hp))
+            if not takes_hp(workload.build_model):
+                examine(workload)
         except (TypeError, ValueError) as error:
             # No trial's fault: it ends the search.
             self._of_data = (None, None)
@@ -547,7 +551,7 @@ def recorded(folder, run, part):
 
 
 def train(folder, run, model, part, callbacks, display=None):
-    """The metrics of the last epoch of an execution."""
+    """The metrics of an execution's last epoch, and seconds of training."""
     begin, until = part
     on_epoch = None
     if display is not None:
@@ -578,4 +582,4 @@ def train(folder, run, model, part, callbacks, display=None):
         # Tried again, it begins again.
         remove_backup(folder)
         raise
-    return {**metrics, "seconds": last.time}
+    return metrics, last.time

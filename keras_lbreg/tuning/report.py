@@ -102,14 +102,15 @@ def read_trials(folder):
 
 
 def read_executions(folder):
-    """Metrics by seed of the executions of a trial that have ended."""
-    found = [
-        read_json(path)
-        for path in sorted(
-            pathlib.Path(folder).glob("execution-*/metrics.json")
-        )
-    ]
-    return {content["seed"]: content["metrics"] for content in found}
+    """Metrics by seed of the executions of a trial that have ended.
+
+    `"seconds"` of training are among them.
+    """
+    paths = sorted(pathlib.Path(folder).glob("execution-*/metrics.json"))
+    return {
+        content["seed"]: {**content["metrics"], "seconds": content["seconds"]}
+        for content in map(read_json, paths)
+    }
 
 
 def reason_of(error, message):

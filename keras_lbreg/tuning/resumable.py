@@ -23,6 +23,7 @@ import os
 import pathlib
 import time
 import traceback
+import warnings
 
 import keras_tuner
 import numpy as np
@@ -100,7 +101,10 @@ class ResumableOracle(keras_tuner.Oracle):
         number = len(self.trials)
         # Made from the trial's number: the same after a restart.
         self._random_state = np.random.RandomState(self.seed + number)
-        response = super().populate_space(trial_id)
+        with warnings.catch_warnings():
+            # Of scikit-learn, on a kernel that KerasTuner has chosen.
+            warnings.filterwarnings("ignore", "The optimal value found for")
+            response = super().populate_space(trial_id)
         values = response.get("values")
         its_turn = self.control and number % CONTROLS == 0
         if its_turn and values and "tuner/trial_id" not in values:
@@ -357,3 +361,13 @@ def make_tuner(
             executions_per_trial=executions,
             **arguments,
         )
+
+
+def is_distributed():
+    """Whether KerasTuner's variables name a chief."""
+    return roles.has_chief_oracle()
+
+
+def is_worker():
+    """Whether this process is one of the workers that they name."""
+    return roles.has_chief_oracle() and not roles.is_chief_oracle()

@@ -14,7 +14,6 @@ import time
 import keras_tuner
 import rich.progress_bar
 import rich.table
-from keras_tuner.src.distribute import utils as roles
 
 from keras_lbreg.checks import check_non_negative_int, check_positive_int
 from keras_lbreg.comparison.compare import check_same
@@ -34,8 +33,15 @@ from keras_lbreg.tuning.report import (
     settings_text,
     write_report,
 )
-from keras_lbreg.tuning.resumable import ENGINES, ERROR, PROJECT, make_tuner
-from keras_lbreg.tuning.workers import Workers, check_program, end_with_parent
+from keras_lbreg.tuning.resumable import (
+    ENGINES,
+    ERROR,
+    PROJECT,
+    is_distributed,
+    is_worker,
+    make_tuner,
+)
+from keras_lbreg.tuning.workers import Workers, begin_worker, check_program
 from keras_lbreg.workloads import Workload, get_workload
 
 __all__ = ["TuneResult", "tune"]
@@ -168,8 +174,8 @@ def tune(
             executions=executions,
         )
 
-    if roles.has_chief_oracle() and not roles.is_chief_oracle():
-        end_with_parent()
+    if is_worker():
+        begin_worker()
         with quiet_tracing():
             make().search()
         raise SystemExit(0)
@@ -192,7 +198,7 @@ def tune(
         "devices": placement.devices,
     }
     team = None
-    if workers > 1 and not roles.has_chief_oracle():
+    if workers > 1 and not is_distributed():
         check_program()
         team = Workers(workers, path)
     base = progress if isinstance(progress, Display) else None

@@ -32,6 +32,7 @@ def serve(oracle, check):
     from keras_tuner.src import protos
     from keras_tuner.src.distribute import oracle_chief
 
+    silence_conditions()
     address = "{KERASTUNER_ORACLE_IP}:{KERASTUNER_ORACLE_PORT}".format(
         **os.environ
     )
@@ -150,6 +151,13 @@ class Workers:
 MEMORY = ("TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_MEM_FRACTION")
 
 
+def silence_conditions():
+    """KerasTuner 1.4 prints a condition's value whenever it is sent."""
+    from keras_tuner.src.engine import conditions
+
+    conditions.print = lambda *args: None
+
+
 def gpu_of(index, count):
     """`CUDA_VISIBLE_DEVICES` of one worker, where there is a GPU for each."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -171,8 +179,9 @@ def gpu_of(index, count):
     return {"CUDA_VISIBLE_DEVICES": ",".join(own)}
 
 
-def end_with_parent():
-    """Ends this process with the one that started it as a worker."""
+def begin_worker():
+    """Prepares a worker, which ends with the process that started it."""
+    silence_conditions()
     parent = os.environ.get(PARENT)
     if parent is None:
         return

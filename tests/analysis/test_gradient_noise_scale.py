@@ -75,6 +75,7 @@ def test_the_same_seed_gives_the_same_number():
         ({"big_batch": 100}, "`big_batch`.*multiple"),
         ({"small_batch": 400}, "`big_batch`"),
         ({"pairs": 0}, "`pairs`"),
+        ({"statistics": "x"}, r"`statistics`.*'batch'"),
     ],
 )
 def test_mistakes(arguments, message):
@@ -138,9 +139,3 @@ def test_each_small_batch_has_statistics_of_its_own():
     noise, signal = noise_and_signal((np.mean(small), np.mean(big)), 5, 50)
     assert found.noise == pytest.approx(noise, rel=0.1)
     assert found.signal == pytest.approx(signal, rel=0.2)
-
-
-def test_unknown_statistics():
-    x, y = problem(500)
-    with pytest.raises(ValueError, match=r"`statistics`.*'batch'"):
-        gradient_noise_scale(linear_model(np.zeros(SIZE)), x, y, statistics="x")

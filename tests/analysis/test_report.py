@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lbreg.analysis import report
+from keras_lbreg.analysis.measures import MEASURES
 from keras_lbreg.analysis.report import analyze, analyze_interpolation
+from keras_lbreg.plot_style import Plot
 from keras_lbreg.schedules.regime import Regime
 from keras_lbreg.workloads.workload import Workload
 
@@ -98,7 +99,10 @@ def test_everything_of_two_models(files, tmp_path):
         "Hessian-vector products",
         "big batches",
     }
-    assert all(path.is_file() for path in found.files)
+    names = {path.name for path in tmp_path.iterdir()} - {".lock"}
+    measures = ("sharpness", "hessian", "noise")
+    files = {f"{m}.{end}" for m in measures for end in ("json", "png")}
+    assert names == {*files, "report.html"}
     table = found.table()
     assert "sharpness, ε = 0.001" in table
     assert table.count("\n") == 4
@@ -269,7 +273,7 @@ def noise(middle, low, high, pairs=4):
     ],
 )
 def test_what_the_numbers_mean(measure, records, words):
-    assert words in " ".join(report.WORDS[measure](records))
+    assert words in " ".join(MEASURES[measure].words(records))
 
 
 @pytest.mark.parametrize(
@@ -280,7 +284,9 @@ def test_what_the_numbers_mean(measure, records, words):
     ],
 )
 def test_a_line_of_which_little_is_known(records):
-    assert "the valley is" not in " ".join(report.WORDS["interpolate"](records))
+    assert "the valley is" not in " ".join(
+        MEASURES["interpolate"].words(records)
+    )
 
 
 @pytest.mark.parametrize(
@@ -296,7 +302,6 @@ def test_a_line_of_which_little_is_known(records):
     ],
 )
 def test_extreme_numbers_are_drawn(measure, records):
-    plot = report.Plot(
-        measure, "", "", tuple(report.PANELS[measure](records)), ""
-    )
+    panels = tuple(MEASURES[measure].panels(records))
+    plot = Plot(measure, "", "", panels, "")
     assert plot.png().startswith(b"\x89PNG")

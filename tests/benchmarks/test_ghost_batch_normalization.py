@@ -1,6 +1,7 @@
 """The benchmark runs; what it measures depends on the machine."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -22,7 +23,13 @@ def test_small_run(tmp_path):
     command += ["--shape", "32", "4", "4", "8", "--ghost-batch-size", "8"]
     command += ["--rounds", "2", "--turns", "2", "--json", "out.json"]
     result = subprocess.run(
-        command, capture_output=True, text=True, cwd=tmp_path, check=False
+        command,
+        # A table that is not cut to the width of a terminal.
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
     assert "32x4x4x8" in result.stdout

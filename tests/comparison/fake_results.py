@@ -3,65 +3,37 @@
 import math
 import pathlib
 
-from keras_lbreg.comparison.results import Results
+from keras_lbreg.comparison import Results, standard_arms
+from keras_lbreg.training import Arm
 from keras_lbreg.training.records import EpochRecord, RunResult
 
 SAMPLES = 600
-TITLES = {
-    "small_batch": "Small batch",
-    "large_batch": "Large batch",
-    "lr": "LR",
-    "lr_warmup": "LR + warm-up",
-    "lr_gbn": "LR + GBN",
-    "lr_gbn_ra": "LR + GBN + RA",
-    "lr_noise": "LR + noise",
-    "lr_dreg": "LR + DReg",
-    "lr_mix": "LR + mix",
-    "all": "All but RA",
-    "lr_doubled": "LR x2 (control)",
-}
-GROUPS = {
-    "small_batch": "reference",
-    "large_batch": "reference",
-    "lr_doubled": "control",
-    "lr": "cumulative",
-    "lr_gbn": "cumulative",
-    "lr_gbn_ra": "cumulative",
-    "all": "all",
-}
-CONTROLS = {
-    "small_batch": None,
-    "large_batch": None,
-    "lr": "large_batch",
-}
-TECHNIQUES = {
-    "gbn": "ghost_batch_norm",
-    "ra": "regime_adaptation",
-    "lr": "lr_scaling",
-}
+ARMS = {arm.name: arm for arm in standard_arms()}
+TITLES = {name: arm.title for name, arm in ARMS.items()}
 
 
 def arm_of(name, epochs=20):
     """An arm as the manifest describes it."""
-    small = name == "small_batch"
-    batch_size, rate = (20, 0.1) if small else (300, 0.1)
-    changes = [] if small else ["batch size 20 -> 300 (x15)"]
-    techniques = {TECHNIQUES[p]: {} for p in name.split("_") if p in TECHNIQUES}
-    if techniques:
+    arm = ARMS.get(name) or Arm(name, control="lr")
+    batch_size = 20 if arm.batch_size == "small" else 300
+    changes, rate = [], 0.1
+    if batch_size == 300:
+        changes.append("batch size 20 -> 300 (x15)")
+    if arm.techniques:
         rate = 0.387
         changes.append("learning rate 0.1 -> 0.387 (sqrt rule)")
     return {
         "name": name,
-        "title": TITLES.get(name, name),
-        "group": GROUPS.get(name, "alone"),
-        "control": CONTROLS.get(name, "lr"),
+        "title": arm.title,
+        "group": arm.group,
+        "control": arm.control,
         "batch_size": batch_size,
         "learning_rate": rate,
         "milestones": [[epochs // 2, rate / 10]],
         "decay": None,
         "epochs": epochs,
         "updates": epochs * math.ceil(SAMPLES / batch_size),
-        "techniques": techniques,
+        "techniques": arm.techniques,
         "changes": changes,
     }
 

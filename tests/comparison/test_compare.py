@@ -10,6 +10,7 @@ import pytest
 import keras_lbreg as lbreg
 from keras_lbreg.comparison import arm_names, read_results, standard_arms, train
 from keras_lbreg.comparison.arms import choose_arms
+from keras_lbreg.comparison.statistics import arm_statistics
 from keras_lbreg.files import FolderInUseError, lock
 from keras_lbreg.techniques import TECHNIQUES
 from keras_lbreg.training import Arm
@@ -43,11 +44,8 @@ def test_results(folder):
     assert results.arm_names == ARMS
     assert [run.status for run in results.runs] == ["finished"] * 3
     assert results.complete
-    assert (results.objective, results.maximize, results.is_share) == (
-        "val_accuracy",
-        True,
-        True,
-    )
+    found = (results.objective, results.maximize, results.is_share)
+    assert found == ("val_accuracy", True, True)
     for name in ("Small batch", "Large batch", "LR"):
         assert name in results.table()
     again = read_results(path)
@@ -149,8 +147,6 @@ def test_a_loss_is_smaller_where_it_is_better(tmp_path):
     small, large = (results.runs_of(name)[0] for name in ARMS[:2])
     assert small.final < large.final
     assert small.best == min(r.objective for r in small.epochs)
-    from keras_lbreg.comparison.statistics import arm_statistics
-
     rows = {row.arm: row for row in arm_statistics(results)}
     assert rows["large_batch"].gap.mean == pytest.approx(
         large.final - small.final
@@ -174,9 +170,6 @@ def test_to_dataframe(folder):
     frame = folder[1].to_dataframe()
     assert isinstance(frame, pandas.DataFrame)
     assert len(frame) == 12
-
-
-# ---- Arms ----
 
 
 def test_every_technique_has_an_arm_and_every_arm_its_control():

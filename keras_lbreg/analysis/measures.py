@@ -1,9 +1,20 @@
-"""What the results of the diagnostics mean, in plain words."""
+"""The diagnostics: how their records are printed, read and drawn."""
+
+import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
 from keras_lbreg.analysis.gradient_noise_scale import advice
-from keras_lbreg.formatting import MISSING, format_count
+from keras_lbreg.analysis.plots import (
+    by_epsilon,
+    hessian_panels,
+    interpolation_panels,
+    name,
+    noise_panels,
+    sharpness_panels,
+)
+from keras_lbreg.formatting import MISSING, format_count, format_significant
 
 SCALES = (
     "Compare models of one architecture on the same samples. Even so, a "
@@ -13,29 +24,23 @@ SCALES = (
 )
 
 
-def name(record):
-    return record["models"][0]["name"]
-
-
 def percent(fraction):
     return MISSING if fraction is None else f"{100 * fraction:.1f} %"
 
 
-def by_epsilon(records):
-    """Pairs of ε and its records, in order."""
-    groups = {}
-    for record in records:
-        groups.setdefault(record["settings"]["epsilon"], []).append(record)
-    return list(groups.items())
+def model_row(record, cells):
+    """The only row of a record of one model: its key and its cells."""
+    result = record["result"]
+    fit = {"loss": format_significant(result["loss"], 3)}
+    if "accuracy" in result:
+        fit["accuracy"] = percent(result["accuracy"])
+    return [(name(record), {"model": name(record), **fit, **cells})]
 
 
-def interval(result):
-    """The 90 % interval of a noise scale."""
-    ends = [
-        "∞" if result[key] is None else format_count(result[key])
-        for key in ("low", "high")
-    ]
-    return " to ".join(ends)
+def sharpness_rows(record):
+    column = f"sharpness, ε = {record['settings']['epsilon']:g}"
+    value = format_significant(record["result"]["sharpness"], 3)
+    return model_row(record, {column: value})
 
 
 def sharpness_words(records):
@@ -56,6 +61,15 @@ def sharpness_words(records):
     return [*lines, *unequal_fit(records), SCALES]
 
 
+def hessian_rows(record):
+    value = record["result"]["eigenvalue"]
+    cells = {
+        "largest eigenvalue λ": format_significant(value, 3),
+        "2/λ": format_significant(2 / value, 3) if value > 0 else MISSING,
+    }
+    return model_row(record, cells)
+
+
 def hessian_words(records):
     """Lines on the largest eigenvalue and the learning rates it allows."""
     lines = []
@@ -73,6 +87,24 @@ def hessian_words(records):
         lines.append(line)
     lines += compared(records, "eigenvalue")
     return [*lines, *unequal_fit(records), SCALES]
+
+
+def noise_rows(record):
+    result = record["result"]
+    cells = {
+        "B_simple, samples": samples(result["noise_scale"]),
+        "90 % interval": interval(result),
+    }
+    return model_row(record, cells)
+
+
+def samples(number):
+    return "∞" if number is None else format_count(number)
+
+
+def interval(result):
+    """The 90 % interval of a noise scale."""
+    return f"{samples(result['low'])} to {samples(result['high'])}"
 
 
 def noise_words(records):
@@ -104,6 +136,22 @@ def noise_words(records):
         "by far. Measured for plain SGD."
     )
     return lines
+
+
+def interpolation_rows(record):
+    """A row for each position on the line."""
+    result = record["result"]
+    columns = {"a": [f"{a:g}" for a in result["positions"]]}
+    parts = {"training": "train", "validation": "val"}
+    for words, part in parts.items():
+        values = result["loss"][part]
+        columns[f"{words} loss"] = [format_significant(v, 3) for v in values]
+    if "accuracy" in result:
+        for words, part in parts.items():
+            values = map(percent, result["accuracy"][part])
+            columns[f"{words} accuracy"] = values
+    rows = zip(*columns.values(), strict=True)
+    return [(row[0], dict(zip(columns, row, strict=True))) for row in rows]
 
 
 def interpolation_words(records):
@@ -172,22 +220,69 @@ def compared(records, key):
 
 def unequal_fit(records):
     """A warning where one model has fitted the samples far less."""
-    low = min(records, key=lambda record: record["result"]["loss"])
-    high = max(records, key=lambda record: record["result"]["loss"])
-    losses = [record["result"]["loss"] for record in (low, high)]
-    if losses[1] < max(2 * losses[0], 0.01):
+    losses = [record["result"]["loss"] for record in records]
+    least, most = min(losses), max(losses)
+    if most < max(2 * least, 0.01):
         return []
+    high, low = (name(records[losses.index(x)]) for x in (most, least))
     return [
-        f"But the loss of {name(high)} is {losses[1]:.3g}, that of {name(low)} "
-        f"{losses[0]:.3g}: the less a model has fitted the samples, the more "
+        f"But the loss of {high} is {most:.3g}, that of {low} "
+        f"{least:.3g}: the less a model has fitted the samples, the more "
         "slope and curvature the loss has left. Compare at equal loss to "
         "learn about the shape of the minima."
     ]
 
 
-WORDS = {
-    "sharpness": sharpness_words,
-    "hessian": hessian_words,
-    "noise": noise_words,
-    "interpolate": interpolation_words,
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """One diagnostic; `unit` is what its progress counts."""
+
+    title: str
+    unit: str
+    caption: str
+    # Of a record: pairs of a row's key and its texts by column.
+    rows: Callable
+    # Of all records: lines of text, and `Panel`s.
+    words: Callable
+    panels: Callable
+
+
+MEASURES = {
+    "sharpness": Measure(
+        "Sharpness",
+        "evaluations",
+        "100 (max f - f) / (1 + f), the maximum over a box of "
+        "|z_i| <= ε (|θ_i| + 1) around the weights (Keskar et al. 2017): how "
+        "much the loss rises close by.",
+        sharpness_rows,
+        sharpness_words,
+        sharpness_panels,
+    ),
+    "hessian": Measure(
+        "Largest eigenvalue of the Hessian",
+        "Hessian-vector products",
+        "Curvature along the sharpest direction. Gradient descent is stable "
+        "there up to a learning rate of 2/λ.",
+        hessian_rows,
+        hessian_words,
+        hessian_panels,
+    ),
+    "noise": Measure(
+        "Gradient noise scale",
+        "big batches",
+        "The batch size at which noise and signal of the gradient are equal "
+        "(McCandlish et al. 2018), with its 90 % interval.",
+        noise_rows,
+        noise_words,
+        noise_panels,
+    ),
+    "interpolate": Measure(
+        "Interpolation",
+        "points",
+        "On the line θ = (1 - a) θ₀ + a θ₁ through the weights of two models "
+        "(Keskar et al. 2017, Figure 3).",
+        interpolation_rows,
+        interpolation_words,
+        interpolation_panels,
+    ),
 }

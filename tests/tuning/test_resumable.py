@@ -1,0 +1,179 @@
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras_tuner
+import pytest
+from keras_tuner.errors import FailedTrialError
+
+from keras_lbreg.tuning import resumable
+
+PROGRAM = pathlib.Path(__file__).with_name("kill_at_every_write.py")
+ROOT = PROGRAM.parents[2]
+
+
+@pytest.mark.parametrize(
+    "engines",
+    [
+        "random grid hyperband",
+        pytest.param("bayesian", marks=pytest.mark.slow),
+    ],
+)
+def test_a_kill_at_any_write_changes_nothing(engines, tmp_path):
+    """No ended trial is lost or run again, and what follows is the same."""
+    result = subprocess.run(
+        [sys.executable, str(PROGRAM), str(tmp_path), *engines.split()],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert result.returncode == 0, result.stderr[-4000:]
+    kills = json.loads(result.stdout)
+    assert all(count > 3 for count in kills.values()), kills
+
+
+def make_tuner(folder, engine="random", run=lambda values: values["x"], **own):
+    kind, _ = resumable.ENGINES[engine]
+
+    class Plain(kind):
+        def _populate_initial_space(self):
+            hp = self.oracle.get_space()
+            hp.Float("x", 0.0, 1.0, default=0.5)
+            hp.Boolean("y")
+            self.oracle.update_space(hp)
+
+        def run_trial(self, trial, *args, **kwargs):
+            if trial.starts > resumable.MOST_STARTS:
+                return super().run_trial(trial, *args, **kwargs)
+            return {"val_x": run(trial.hyperparameters.values)}
+
+    return resumable.make_tuner(
+        engine,
+        None,
+        keras_tuner.Objective("val_x", "max"),
+        folder,
+        **{"trials": 6, "tuner_class": Plain, **own},
+    )
+
+
+def values_of(tuner):
+    tuner.search()
+    trials = tuner.oracle.trials.values()
+    return [trial.hyperparameters.values for trial in trials]
+
+
+def test_equal_seeds_propose_equal_trials(tmp_path):
+    found = [
+        values_of(make_tuner(tmp_path / str(number), seed=seed))
+        for number, seed in enumerate((0, 0, 1))
+    ]
+    assert found[0] == found[1]
+    x = [{values["x"] for values in own} for own in found]
+    assert not x[0] & x[2]
+
+
+def test_every_fifth_trial_is_a_control(tmp_path):
+    tuner = make_tuner(tmp_path, control=lambda values: {**values, "y": False})
+    found = values_of(tuner)
+    assert [found[0]["y"], found[5]["y"]] == [False, False]
+    # The first as published.
+    assert found[0]["x"] == 0.5 != found[5]["x"]
+
+
+def test_a_budget_counts_all_sessions(tmp_path):
+    class Clock:
+        now = 0.0
+
+        def monotonic(self):
+            return self.now
+
+        def sleep(self, seconds):
+            raise AssertionError
+
+    clock = Clock()
+
+    def run(values):
+        clock.now += 10
+        return values["x"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resumable, "time", clock)
+        first = make_tuner(tmp_path, run=run, seconds=25)
+        assert len(values_of(first)) == 3
+        clock.now += 1000
+        # What was spent is known, what has passed between does not count.
+        again = make_tuner(tmp_path, run=run, seconds=45)
+        assert len(values_of(again)) == 5
+        more = make_tuner(tmp_path, run=run, trials=7)
+        assert len(values_of(more)) == 7
+
+
+def test_failures_have_reasons_and_the_search_goes_on(tmp_path):
+    errors = iter(
+        [
+            MemoryError("no room"),
+            FailedTrialError("the loss became nan in epoch 3"),
+            RuntimeError("Graph execution error:\n\nat node x\n\nOOM [1,2]"),
+            ValueError(),
+        ]
+    )
+
+    def run(values):
+        for error in errors:
+            raise error
+        return values["x"]
+
+    tuner = make_tuner(tmp_path, run=run)
+    tuner.search()
+    trials = list(tuner.oracle.trials.values())
+    assert [t.status for t in trials] == ["FAILED"] * 4 + ["COMPLETED"] * 2
+    reasons = [
+        pathlib.Path(tuner.get_trial_dir(trial.trial_id), resumable.ERROR)
+        .read_text()
+        .splitlines()[0]
+        for trial in trials[:4]
+    ]
+    assert reasons == [
+        "MemoryError: no room",
+        "the loss became nan in epoch 3",
+        "RuntimeError: OOM [1,2]",
+        "ValueError: no message",
+    ]
+
+
+def test_a_trial_that_ends_its_process_again_and_again_fails(tmp_path):
+    def run(values):
+        raise KeyboardInterrupt
+
+    for _ in range(resumable.MOST_STARTS):
+        with pytest.raises(KeyboardInterrupt):
+            make_tuner(tmp_path, run=run, trials=1).search()
+    tuner = make_tuner(tmp_path, run=run, trials=1)
+    tuner.search()
+    [trial] = tuner.oracle.trials.values()
+    assert trial.status == "FAILED"
+    assert "memory may be short" in trial.message
+
+
+@pytest.mark.parametrize(
+    ("returning", "retried"), [(None, []), (["worker0"], ["1"]), ([], "10")]
+)
+def test_workers_get_their_trials_back(
+    returning, retried, tmp_path, monkeypatch
+):
+    """Of a chief that is started again."""
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "1")
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+    first = make_tuner(tmp_path)
+    first.save()
+    for worker in ("worker0", "worker1"):
+        first.oracle.create_trial(worker)
+    oracle = make_tuner(tmp_path, returning=returning).oracle
+    # It is emptied from its end.
+    assert oracle._retry_queue == [*retried]
+    for worker, trial_id in (("worker0", "0"), ("worker1", "1")):
+        assert oracle.create_trial(worker).trial_id == trial_id

@@ -1,0 +1,271 @@
+import dataclasses
+import gc
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import keras_lbreg as lbreg
+from keras_lbreg.tuning import read_best
+from keras_lbreg.tuning.report import read_search, read_trials
+from tests.tuning.search_program import tune
+from tests.tuning.small_network import small_data, small_network
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def quick_garbage_collection():
+    """KerasTuner collects garbage before every execution: pytest's, too."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def scores(result):
+    return {t.trial_id: (t.status, t.score, t.values) for t in result.trials}
+
+
+def test_a_search_its_files_and_its_confirmation(tmp_path, capsys):
+    result = tune(tmp_path, confirm_seeds=2, progress=True, executions=2)
+    assert [trial.status for trial in result.trials] == ["completed"] * 3
+    assert all(trial.metrics.keys() == {0, 1} for trial in result.trials)
+    shown = capsys.readouterr().out
+    assert "[3/3] Trial 2: " in shown
+    assert "best so far" in shown
+    # As published, the first trial.
+    first = result.trials[0].values
+    assert first["learning_rate_factor"] == 1.0
+    assert first["ghost_batch_norm"] is False
+    # The trials never saw the validation data, the winner's runs did.
+    assert result.manifest["workload"]["val_samples"] == 40
+    assert result.confirmation.manifest["seeds"] == [1000, 1001]
+    assert result.confirmation.complete
+    tuned = result.confirmation.arms[-1]
+    assert (tuned["name"], tuned["learning_rate_factor"]) == (
+        "tuned",
+        result.best.values["learning_rate_factor"],
+    )
+    # Equal updates, though a fifth of the samples is held out.
+    assert {arm["updates"] for arm in result.confirmation.arms[1:]} == {4}
+    arm, found = read_best(result.best_path)
+    assert arm.learning_rate_factor == tuned["learning_rate_factor"]
+    assert found["batch_size"] == 16
+    page = result.report_path.read_text()
+    assert "The winner on fresh seeds" in page
+    assert str(result).startswith(f"Trial {result.best.trial_id} is the best")
+    # What KerasTuner documents.
+    hypermodel = result.tuner.hypermodel
+    hypermodel = getattr(hypermodel, "hypermodel", hypermodel)
+    model = result.tuner.get_best_models()[0]
+    assert hypermodel.export(model).compiled
+    assert hypermodel.build(result.tuner.get_best_hyperparameters()[0]).compiled
+    result.tuner.results_summary()
+    result.tuner.search_space_summary()
+
+    again = read_search(tmp_path)
+    assert scores(again) == scores(result)
+    assert again.headline() == result.headline()
+    # Given again, nothing is trained; with more trials, only these.
+    before = {
+        path: path.stat().st_mtime_ns for path in tmp_path.rglob("epochs.jsonl")
+    }
+    more = tune(tmp_path, executions=2, trials=4)
+    assert [t.status for t in more.trials] == ["completed"] * 4
+    assert scores(more).items() >= scores(result).items()
+    assert all(p.stat().st_mtime_ns == t for p, t in before.items())
+
+
+def test_a_folder_belongs_to_one_search(tmp_path):
+    tune(tmp_path, trials=1)
+    with pytest.raises(ValueError, match=r"another search \(.*seed"):
+        tune(tmp_path, seed=1)
+    assert len(tune(tmp_path, seed=1, trials=2, fresh=True).trials) == 2
+    with pytest.raises(ValueError, match="belongs to `tune`"):
+        lbreg.compare(
+            lbreg.Workload(
+                small_network,
+                small_data(),
+                small_data(),
+                lbreg.Regime(4, 0.05, epochs=2),
+            ),
+            batch_size=16,
+            out=tmp_path,
+        )
+
+
+def test_failed_trials(tmp_path):
+    """All of them: there is no winner, and no error."""
+    calls = []
+
+    def poisoned():
+        calls.append(None)
+        # The model that is examined, and the tuner's own, are well.
+        scale = 1e30 if len(calls) > 3 else 1.0
+        return small_network(loss=lambda y, y_pred: scale * loss(y, y_pred))
+
+    from keras.losses import SparseCategoricalCrossentropy
+
+    loss = SparseCategoricalCrossentropy(from_logits=True)
+    workload = lbreg.Workload(
+        poisoned,
+        small_data(40),
+        small_data(40, seed=1),
+        lbreg.Regime(4, 0.05, epochs=2),
+        batch_size=16,
+    )
+    result = lbreg.tune(
+        workload, trials=2, out=tmp_path, techniques=[], progress=False
+    )
+    assert [t.status for t in result.trials] == ["failed"] * 2
+    assert all("loss became" in t.reason for t in result.trials)
+    assert (result.best, result.confirmation) == (None, None)
+    assert "No trial has completed" in str(result)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"trials": 0}, "`trials`"),
+        ({"budget": 0}, "`budget`"),
+        ({"engine": "genetic"}, "`engine`.*random"),
+        ({"batch_size": 64}, "64 is more than"),
+        ({"techniques": ["drog"]}, "drog"),
+        (
+            {"ranges": {"ghost_batch_norm": {"ghost_batch_size": 0}}},
+            "ghost_batch_size",
+        ),
+        ({"holdout": 2}, "`fraction`"),
+        ({"strategy": "two"}, "`strategy`"),
+    ],
+)
+def test_mistakes_are_reported_before_any_trial(arguments, message, tmp_path):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        tune(tmp_path, **arguments)
+    assert not list(tmp_path.rglob("trial_*"))
+
+
+@pytest.mark.parametrize(
+    "engine",
+    ["hyperband", pytest.param("bayesian", marks=pytest.mark.slow), "grid"],
+)
+def test_engines(engine, tmp_path):
+    result = tune(tmp_path, engine=engine, trials=3)
+    assert {trial.status for trial in result.trials} == {"completed"}
+    assert result.best is not None
+
+
+def start(folder, arguments, **variables):
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "tests.tuning.search_program",
+            str(folder),
+            json.dumps(arguments),
+        ],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(condition, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def children_of(process):
+    result = subprocess.run(
+        ["ps", "--ppid", str(process.pid), "-o", "pid="],
+        capture_output=True,
+        text=True,
+    )
+    return [int(word) for word in result.stdout.split()]
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_started_again(tmp_path):
+    """Twice, and the results are those of one process."""
+    process = start(tmp_path / "two", {"workers": 2, "trials": 6})
+    for count in (1, 3):
+        wait_for(
+            lambda n=count: len(list(tmp_path.rglob("metrics.json"))) >= n,
+            process,
+        )
+        os.kill(max(children_of(process)), signal.SIGKILL)
+    output, _ = process.communicate(timeout=280)
+    assert process.returncode == 0, output
+    found = read_trials(tmp_path / "two" / "search")
+    one = tune(tmp_path / "one", trials=6)
+    assert [dataclasses.astuple(t)[:4] for t in found] == [
+        dataclasses.astuple(t)[:4] for t in one.trials
+    ]
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_ends_as_if_it_was_not(tmp_path):
+    for count in (1, 3):
+        process = start(tmp_path / "killed", {"trials": 5})
+        wait_for(
+            lambda n=count: len(list(tmp_path.rglob("metrics.json"))) >= n,
+            process,
+        )
+        process.kill()
+        process.communicate()
+    killed = tune(tmp_path / "killed", trials=5)
+    assert scores(killed) == scores(tune(tmp_path / "whole", trials=5))
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow(tmp_path):
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    tune(tmp_path / "first", trials=5)
+    before = resident()
+    tune(tmp_path / "second", trials=100)
+    assert resident() - before < 300e6
+
+
+def test_arguments_of_a_worker(monkeypatch):
+    from keras_lbreg.tuning import workers
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
+    assert workers.gpu_of(1, 3) == {"CUDA_VISIBLE_DEVICES": "5"}
+    assert workers.gpu_of(1, 2) == {"CUDA_VISIBLE_DEVICES": "5"}
+    assert workers.gpu_of(0, 4) == {}
+
+
+def test_workers_that_die_at_once_end_the_search(tmp_path, monkeypatch):
+    from keras_lbreg.tuning.workers import Workers
+
+    monkeypatch.setattr(
+        sys, "orig_argv", ["python", "-c", "raise SystemExit('no data')"]
+    )
+    team = Workers(1, tmp_path)
+
+    def search():
+        with team.running():
+            assert os.environ["KERASTUNER_TUNER_ID"] == "chief"
+            while True:
+                team.check(finished=0)
+                time.sleep(0.02)
+
+    with pytest.raises(RuntimeError, match=r"(?s)ended 6 times.*no data"):
+        search()
+    assert "KERASTUNER_TUNER_ID" not in os.environ
+    assert np.all([x.poll() is not None for x in team._processes.values()])
