@@ -63,6 +63,6 @@ def check_choice(name, value, choices):
     """Raises the house error unless `value` is one of the `choices`."""
     if value not in choices:
         raise ValueError(
-            f"Invalid value for argument `{name}`. Expected one of {choices}. "
-            f"Received: {name}={value!r}"
+            f"Invalid value for argument `{name}`. Expected one of "
+            f"{', '.join(map(repr, choices))}. Received: {name}={value!r}"
         )

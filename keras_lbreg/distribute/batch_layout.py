@@ -5,18 +5,13 @@ import numbers
 
 import keras
 
-from keras_lbreg.checks import (
-    check_positive_int,
-    check_positive_number,
-)
+from keras_lbreg.checks import check_positive_int, check_positive_number
 from keras_lbreg.schedules.scale_learning_rate import scale_learning_rate
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchLayout:
-    """How a global batch is divided; `batch_layout` makes it.
-
-    `str(layout)` is a table of what is not `None`.
+    """How a global batch is divided; `str(layout)` is a table.
 
     Args:
         global_batch_size: Samples of one optimizer update, B.
@@ -27,10 +22,8 @@ class BatchLayout:
             there are no replicas, of the global batch.
         last_ghost_size: Size of the last of them, which takes what is left.
         ghosts: Ghost batches in all.
-        learning_rate: The scaled learning rate.
-        scaling: How it was scaled, in words.
-        groups: Groups K that GradientMix mixes.
-        concentration: Concentration c of its weights.
+        learning_rate, scaling: The scaled learning rate, and how, in words.
+        groups, concentration: K and c of GradientMix.
         effective_batch_size: The batch whose plain average is as noisy.
         notes: Sentences about what is unusual.
 
@@ -70,14 +63,11 @@ class BatchLayout:
                 ("learning rate", f"{self.learning_rate:.4g} ({self.scaling})")
             )
         if self.effective_batch_size is not None:
-            rows.append(
-                (
-                    "GradientMix",
-                    f"{self.groups} groups, concentration "
-                    f"{self.concentration:g}: as noisy as a batch of "
-                    f"{self.effective_batch_size:,.4g}",
-                )
+            text = (
+                f"{self.groups} groups, concentration {self.concentration:g}: "
+                f"as noisy as a batch of {self.effective_batch_size:,.4g}"
             )
+            rows.append(("GradientMix", text))
         return rows
 
     def _describe_ghosts(self):
@@ -112,7 +102,7 @@ def batch_layout(
     """Says what a global batch size means under a strategy.
 
     With B samples on K replicas, ghost size S, and GradientMix over G groups
-    (by default the replicas) with concentration c,
+    with concentration c,
 
     ```
     replica batch     B / K
@@ -133,11 +123,11 @@ def batch_layout(
         strategy: A `tf.distribute.Strategy`, a
             `keras.distribution.DataParallel`, the number of replicas, or None
             for one device. Defaults to `None`.
-        ghost_batch_size: Positive integer, as for `GhostBatchNormalization`,
-            or None. Defaults to `None`.
-        base_batch_size: Positive integer, the batch size that
-            `base_learning_rate` is good at, or None. Defaults to `None`.
-        base_learning_rate: Positive float, or None. Defaults to `None`.
+        ghost_batch_size: Optional positive integer, as for
+            `GhostBatchNormalization`.
+        base_batch_size: Optional positive integer, the batch size that
+            `base_learning_rate` is good at.
+        base_learning_rate: Optional positive float.
         rule: `"sqrt"` or `"linear"`, see `scale_learning_rate`. Defaults to
             `"sqrt"`.
         concentration: Positive float, as for `GradientMix`, or None for no
@@ -205,17 +195,36 @@ def batch_layout(
                 "Some ghost batches lie on two devices, which have to "
                 "communicate for their statistics."
             )
-    if base_batch_size is not None or base_learning_rate is not None:
-        fields |= _scaled(
-            base_learning_rate, base_batch_size, global_batch_size, rule
-        )
+    rate, base = base_learning_rate, base_batch_size
+    if rate is not None or base is not None:
+        for name, value in (
+            ("base_learning_rate", rate),
+            ("base_batch_size", base),
+        ):
+            if value is None:
+                raise ValueError(
+                    f"Invalid value for argument `{name}`. Expected a number, "
+                    "since the rate to scale and the batch size it is good at "
+                    f"belong together. Received: {name}=None"
+                )
+        scaled = scale_learning_rate(rate, base, global_batch_size, rule)
+        fields |= {
+            "learning_rate": scaled,
+            "scaling": f"{rate:.4g} at batch {base:,}, {rule} rule, "
+            f"x{scaled / rate:.4g}",
+        }
     if concentration is not None or groups is not None:
-        fields |= _mixed(
-            global_batch_size,
-            unit_count if groups is None else groups,
-            1.0 if concentration is None else concentration,
-        )
-        if fields["groups"] == 1:
+        k = unit_count if groups is None else groups
+        c = 1.0 if concentration is None else concentration
+        check_positive_int("groups", k)
+        check_positive_number("concentration", c)
+        effective = global_batch_size * (k * c + 1) / (k * (c + 1))
+        fields |= {
+            "groups": k,
+            "concentration": c,
+            "effective_batch_size": effective,
+        }
+        if k == 1:
             notes.append("GradientMix has nothing to mix with one group.")
     return BatchLayout(
         global_batch_size,
@@ -243,33 +252,3 @@ def _devices(strategy):
         )
     check_positive_int("strategy", replicas)
     return replicas, True
-
-
-def _scaled(rate, base_batch_size, batch_size, rule):
-    for name, value in (
-        ("base_learning_rate", rate),
-        ("base_batch_size", base_batch_size),
-    ):
-        if value is None:
-            raise ValueError(
-                f"Invalid value for argument `{name}`. Expected a number, "
-                "since the rate to scale and the batch size it is good at "
-                f"belong together. Received: {name}=None"
-            )
-    scaled = scale_learning_rate(rate, base_batch_size, batch_size, rule)
-    return {
-        "learning_rate": scaled,
-        "scaling": f"{rate:.4g} at batch {base_batch_size:,}, {rule} rule, "
-        f"x{scaled / rate:.4g}",
-    }
-
-
-def _mixed(batch_size, groups, concentration):
-    check_positive_int("groups", groups)
-    check_positive_number("concentration", concentration)
-    k, c = groups, concentration
-    return {
-        "groups": groups,
-        "concentration": concentration,
-        "effective_batch_size": batch_size * (k * c + 1) / (k * (c + 1)),
-    }

@@ -33,25 +33,32 @@ class Cluster:
 def read_tf_config():
     """The `Cluster` that `TF_CONFIG` in the environment names, or None."""
     text = os.environ.get("TF_CONFIG", "").strip()
-    if not text:
-        return None
+    try:
+        return _cluster_of_json(text) if text else None
+    except ValueError as error:
+        raise ValueError(
+            f"The environment variable TF_CONFIG is not right. {error} "
+            'Expected, for worker 0 of two: {"cluster": {"worker": '
+            '["host0:2222", "host1:2222"]}, "task": {"type": "worker", '
+            f'"index": 0}}}}. Received: {text}'
+        ) from error
+
+
+def _cluster_of_json(text):
     try:
         config = json.loads(text)
     except json.JSONDecodeError as error:
-        raise _bad(f"It is no JSON: {error}.", text) from error
+        raise ValueError(f"It is no JSON: {error}.") from error
     if not isinstance(config, dict):
-        raise _bad("It is no JSON object.", text)
+        raise ValueError("It is no JSON object.")
     if not config.get("cluster"):
         return None
     jobs, task = config["cluster"], config.get("task")
     if not isinstance(jobs, dict):
-        raise _bad('Its "cluster" is no JSON object.', text)
+        raise ValueError('Its "cluster" is no JSON object.')
     if not isinstance(task, dict) or not {"type", "index"} <= set(task):
-        raise _bad('It has no "task" with "type" and "index".', text)
-    try:
-        return make_cluster(jobs, task["type"], task["index"])
-    except ValueError as error:
-        raise _bad(str(error), text) from error
+        raise ValueError('It has no "task" with "type" and "index".')
+    return make_cluster(jobs, task["type"], task["index"])
 
 
 def make_cluster(jobs, task_type, task_index):
@@ -108,23 +115,11 @@ def _is_address(address):
     return bool(host) and port.isdigit() and 0 < int(port) < 65536
 
 
-def _bad(reason, text):
-    return ValueError(
-        f"The environment variable TF_CONFIG is not right. {reason} Expected, "
-        'for worker 0 of two: {"cluster": {"worker": ["host0:2222", '
-        '"host1:2222"]}, "task": {"type": "worker", "index": 0}}. '
-        f"Received: {text}"
-    )
-
-
 def is_chief(strategy=None):
     """Whether this process is the one that writes files.
 
     Args:
         strategy: A `tf.distribute.Strategy`, or None.
-
-    Returns:
-        Boolean; true where there is one process.
 
     Example:
 
@@ -143,10 +138,9 @@ def is_chief(strategy=None):
 def broadcast_from_chief(strategy, arrays):
     """Gives all workers the chief's arrays.
 
-    What one worker reads from its disk, such as a checkpoint, has to be the
-    same on all of them, and need not be on a disk that they share. All workers
-    call it together. Bits are kept: two bytes at a time travel as one exact
-    float32, which every kind of device can sum.
+    What one worker reads from its disk need not be on a disk that they share.
+    All workers call it together. Bits are kept: two bytes at a time travel as
+    one exact float32, which every kind of device can sum.
 
     Args:
         strategy: A `tf.distribute.Strategy`, or None.
@@ -167,7 +161,12 @@ def broadcast_from_chief(strategy, arrays):
         return [np.asarray(array) for array in arrays]
     content = np.zeros(0, "float32")
     if cluster.is_chief:
-        content = _to_numbers(arrays)
+        file = io.BytesIO()
+        np.savez(file, *arrays)
+        content = file.getvalue()
+        # A zip file may have anything after its end.
+        content += b"\0" * (len(content) % 2)
+        content = np.frombuffer(content, "uint16").astype("float32")
     [size] = sum_of_workers(strategy, np.array([len(content)], "int64"))
     pieces = []
     for start in range(0, int(size), PIECE):
@@ -176,7 +175,9 @@ def broadcast_from_chief(strategy, arrays):
         if cluster.is_chief:
             piece = content[start : start + length]
         pieces.append(sum_of_workers(strategy, piece))
-    return _to_arrays(np.concatenate(pieces))
+    numbers = np.concatenate(pieces).astype("uint16")
+    with np.load(io.BytesIO(numbers.tobytes()), allow_pickle=False) as content:
+        return [content[f"arr_{i}"] for i in range(len(content.files))]
 
 
 def _cluster_of(strategy):
@@ -206,18 +207,3 @@ def sum_of_workers(strategy, array):
 
     values = strategy.experimental_distribute_values_from_function(value)
     return strategy.reduce("SUM", values, axis=None).numpy()
-
-
-def _to_numbers(arrays):
-    file = io.BytesIO()
-    np.savez(file, *arrays)
-    content = file.getvalue()
-    # A zip file may have anything after its end.
-    content += b"\0" * (len(content) % 2)
-    return np.frombuffer(content, "uint16").astype("float32")
-
-
-def _to_arrays(numbers):
-    file = io.BytesIO(numbers.astype("uint16").tobytes())
-    with np.load(file, allow_pickle=False) as content:
-        return [content[f"arr_{i}"] for i in range(len(content.files))]

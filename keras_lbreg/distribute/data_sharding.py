@@ -7,6 +7,7 @@ import zlib
 import keras
 import numpy as np
 
+from keras_lbreg.checks import check_choice
 from keras_lbreg.distribute.cluster import sum_of_workers
 
 POLICIES = ("data", "file", "off")
@@ -14,23 +15,15 @@ POLICIES = ("data", "file", "off")
 
 def check_policy(policy):
     """Raises a `ValueError` if there is no policy of that name."""
-    if policy not in POLICIES:
-        raise ValueError(
-            "Invalid value for argument `auto_shard_policy`. Expected one of "
-            f"{', '.join(map(repr, POLICIES))}. Received: "
-            f"auto_shard_policy={policy!r}"
-        )
+    check_choice("auto_shard_policy", policy, POLICIES)
 
 
 def with_policy(dataset, policy):
-    """Gives a dataset the policy, unless it has one of its own.
-
-    TensorFlow's `AUTO`, what a dataset has that says nothing, divides the files
-    of a dataset that reads files: other batches than in one process. It is
-    never used.
-    """
+    """Gives a dataset the policy, unless it has one of its own."""
     import tensorflow as tf
 
+    # `AUTO`, what a dataset has that says nothing, divides the files of a
+    # dataset that reads files: other batches than in one process.
     if _policy_of(dataset) != "AUTO":
         return dataset
     options = tf.data.Options()
@@ -53,15 +46,10 @@ def warn_of_generator():
 
 
 def warn_of_unequal_parts(dataset, replicas):
-    """Warns if replicas get parts of different sizes of every batch.
-
-    Without labels, as for `predict`, nothing is averaged. Nothing is said if
-    the batch size is not known.
-    """
-    if not isinstance(dataset.element_spec, tuple):
-        return
-    if len(dataset.element_spec) < 2:
-        return
+    """Warns if replicas get parts of different sizes of every known batch."""
+    spec = dataset.element_spec
+    if not isinstance(spec, tuple) or len(spec) < 2:
+        return  # Without labels, as for `predict`, nothing is averaged.
     batch = _batch_size(dataset)
     if batch and batch % replicas:
         warnings.warn(
@@ -104,8 +92,7 @@ def check_same_data(strategy, dataset, random_states):
 
     It communicates: all workers call it together, as they do in `fit`. What one
     of them could find alone is therefore checked here, too: it would leave the
-    others waiting. `random_states` are integers, or None for what is left to
-    chance, by the name of the generator: what a shuffled order depends on.
+    others waiting. `random_states` are integers or None by their generators.
     """
     policy = _policy_of(dataset)
     kind = f"{policy}: {dataset.element_spec}"

@@ -2,10 +2,7 @@
 
 
 def divide_processor(count, backend):
-    """Makes the processor look like `count` devices, and hides all GPUs.
-
-    Nothing may have been computed in this process before.
-    """
+    """Makes the processor `count` devices, before anything is computed."""
     if count < 1:
         raise ValueError(
             "Invalid value for argument `count`. Expected an integer of at "

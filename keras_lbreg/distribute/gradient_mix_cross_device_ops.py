@@ -39,39 +39,25 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
     reduction of gradients, shared by all variables.
 
     What is a gradient. Everything that replicas exchange goes through this
-    object: gradients, but also metrics, moving statistics and the sums of
-    synchronized batch normalization. Mixed is a batch of sums
-    (`ReduceOp.SUM`) of floating-point values, not all of them scalars, that is
-    reduced in the TensorFlow name scope of a Keras optimizer, in which
-    `Optimizer.apply` does all that it does; a component of the scope has to be
-    the optimizer's class, as its default name is: `"adam"`, `"my_sgd_1"` for a
-    class `MySGD`. Nothing else is touched. Therefore not mixed, with a warning
-    where several values are summed at once:
-
-    - gradients that a custom loop reduces itself;
-    - those of an optimizer with a `name` of another kind;
-    - with `run_eagerly=True`, where there are no name scopes;
-    - those of a model all of whose variables are scalars.
+    object, metrics and moving statistics too. Mixed is a batch of sums of
+    floating-point values, not all of them scalars, that is reduced in the
+    TensorFlow name scope of a Keras optimizer; a component of the scope has to
+    be the optimizer's class, as its default name is: `"adam"`, `"my_sgd_1"` for
+    a class `MySGD`. Not mixed, with a warning where several values are summed
+    at once, are gradients that a custom loop reduces itself, those of an
+    optimizer with a `name` of another kind, and all with `run_eagerly=True`.
 
     Under XLA on GPUs alone (`jit_compile=True`), TensorFlow replaces custom
-    cross-device operations by its own, and logs so in the first step. Use
-    `GradientMix` there. One that was never asked to reduce a gradient logs a
-    warning when it is deleted; `step` says at any time how many reductions
-    there were.
+    cross-device operations by its own: use `GradientMix` there. One that was
+    never asked to reduce a gradient logs a warning when it is deleted.
 
-    What an optimizer does to a gradient before its all-reduce, it does here to
-    the unmixed gradient of one replica: `clipnorm`, `global_clipnorm`,
-    `clipvalue`, the own weights of a `GradientMix`. It is refused; wrap the
-    optimizer in a `ReducedGradient`, which clips the mixed gradient. A Keras
-    `LossScaleOptimizer` around an optimizer without such a wrapper looks at
-    replica 0's gradients alone.
+    An optimizer that clips, with `clipnorm`, `global_clipnorm` or `clipvalue`,
+    would clip the unmixed gradient of one replica. It is refused; wrap it in a
+    `ReducedGradient`, which clips the mixed gradient.
 
     Steps. The weights are a function of `(seed, step)`, and `step`, a
-    `tf.Variable`, counts the reductions of gradients: the updates of one
-    optimizer that neither accumulates gradients nor skips updates. In a run
-    that is loaded, continue with
-    `ops.step.assign(model.optimizer.iterations)`, or keep it in a
-    `tf.train.Checkpoint`.
+    `tf.Variable`, counts the reductions of gradients. In a run that is loaded,
+    continue with `ops.step.assign(model.optimizer.iterations)`.
 
     Args:
         inner: The `tf.distribute.CrossDeviceOps` that communicates. Defaults to
@@ -167,8 +153,8 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
             self.inner, per_replica_value, destinations, axis, options
         )
 
-    def _mix(self, value_destination_pairs):
-        groups = len(value_destination_pairs[0][0].values)
+    def _mix(self, pairs):
+        groups = len(pairs[0][0].values)
         step = self.step.read_value()
         self.step.assign_add(1)
         weights = mixing_weights(
@@ -176,17 +162,13 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
         )
         factors = tf.unstack(groups * weights, num=groups)
         mixed_pairs = []
-        for per_replica, destinations in value_destination_pairs:
+        for value, to in pairs:
             mixed = []
-            for gradient, factor in zip(
-                per_replica.values, factors, strict=True
-            ):
+            for gradient, factor in zip(value.values, factors, strict=True):
                 with tf.device(gradient.device):
                     mixed.append(sparse_gradients.scale(gradient, factor))
-            mixed = type(per_replica)(mixed)
-            if destinations is per_replica:
-                destinations = mixed
-            mixed_pairs.append((mixed, destinations))
+            mixed = type(value)(mixed)
+            mixed_pairs.append((mixed, mixed if to is value else to))
         return mixed_pairs
 
     def _warn_once(self, count):
@@ -216,10 +198,7 @@ def _may_be_gradients(reduce_op, values):
 
 
 def _scope_of_optimizer():
-    """The name scope in which an optimizer is applied, or None.
-
-    `MirroredStrategy` reduces in the name scope of its replicas.
-    """
+    """The name scope in which an optimizer is applied, or None."""
     names = {"".join(c.__name__.lower().split("_")) for c in _classes()}
     components = tf.get_current_name_scope().split("/")
     for end in range(len(components), 0, -1):

@@ -6,9 +6,8 @@ batch, in place of its parts, to learn its shapes, and averages scalars over an
 axis that scalars do not have. tests/distribute/test_keras_issue_20585.py fails
 when Keras is mended: this file can go then.
 
-Nothing of Keras is altered. Both calls are those of `Strategy.reduce` that
-other callers mean otherwise, so that their arguments do not tell: the strategy
-looks at the function that calls it.
+Nothing of Keras is altered. Other callers mean the same arguments otherwise, so
+that the strategy looks at the function that calls it.
 """
 
 import inspect

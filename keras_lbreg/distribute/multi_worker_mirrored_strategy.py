@@ -49,11 +49,10 @@ class MultiWorkerMirroredStrategy(Base):
     global batch. Nothing of Keras is altered.
 
     Every worker runs the same program. Batch sizes in it are *global*: with R
-    replicas in all, each trains with `batch_size / R` samples. Which samples a
-    worker reads, `auto_shard_policy` says. Keras takes the mean of the
-    replicas' means: where their parts differ in size, as of a ragged last
-    batch, samples are not weighted equally. It warns if R does not divide a
-    known batch size.
+    replicas in all, each trains with `batch_size / R` samples. Keras takes the
+    mean of the replicas' means: where their parts differ in size, as of a
+    ragged last batch, samples are not weighted equally. It warns if R does not
+    divide a known batch size.
 
     TensorFlow's coordination service watches the workers. One that does not
     start within `start_timeout` seconds, two with the same index, and one that
@@ -61,14 +60,12 @@ class MultiWorkerMirroredStrategy(Base):
     start all of them again, with a `MultiWorkerBackup` among the callbacks. A
     worker that is alive but stuck is waited for without a limit.
 
-    Where `fit` shuffles, or a dataset does, all workers have to shuffle alike:
-    call `keras.utils.set_random_seed` with one number on all of them. Without
-    any seed, they take one from the chief. It warns if random generators are
-    found apart.
+    All workers have to shuffle alike: call `keras.utils.set_random_seed` with
+    one number on all of them. Without any seed, they take one from the chief.
+    It warns if random generators are found apart.
 
-    `steps_per_execution` has to be 1: TensorFlow cannot place the communication
-    of workers inside of a loop on the device. Nor can it compile it for CPUs:
-    `jit_compile=True` is refused there.
+    `steps_per_execution` has to be 1, and `jit_compile` false on CPUs:
+    TensorFlow cannot do that with the communication of workers.
 
     Args:
         cluster_resolver: A `tf.distribute.cluster_resolver.ClusterResolver`,
@@ -87,20 +84,18 @@ class MultiWorkerMirroredStrategy(Base):
             size, and is read whole by this worker alone. Defaults to `"data"`.
             Arrays are always divided as with `"data"`.
         start_timeout: Seconds to wait for all workers to start, at least 1.
-            Meanwhile Python stands still; Ctrl-C ends the process. Defaults to
-            `600`.
+            Defaults to `600`.
         heartbeat_timeout: Seconds without a sign of life after which a worker
             counts as dead, at least 1. Defaults to `10`.
 
     Raises:
-        RuntimeError: If the Keras backend is not TensorFlow; if TensorFlow was
+        RuntimeError: If the Keras backend is not TensorFlow, or TensorFlow was
             used before in this process.
         TimeoutError: If workers do not start in time.
         OSError: If another process listens on this worker's port.
-        ValueError: If `TF_CONFIG` or an argument makes no sense; if two workers
+        ValueError: If `TF_CONFIG` or an argument makes no sense, two workers
             have the same index, or they differ in versions or numbers of
-            devices; from `fit`: if the workers' datasets have different numbers
-            of batches.
+            devices.
         tf.errors.UnavailableError: From whatever communicates, if another
             worker has died.
 
@@ -152,21 +147,20 @@ class MultiWorkerMirroredStrategy(Base):
         tensorflow_hooks.configure_coordination(
             resolver.cluster_spec(), start_timeout, heartbeat_timeout
         )
+        cluster = self.cluster
         logger.warning(
             "Worker %d of %d waits up to %g s for the others: %s.",
-            self.cluster.index,
-            self.cluster.size,
-            start_timeout,
-            ", ".join(self.cluster.addresses),
+            *(cluster.index, cluster.size),
+            *(start_timeout, ", ".join(cluster.addresses)),
         )
         try:
             with _interruptible():
                 super().__init__(cluster_resolver, communication_options)
-                _check_alike(self.cluster, start_timeout)
+                _check_alike(cluster, start_timeout)
             self._seed_shuffling()
         except tf.errors.OpError as error:
             raise _explained(
-                error, self.cluster, resolver.cluster_spec(), start_timeout
+                error, cluster, resolver.cluster_spec(), start_timeout
             ) from error
 
     @property
@@ -192,12 +186,9 @@ class MultiWorkerMirroredStrategy(Base):
         return {"TensorFlow's": tensorflow_hooks.random_state(), **states}
 
     def _seed_shuffling(self):
-        """Lets all workers shuffle alike, where the user has set no seed.
-
-        `fit` shuffles arrays with TensorFlow's generator and a `PyDataset` with
-        Python's. Workers with different orders would train with some samples
-        twice and with others never.
-        """
+        """Lets all workers shuffle alike, where the user has set no seed."""
+        # `fit` shuffles arrays with TensorFlow's generator and a `PyDataset`
+        # with Python's.
         [seed] = clusters.broadcast_from_chief(self, [secrets.randbelow(2**31)])
         if tensorflow_hooks.random_state() is None:
             tf.random.set_seed(int(seed))
@@ -236,16 +227,10 @@ def _check_alike(cluster, timeout):
         "keras_lbreg": __version__,
         "addresses": list(cluster.addresses),
     }
-    chief, *others = map(
-        json.loads,
-        tensorflow_hooks.exchange(
-            "keras_lbreg",
-            cluster.index,
-            cluster.size,
-            json.dumps(facts),
-            timeout,
-        ),
+    texts = tensorflow_hooks.exchange(
+        "keras_lbreg", cluster.index, cluster.size, json.dumps(facts), timeout
     )
+    chief, *others = map(json.loads, texts)
     for index, theirs in enumerate(others, 1):
         for name, value in chief.items():
             if theirs[name] != value:
@@ -261,6 +246,14 @@ def _explained(error, cluster, cluster_spec, timeout):
     """TensorFlow's error of a cluster that does not begin, in our words."""
     text = error.message
     again = "Look at what the others wrote, then start all again."
+
+    def names(pattern, text):
+        """The workers that TensorFlow names by their tasks."""
+        for job, task in re.findall(pattern, text, re.MULTILINE):
+            address = cluster_spec.task_address(job, int(task))
+            yield f"worker {cluster.addresses.index(address)} ({address})"
+
+    named = r"/job:(\w+)/replica:\d+/task:(\d+)"
     if "gRPC server" in text:
         return OSError(
             f"Worker {cluster.index} cannot listen at "
@@ -269,38 +262,24 @@ def _explained(error, cluster, cluster_spec, timeout):
             "workers have the same index: stop it, or choose another port on "
             "all workers."
         )
-    names = [
-        _name_of_task(cluster, cluster_spec, job, int(task))
-        for job, task in re.findall(r"/job:(\w+)/replica:\d+/task:(\d+)", text)
-    ]
     if "incarnation" in text:
+        twice = f"worker {cluster.index}"
         # The text of a worker that is refused names the chief, which refused.
-        twice = names[0] if isinstance(error, tf.errors.AbortedError) else None
-        twice = twice or f"worker {cluster.index}"
+        if isinstance(error, tf.errors.AbortedError):
+            twice = next(names(named, text), twice)
         return ValueError(
             f"Two workers are {twice}, or it was started again. Expected one "
             f"process for each index. {again}"
         )
     if isinstance(error, tf.errors.DeadlineExceededError):
         missing = text.partition("timed out task names:")[2]
-        missing = {
-            _name_of_task(cluster, cluster_spec, job, int(task))
-            for job, task in re.findall(
-                r"^/job:(\w+)/replica:\d+/task:(\d+)$", missing, re.MULTILINE
-            )
-        }
+        missing = sorted(set(names(f"^{named}$", missing)))
+        reason = f"worker 0 ({cluster.addresses[0]}) did not answer"
         if missing:
-            reason = f"{', '.join(sorted(missing))} did not start"
-        else:
-            reason = f"worker 0 ({cluster.addresses[0]}) did not answer"
+            reason = f"{', '.join(missing)} did not start"
         return TimeoutError(
             f"The cluster is not complete: {reason} within {timeout:g} s. "
             "Expected all workers to be started, each with an index of its "
             f"own, and their ports to be open to one another. {again}"
         )
     return RuntimeError(f"The workers cannot connect: {text} {again}")
-
-
-def _name_of_task(cluster, cluster_spec, job, task):
-    address = cluster_spec.task_address(job, task)
-    return f"worker {cluster.addresses.index(address)} ({address})"

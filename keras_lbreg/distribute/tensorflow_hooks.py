@@ -17,12 +17,7 @@ from tensorflow.python.eager import context
 
 
 def configure_coordination(cluster_spec, start_timeout, heartbeat_timeout):
-    """Sets how many seconds workers wait to start, and for a sign of life.
-
-    With a barrier, all workers register together: a missing one is an error on
-    all others when the time is over, and names the missing; a second one with
-    the same index is an error on all.
-    """
+    """Sets how many seconds workers wait to start, and for a sign of life."""
     if context.context()._context_handle is not None:
         raise RuntimeError(
             "TensorFlow is already running in this process. Expected "
@@ -42,6 +37,8 @@ def configure_coordination(cluster_spec, start_timeout, heartbeat_timeout):
             for job in jobs
         ],
     )
+    # All workers register together: a missing one is an error on all others
+    # when the time is over; a second one with the same index is one on all.
     service = context.context().coordination_service
     service.cluster_register_with_barrier = True
 
@@ -57,11 +54,7 @@ def exchange(key, index, size, value, timeout):
 
 
 def random_state():
-    """What the next seeds of random operations depend on; None without a seed.
-
-    TensorFlow keeps their generator in its context, and shows it to nobody
-    without drawing from it.
-    """
+    """What the next seeds of random operations depend on; None without one."""
     seed = context.global_seed()
     if seed is None:
         return None

@@ -78,13 +78,8 @@ def apply_dreg(
 
     Batch normalizations behind a DReg layer, ghost ones too, keep statistics
     for each path. A warning names other layers behind it that have state of
-    their own; stateful recurrent layers are refused with `"both"`. What meets a
-    forked tensor without having come through a DReg layer (a shortcut around a
-    block, another input) is forked as well. Of several DReg layers in series,
-    the first forks the batch.
-
-    Applying it again to a layer changes its settings and keeps its weights;
-    with the same settings it changes nothing.
+    their own. Of several DReg layers in series, the first forks the batch.
+    Applying it again to a layer changes its settings and keeps its weights.
 
     Args:
         model: A Functional or Sequential model.
@@ -96,10 +91,7 @@ def apply_dreg(
             these. `Conv2D`, `DepthwiseConv2D` and `Dense` are possible. The
             paper recommends a layer close to the output.
         weight: λ. Defaults to `0.01`.
-        distance: `"bounded"` (the default) or `"frobenius"` (the paper's,
-            unbounded); see `keras_lbreg.DRegConv2D`.
-        max_distance: Optional number, beyond which the penalty has no gradient.
-        init_distance: Relative size of the perturbation. Defaults to `0.01`.
+        distance, max_distance, init_distance: As in `keras_lbreg.DRegConv2D`.
         paths: `"both"` (the default): every sample takes both paths, and the
             result is a `keras_lbreg.DRegModel`. `"split"`: one half of the
             batch takes each path, at the cost of a plain model.
@@ -117,8 +109,8 @@ def apply_dreg(
         ValueError: If an argument is out of its range, a layer is not found or
             of another type, its kernel is zero, a stateful recurrent layer
             would see both paths, or `model` is a subclassed model, a Sequential
-            one that was not built yet, or of a class of yours whose methods
-            (`call`, `train_step`, ...) would be lost.
+            one that was not built yet, or of a class whose methods (`call`,
+            `train_step`, ...) would be lost.
 
     Example:
 

@@ -47,8 +47,7 @@ class DRegModel(keras.Model):
     or half the sum of the first two with `path_reduction="mean"`; further
     losses are those of regularizers and `add_loss`. The sum is the paper's, and
     doubles the gradient of all weights that both paths share: compare it with a
-    baseline of twice the learning rate. An output that does not depend on a
-    DReg layer counts in both path losses too.
+    baseline of twice the learning rate.
 
     What is logged as `loss` is on the scale of `val_loss`, where the active
     path is alone and has no penalty:
@@ -61,9 +60,7 @@ class DRegModel(keras.Model):
     mean of `dreg_loss`, and for each DReg layer ‖W_R − W_L‖_F as
     `dreg_distance/<layer name>`. Metrics in training are taken over both paths.
 
-    `model(x, training=True)` returns `[ŷ_R; ŷ_L]`, twice as long on the batch
-    axis. `evaluate`, `predict` and `model(x)` use the active path alone and
-    never fork the batch.
+    `evaluate`, `predict` and `model(x)` use the active path alone.
 
     Args:
         inputs: Input tensors of the model, as in `keras.Model`.
@@ -77,13 +74,8 @@ class DRegModel(keras.Model):
 
     Call arguments:
         inputs: Inputs of the model.
-        training: Whether to take both paths.
-
-    Raises:
-        ValueError: If `path_reduction` is something else.
-
-    Input and output shape: those of the model; the batch axis of the outputs
-    is twice as long in training.
+        training: Whether to take both paths and return `[ŷ_R; ŷ_L]`, twice as
+            long on the batch axis.
 
     Example:
 
