@@ -110,7 +110,11 @@ class ReestimateBatchNormalization(keras.callbacks.Callback):
     Args:
         data: Training data, as in `reestimate_batch_norm`. An iterable is
             iterated anew each time.
-        batch_size, steps, seed: As in `reestimate_batch_norm`.
+        batch_size: Integer, the number of samples in a batch where `data` are
+            arrays. Defaults to `256`.
+        steps: Optional integer, the largest number of batches. Defaults to
+            all of them.
+        seed: Integer, the seed of the order of the samples. Defaults to `0`.
         keep: Boolean, whether the model has re-estimated statistics when `fit`
             ends (one more estimation, of the last weights), or the moving
             ones. Defaults to `True`.

@@ -22,8 +22,10 @@ class BatchLayout:
             there are no replicas, of the global batch.
         last_ghost_size: Size of the last of them, which takes what is left.
         ghosts: Ghost batches in all.
-        learning_rate, scaling: The scaled learning rate, and how, in words.
-        groups, concentration: K and c of GradientMix.
+        learning_rate: The scaled learning rate.
+        scaling: How it was scaled, in words.
+        groups: K of GradientMix.
+        concentration: c of GradientMix.
         effective_batch_size: The batch whose plain average is as noisy.
         notes: Sentences about what is unusual.
 

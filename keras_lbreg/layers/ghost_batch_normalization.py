@@ -61,15 +61,20 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         epsilon: Float, added to variances. Defaults to `1e-3`.
         center: If `True`, add `beta`. Defaults to `True`.
         scale: If `True`, multiply by `gamma`. Defaults to `True`.
-        beta_initializer, beta_regularizer, beta_constraint: Of `beta`.
-        gamma_initializer, gamma_regularizer, gamma_constraint: Of `gamma`.
+        beta_initializer: Initializer of `beta`. Defaults to `"zeros"`.
+        gamma_initializer: Initializer of `gamma`. Defaults to `"ones"`.
         moving_mean_initializer: Initializer of the moving mean. Defaults to
             `"zeros"`.
         moving_variance_initializer: Initializer of the moving variance.
             Defaults to `"ones"`.
+        beta_regularizer: Optional regularizer of `beta`.
+        gamma_regularizer: Optional regularizer of `gamma`.
+        beta_constraint: Optional constraint on `beta`.
+        gamma_constraint: Optional constraint on `gamma`.
         renorm: Only `False`. Batch renormalization takes away the noise that
             ghost batches are for.
-        renorm_clipping, renorm_momentum: Without effect.
+        renorm_clipping: Without effect.
+        renorm_momentum: Without effect.
         synchronized: Only `False`.
         ghost_batch_size: Integer, the number of samples `S` in a ghost batch.
             Defaults to `128`.

@@ -91,7 +91,9 @@ def apply_dreg(
             these. `Conv2D`, `DepthwiseConv2D` and `Dense` are possible. The
             paper recommends a layer close to the output.
         weight: λ. Defaults to `0.01`.
-        distance, max_distance, init_distance: As in `keras_lbreg.DRegConv2D`.
+        distance: `"bounded"` or `"frobenius"`, see `keras_lbreg.DRegConv2D`.
+        max_distance: Optional number, beyond which the penalty has no gradient.
+        init_distance: As in `keras_lbreg.DRegConv2D`.
         paths: `"both"` (the default): every sample takes both paths, and the
             result is a `keras_lbreg.DRegModel`. `"split"`: one half of the
             batch takes each path, at the cost of a plain model.
