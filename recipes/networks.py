@@ -8,6 +8,8 @@ and whose last one gives logits.
 
 import keras
 
+from keras_lbreg.workloads import networks
+
 
 def batch_normalization(name):
     """A `BatchNormalization` with momentum 0.9 and epsilon 1e-5."""
@@ -36,109 +38,28 @@ def normalized_inputs(dataset):
 
 
 def fully_connected(dataset, widths):
-    """`len(widths)` times [Dense, batch normalization, ReLU], then logits.
-
-    F1 of the paper is `widths=(512,) * 5` on 28x28 images: 1,462,794 trainable
-    parameters.
-
-    Args:
-        dataset: The dataset.
-        widths: Units of the hidden layers.
-
-    Returns:
-        An uncompiled `keras.Model`; the hidden layers are named `dense_1`,
-        `dense_2`, ...
-
-    Reference: https://arxiv.org/abs/1705.08741
-    """
-    mean, variance = dataset.moments()
-    layers = [
-        keras.Input(dataset.input_shape, dtype=str(dataset.x_train.dtype)),
-        keras.layers.Normalization(mean=mean, variance=variance),
-        keras.layers.Flatten(),
-    ]
-    for index, width in enumerate(widths, 1):
-        layers += [
-            keras.layers.Dense(width, name=f"dense_{index}"),
-            batch_normalization(f"norm_{index}"),
-            keras.layers.ReLU(),
-        ]
-    layers.append(keras.layers.Dense(dataset.classes, name="logits"))
-    return keras.Sequential(layers, name="network")
+    """`keras_lbreg.workloads.networks.fully_connected` of a dataset."""
+    return networks.fully_connected(*facts(dataset), widths)
 
 
 def small_convolution(dataset, widths=(32, 64, 128)):
-    """3x3 convolutions of growing width, pooled in between and at the end.
-
-    Args:
-        dataset: The dataset.
-        widths: Channels of the convolutions.
-
-    Returns:
-        An uncompiled `keras.Model`; the convolutions are named `conv_1`,
-        `conv_2`, ...
-
-    Reference: our own choice for datasets without a paper's network.
-    """
-    mean, variance = dataset.moments()
-    layers = [
-        keras.Input(dataset.input_shape, dtype=str(dataset.x_train.dtype)),
-        keras.layers.Normalization(mean=mean, variance=variance),
-    ]
-    for index, width in enumerate(widths, 1):
-        layers += [
-            keras.layers.Conv2D(
-                width, 3, padding="same", use_bias=False, name=f"conv_{index}"
-            ),
-            batch_normalization(f"norm_{index}"),
-            keras.layers.ReLU(),
-        ]
-        if index < len(widths):
-            layers.append(keras.layers.MaxPooling2D(2, padding="same"))
-    layers += [
-        keras.layers.GlobalAveragePooling2D(),
-        keras.layers.Dense(dataset.classes, name="logits"),
-    ]
-    return keras.Sequential(layers, name="network")
+    """`keras_lbreg.workloads.networks.small_convolution` of a dataset."""
+    return networks.small_convolution(*facts(dataset), widths)
 
 
 def c1(dataset):
-    """Two 5x5 convolutions of 64 channels and two hidden dense layers.
+    """`keras_lbreg.workloads.networks.c1` of a dataset."""
+    return networks.c1(*facts(dataset))
 
-    [conv 64 5x5, max pool 3/2, batch normalization, ReLU] twice, then dense
-    384 and 192, each with batch normalization, ReLU and dropout 0.5. No
-    biases but in the last layer. 1,388,490 trainable parameters on CIFAR-10.
 
-    Returns:
-        An uncompiled `keras.Model`; the convolutions are named `conv_1` and
-        `conv_2`.
-
-    Reference: https://arxiv.org/abs/1705.08741
-    """
-    mean, variance = dataset.moments()
-    layers = [
-        keras.Input(dataset.input_shape, dtype=str(dataset.x_train.dtype)),
-        keras.layers.Normalization(mean=mean, variance=variance),
-    ]
-    for index in (1, 2):
-        layers += [
-            keras.layers.Conv2D(
-                64, 5, padding="same", use_bias=False, name=f"conv_{index}"
-            ),
-            keras.layers.MaxPooling2D(3, 2),
-            batch_normalization(f"conv_norm_{index}"),
-            keras.layers.ReLU(),
-        ]
-    layers.append(keras.layers.Flatten())
-    for index, units in enumerate((384, 192), 1):
-        layers += [
-            keras.layers.Dense(units, use_bias=False, name=f"dense_{index}"),
-            batch_normalization(f"dense_norm_{index}"),
-            keras.layers.ReLU(),
-            keras.layers.Dropout(0.5),
-        ]
-    layers.append(keras.layers.Dense(dataset.classes, name="logits"))
-    return keras.Sequential(layers, name="network")
+def facts(dataset):
+    """What a network has to know of a dataset."""
+    return (
+        dataset.input_shape,
+        str(dataset.x_train.dtype),
+        dataset.classes,
+        dataset.moments(),
+    )
 
 
 def residual_network(dataset, blocks, widths, stem=None):

@@ -300,25 +300,17 @@ def test_steps_per_epoch_is_handed_to_build_model():
 # ---- Several devices ----
 
 
-@pytest.mark.parametrize("arm", [EVERYTHING, DREG], ids=lambda a: a.name)
-def test_two_devices_follow_one(arm):
+def test_two_devices_follow_one():
+    """Ghosts of which no device has a part; samples are mixed by weights."""
     strategy = {"tensorflow": "mirrored", "jax": "jax-data-parallel"}
     placement = choose_strategy(strategy[keras.backend.backend()], 2)
-    # Ghosts, of which no device has a part, and no mixing by replicas.
-    _one_run, _one, expected = fit(arm)
-    run = Run(WORKLOAD, arm, placement=placement)
-    model = run.build()
-    records = run.fit(model)
-    names = ("weight_distance", "loss", "learning_rate")
-    if arm is DREG:
-        # Each replica normalizes its part of the batch.
-        assert records[-1].logs["weight_distance"] > 0
-        return
-    for ours, theirs in zip(records, expected, strict=True):
-        for name in names:
-            assert ours.logs.get(name) == pytest.approx(
-                theirs.logs.get(name), abs=1e-5
-            )
+    _, _, expected = fit(EVERYTHING)
+    run = Run(WORKLOAD, EVERYTHING, placement=placement)
+    for ours, theirs in zip(run.fit(run.build()), expected, strict=True):
+        assert ours.learning_rate == theirs.learning_rate
+        for name in ("weight_distance", "loss"):
+            assert ours.logs[name] == pytest.approx(theirs.logs[name], abs=1e-5)
+        # One of the 40 validation samples may lie on the border.
         assert ours.objective == pytest.approx(theirs.objective, abs=0.026)
 
 
