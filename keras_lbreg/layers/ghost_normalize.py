@@ -34,8 +34,17 @@ class GhostBatches:
         count = self.batch_size // ghost_batch_size
         self.count = max(1, count) if self.is_static else ops.maximum(1, count)
         self.channels = self.shape[axis]
-        self._tail_start = (self.count - 1) * ghost_batch_size
-        self.last_size = self.batch_size - self._tail_start
+        # Where the batch size is unknown, the rest is what no ghost batch of
+        # `size` samples takes: XLA, to which it is known, then sees an empty
+        # rest, and removes it. Else the rest is the last ghost batch.
+        self._before_rest = self.count
+        self._size = ghost_batch_size
+        if self.is_static:
+            self._before_rest -= 1
+        else:
+            self._size = ops.minimum(ghost_batch_size, self.batch_size)
+        self._rest_start = self._before_rest * self._size
+        self.last_size = self.batch_size - (self.count - 1) * self._size
         self._is_even = self.is_static and (
             self.count == 1 or self.last_size == ghost_batch_size
         )
@@ -61,29 +70,33 @@ class GhostBatches:
     def sum(self, x):
         """Sums a split input over each ghost batch."""
         others = [1] if len(x.shape) == 3 else [1, 3]
-        x = ops.sum(x, axis=others, keepdims=True)
         if self._is_even:
-            return x
-        head, tail = x[: self._tail_start], x[self._tail_start :]
-        head = ops.reshape(
-            head, (self.count - 1, self.ghost_batch_size, *x.shape[1:])
-        )
-        return ops.concatenate(
-            [ops.sum(head, axis=1), ops.sum(tail, axis=0, keepdims=True)]
-        )
+            return ops.sum(x, axis=others, keepdims=True)
+        if self._per_sample > 1:
+            x = ops.sum(x, axis=others, keepdims=True)
+        head, rest = x[: self._rest_start], x[self._rest_start :]
+        head = ops.reshape(head, (self._before_rest, self._size, *x.shape[2:]))
+        head = ops.sum(head, axis=1, keepdims=True)
+        rest = ops.sum(rest, axis=0, keepdims=True)
+        if self.is_static:
+            return ops.concatenate([head, rest])
+        last = ops.arange(self.count, dtype="int32") == self.count - 1
+        last = ops.reshape(last, (-1, *(1 for _ in rest.shape[1:])))
+        return head + ops.where(last, rest, 0)
 
     def spread(self, values):
         """Values of each ghost, in a shape that broadcasts to a split input."""
         if self._is_even:
             return values
-        rest = values.shape[1:]
+        shape = values.shape[1:]
         head = ops.broadcast_to(
-            ops.expand_dims(values[:-1], 1),
-            (self.count - 1, self.ghost_batch_size, *rest),
+            ops.expand_dims(values[: self._before_rest], 1),
+            (self._before_rest, self._size, *shape),
         )
-        head = ops.reshape(head, (self._tail_start, *rest))
-        tail = ops.broadcast_to(values[-1:], (self.last_size, *rest))
-        return ops.concatenate([head, tail])
+        head = ops.reshape(head, (self._rest_start, *shape))
+        rest = self.batch_size - self._rest_start
+        rest = ops.broadcast_to(values[-1:], (rest, *shape))
+        return ops.concatenate([head, rest])
 
     def elements(self, dtype):
         """Elements of each ghost and feature, in a shape like that of sums."""
