@@ -304,6 +304,8 @@ def copied(source, fresh, folder):
 
 
 def numpy_values(source, fresh, folder):
+    if type(fresh.optimizer) is keras.optimizers.LossScaleOptimizer:
+        pytest.skip("Keras's own sets its two variables, not the inner ones")
     fresh.set_weights(source.get_weights())
     fresh.optimizer.set_weights([numpy(v) for v in source.optimizer.variables])
     own = {id(v) for v in fresh.weights}
@@ -596,7 +598,7 @@ BACKUPS = {
 }
 
 
-@pytest.mark.parametrize("case", rows(BOTH, QUICK[-1:]))
+@pytest.mark.parametrize("case", rows(BOTH, QUICK[1:]))
 @pytest.mark.parametrize("backup", BACKUPS)
 def test_resumed_training(backup, case, tmp_path):
     keras.utils.set_random_seed(1)

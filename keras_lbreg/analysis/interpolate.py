@@ -145,7 +145,7 @@ def interpolate(
 
     def curves(metric):
         return {
-            name: np.array([result.get(metric, np.nan) for result in found])
+            name: np.array([float(r.get(metric, np.nan)) for r in found])
             for name, found in results.items()
         }
 

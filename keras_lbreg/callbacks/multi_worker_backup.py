@@ -158,5 +158,7 @@ def set_training_state(model, state):
 
 
 def _state_variables(model):
-    model.optimizer.build(model.trainable_variables)
+    # Keras's `LossScaleOptimizer` adds its variables again when built again.
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]

@@ -262,7 +262,7 @@ def dreg_distances(model):
         logs[f"dreg_distance/{name}"] = distance
         limit = RUNAWAY * float(ops.prod(layer.kernel.shape)) ** 0.5
         # Written so that NaN counts as running away.
-        if not distance <= limit:
+        if layer.distance == "frobenius" and not distance <= limit:
             warnings.warn(
                 f"The two kernels of DReg layer '{name}' are running away "
                 "from each other. The published penalty, -weight * "

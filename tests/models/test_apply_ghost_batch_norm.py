@@ -1,5 +1,7 @@
 """Surgery from plain to ghost batch normalization."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -281,6 +283,19 @@ APPLICATIONS = sorted(
 )
 
 
+def names(model):
+    """Names of layers and their variables, but for automatic ones.
+
+    `LayerScale` of ConvNeXt leaves its variable's name to Keras, which counts,
+    and NASNet's layers are made in scopes that no copy of a model has.
+    """
+    return [
+        (path, re.sub(r"^variable(_\d+)?$", "", variable.name))
+        for path, layer in find_layers(model, lambda layer: True).items()
+        for variable in layer.weights
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::keras_lbreg.warnings.NoEffectWarning")
 @pytest.mark.parametrize("name", APPLICATIONS)
@@ -298,7 +313,7 @@ def test_applications(name):
     x = np.random.default_rng(0).normal(size=(1, 96, 96, 3))
     expected = model(x)
     for new in (ghost, again):
+        assert names(new) == names(model)
         for old_v, new_v in zip(model.weights, new.weights, strict=True):
-            assert new_v.path == old_v.path
             np.testing.assert_array_equal(new_v, old_v)
         np.testing.assert_array_equal(new(x), expected)
