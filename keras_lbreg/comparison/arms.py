@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 
-from keras_lbreg.techniques import TECHNIQUES, Context
+from keras_lbreg.techniques import RATE_RULES, TECHNIQUES, Context
 from keras_lbreg.training.arm import Arm
 from keras_lbreg.training.plan import resolve_batch_size
 
@@ -17,7 +17,8 @@ WARM_UP = "lr_warmup"
 WARM_UP_SHARE = 0.1
 
 # Hoffer et al.'s columns: each holds all the techniques before it.
-CUMULATIVE = ("lr_scaling", "ghost_batch_norm", "regime_adaptation")
+SCALING_RULE = "lr_scaling"
+CUMULATIVE = (SCALING_RULE, "ghost_batch_norm", "regime_adaptation")
 CONTROL = {"group": "control", "control": SCALING}
 
 
@@ -59,11 +60,13 @@ def standard_arms(epochs=20, warm_up=False):
         **CONTROL,
     )
     mean = {"lr_scaling": {}, "ghost_batch_norm": {"statistics": "mean"}}
-    alone = [t.name for t in TECHNIQUES if t.name not in CUMULATIVE]
+    beside = {*CUMULATIVE, *RATE_RULES}
+    alone = [t.name for t in TECHNIQUES if t.name not in beside]
     everything = [
         t.name
         for t in TECHNIQUES
-        if t.name != "regime_adaptation" and t.alternative_to is None
+        if t.alternative_to is None
+        and t.name not in {"regime_adaptation", *RATE_RULES[1:]}
     ]
     arms = [
         small,
@@ -71,6 +74,10 @@ def standard_arms(epochs=20, warm_up=False):
         scaled,
         Arm("LR + warm-up", warm, name=WARM_UP, **CONTROL),
         doubled,
+        *(
+            dataclasses.replace(combined("alone", (SCALING_RULE, x)), **CONTROL)
+            for x in ("adam_scaling", "average_scaling")
+        ),
         *(combined("cumulative", CUMULATIVE[:n]) for n in (2, 3)),
         Arm("LR + GBN, mean", mean, **CONTROL),
         *(combined("alone", ("lr_scaling", name)) for name in alone),
@@ -86,7 +93,7 @@ def standard_arms(epochs=20, warm_up=False):
                 control=WARM_UP,
             )
             for t in TECHNIQUES
-            if t.name not in ("lr_scaling", "regime_adaptation")
+            if t.name not in {"regime_adaptation", *RATE_RULES}
         ]
     return arms
 
@@ -178,7 +185,8 @@ def without_unfit(arms, workload, facts, batch_size):
             # What fits of it.
             arm = dataclasses.replace(arm, title="All that fit", techniques=fit)
             why = {}
-        reasons |= why
+        # That a rule is for another optimizer is nothing to tell.
+        reasons |= {k: v for k, v in why.items() if k not in RATE_RULES}
         if not why:
             kept.append(arm)
     return kept, list(reasons.values())

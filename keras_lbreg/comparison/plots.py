@@ -29,6 +29,8 @@ COLORS = {
     BASELINE: (GREY, "-"),
     "lr": (BLUE, "-"),
     "lr_doubled": (BLUE, ":"),
+    "lr_betas": (BLUE, "-."),
+    "lr_ema": (BLUE, (0, (6, 2, 1, 2, 1, 2))),
     "lr_gbn": (ORANGE, "-"),
     "lr_gbn_mean": (ORANGE, ":"),
     "lr_gbn_ra": (GREEN, "-"),

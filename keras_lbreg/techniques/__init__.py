@@ -1,6 +1,7 @@
 """The techniques, as training, tuning, command line and docs see them."""
 
 from keras_lbreg.techniques.register import (
+    RATE_RULES,
     TECHNIQUES,
     check_hyperparameters,
     get,
@@ -16,6 +17,7 @@ from keras_lbreg.techniques.technique import (
 )
 
 __all__ = [
+    "RATE_RULES",
     "TECHNIQUES",
     "Context",
     "SearchRange",

@@ -27,8 +27,140 @@ LR_SCALING = Technique(
         "rule": SearchRange(choices=("sqrt", "linear")),
         "warmup_epochs": SearchRange(0, 5),
     },
-    helps_when="always first: it costs nothing and all others build on it",
+    helps_when="always: it comes first, and the others build on it",
     regime=scale_rates,
+)
+
+
+def innermost(optimizer):
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
+    return optimizer
+
+
+def adaptive_settings(optimizer, ctx):
+    """What the square-root rule makes of an adaptive optimizer's settings."""
+    from keras_lbreg.schedules.scale_adam import scale_decay
+
+    optimizer = innermost(optimizer)
+    k = ctx.batch_size / ctx.base_batch_size
+    scaled = {
+        name: scale_decay(name, getattr(optimizer, name), k)
+        for name in ("beta_1", "beta_2", "rho")
+        if isinstance(getattr(optimizer, name, None), float)
+    }
+    epsilon = getattr(optimizer, "epsilon", None)
+    if scaled and epsilon is not None:
+        scaled["epsilon"] = epsilon / k**0.5
+    return scaled
+
+
+def scale_decays(optimizer, hp, ctx):
+    for name, value in adaptive_settings(optimizer, ctx).items():
+        setattr(innermost(optimizer), name, value)
+    return optimizer
+
+
+def say_decays(hp, ctx):
+    k = ctx.batch_size / ctx.base_batch_size
+    return f"1 - beta x{k:.4g}, epsilon / {k**0.5:.4g}"
+
+
+def not_adaptive(model, ctx):
+    optimizer = innermost(getattr(model, "optimizer", None))
+    if optimizer is None or not adaptive_settings(optimizer, ctx):
+        return (
+            "The optimizer keeps no averages of squared gradients, as Adam "
+            "and RMSprop do."
+        )
+    return ""
+
+
+ADAM_SCALING = Technique(
+    name="adam_scaling",
+    title="Scaling of adaptive optimizers",
+    symbol="betas",
+    paper="Malladi et al. 2022, https://arxiv.org/abs/2205.10287",
+    card="adaptive_optimizers",
+    public_names=("scale_adam",),
+    defaults={},
+    search_space={},
+    helps_when="the optimizer is Adam or alike, and the batch not too large",
+    regime=lambda hp, ctx: {"rule": "sqrt"},
+    optimizer=scale_decays,
+    note=say_decays,
+    unfit=not_adaptive,
+)
+
+
+def averaging(optimizer):
+    """The optimizers of a chain of wrappers that average weights."""
+    while optimizer is not None:
+        if getattr(optimizer, "use_ema", False):
+            yield optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", None)
+
+
+def scale_weight_average(optimizer, hp, ctx):
+    from keras_lbreg.schedules.scale_adam import scale_momentum
+
+    for part in averaging(optimizer):
+        part.ema_momentum = scale_momentum(
+            part.ema_momentum, ctx.base_batch_size, ctx.batch_size
+        )
+    return optimizer
+
+
+def no_average(model, ctx):
+    if any(averaging(getattr(model, "optimizer", None))):
+        return ""
+    return "The optimizer keeps no moving average of weights (`use_ema`)."
+
+
+AVERAGE_SCALING = Technique(
+    name="average_scaling",
+    title="Scaling of weight averages",
+    symbol="EMA",
+    paper="Busbridge et al. 2023, https://arxiv.org/abs/2307.13813",
+    card="adaptive_optimizers",
+    public_names=("scale_momentum",),
+    defaults={},
+    search_space={},
+    helps_when="the optimizer keeps a moving average of the weights",
+    optimizer=scale_weight_average,
+    note=lambda hp, ctx: (
+        f"momentum ** {ctx.batch_size / ctx.base_batch_size:.4g}"
+    ),
+    unfit=no_average,
+)
+
+
+def use_nesterov(optimizer, hp, ctx):
+    innermost(optimizer).nesterov = True
+    return optimizer
+
+
+def no_momentum(model, ctx):
+    optimizer = innermost(getattr(model, "optimizer", None))
+    if not getattr(optimizer, "momentum", 0) or not hasattr(
+        optimizer, "nesterov"
+    ):
+        return "The optimizer is no SGD with momentum."
+    return "It is Nesterov's already." if optimizer.nesterov else ""
+
+
+NESTEROV = Technique(
+    name="nesterov",
+    title="Nesterov momentum",
+    symbol="Nesterov",
+    paper="Nado et al. 2021, https://arxiv.org/abs/2102.06356",
+    card="learning_rate_scaling",
+    public_names=("scale_learning_rate",),
+    defaults={},
+    search_space={},
+    helps_when="the optimizer is SGD with momentum",
+    optimizer=use_nesterov,
+    unfit=no_momentum,
 )
 
 
@@ -322,6 +454,9 @@ GROUP_NOISE = Technique(
 
 TECHNIQUES = (
     LR_SCALING,
+    ADAM_SCALING,
+    AVERAGE_SCALING,
+    NESTEROV,
     GHOST_BATCH_NORM,
     REGIME_ADAPTATION,
     GRADIENT_NOISE,
@@ -329,6 +464,10 @@ TECHNIQUES = (
     GRADIENT_MIX,
     GROUP_NOISE,
 )
+
+# They scale the optimizer with the batch, and regularize nothing: what the
+# other techniques are measured against.
+RATE_RULES = ("lr_scaling", "adam_scaling", "average_scaling", "nesterov")
 
 
 def names():

@@ -176,7 +176,8 @@ def test_every_technique_has_an_arm_and_every_arm_its_control():
     arms = {arm.name: arm for arm in standard_arms(warm_up=True)}
     assert list(arms) == arm_names()
     used = {name for arm in arms.values() for name in arm.techniques}
-    assert used == {technique.name for technique in TECHNIQUES}
+    # Nesterov momentum is a matter of tuning the control.
+    assert used == {t.name for t in TECHNIQUES} - {"nesterov"}
     for arm in arms.values():
         assert arm.group == "reference" or arm.control in arms
     assert arms["lr_dreg"].control == "lr_doubled"

@@ -191,3 +191,76 @@ def test_techniques_that_can_do_nothing_say_why(name, model, sentence):
     assert bool(said) == bool(sentence)
     alone = Context(0, 1, 1)
     assert get("group_noise").unfit(linear(), alone)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize(
+    ("optimizer", "technique", "expected"),
+    [
+        (
+            lambda: keras.optimizers.AdamW(0.1, beta_1=0.9, beta_2=0.98),
+            "adam_scaling",
+            {"beta_1": 0.6, "beta_2": 0.92, "epsilon": 5e-8},
+        ),
+        (
+            lambda: keras.optimizers.RMSprop(0.1, rho=0.9, epsilon=1e-6),
+            "adam_scaling",
+            {"rho": 0.6, "epsilon": 5e-7},
+        ),
+        (
+            lambda: keras.optimizers.Lion(0.1),
+            "adam_scaling",
+            {"beta_1": 0.6, "beta_2": 0.96},
+        ),
+        (
+            lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+            "nesterov",
+            {"nesterov": True, "momentum": 0.9},
+        ),
+    ],
+)
+def test_rules_of_optimizers(optimizer, technique, expected, wrapped):
+    model = linear()
+    optimizer = optimizer()
+    if wrapped:
+        optimizer = keras_lbreg.GradientNoise(optimizer)
+    model.compile(optimizer, "mse")
+    technique = get(technique)
+    assert technique.unfit(model, CONTEXT) == ""
+    changed = technique.optimizer(optimizer, {}, CONTEXT)
+    assert changed is optimizer
+    inner = optimizer.inner_optimizer if wrapped else optimizer
+    received = {name: getattr(inner, name) for name in expected}
+    assert received == pytest.approx(expected)
+
+
+def test_rule_of_weight_averages():
+    model = linear()
+    average = get("average_scaling")
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    assert "use_ema" in average.unfit(model, CONTEXT)
+    optimizer = keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.9)
+    model.compile(optimizer, "mse")
+    assert average.unfit(model, CONTEXT) == ""
+    average.optimizer(optimizer, {}, CONTEXT)
+    assert optimizer.ema_momentum == pytest.approx(0.9**4)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "technique", "reason"),
+    [
+        (keras.optimizers.SGD(0.1), "adam_scaling", "squared gradients"),
+        (keras.optimizers.Adagrad(0.1), "adam_scaling", "squared gradients"),
+        (keras.optimizers.SGD(0.1), "nesterov", "momentum"),
+        (keras.optimizers.Adam(0.1), "nesterov", "momentum"),
+        (
+            keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+            "nesterov",
+            "already",
+        ),
+    ],
+)
+def test_rules_that_do_not_suit_an_optimizer(optimizer, technique, reason):
+    model = linear()
+    model.compile(optimizer, "mse")
+    assert reason in get(technique).unfit(model, CONTEXT)
