@@ -281,6 +281,7 @@ class Regime:
         rule="sqrt",
         warmup_epochs=None,
         stretch=False,
+        final_fraction=None,
         verbose=True,
     ):
         """The regime for another batch size.
@@ -298,9 +299,16 @@ class Regime:
                 `E * batch_size / base_batch_size` epochs. Ends of periods are
                 rounded to the nearest epoch, halves up, each from the start
                 of the run, so that the errors do not add up.
+            final_fraction: Optional float in [0, 1], the fraction of the
+                learning rate at which a decay ends. A constant rate decays
+                linearly then. `None` keeps the regime's own.
             verbose: Whether to print the new regime's `summary()`.
         """
         check_positive_int("batch_size", batch_size)
+        if final_fraction is not None:
+            return self.ending_at(final_fraction).scaled(
+                batch_size, rule, warmup_epochs, stretch, verbose=verbose
+            )
         base = self.base_batch_size
         changes = list(self.changes)
         if batch_size != base:
@@ -372,6 +380,28 @@ class Regime:
         if verbose:
             print(regime.summary())
         return regime
+
+    @property
+    def can_end_lower(self):
+        """Whether the rate is constant, or decays in one piece."""
+        return not self.milestones and not self.has_schedule
+
+    def ending_at(self, final_fraction):
+        """The same regime with another final learning rate."""
+        if not self.can_end_lower:
+            raise ValueError(
+                "Invalid value for argument `final_fraction`. Expected None: "
+                "the regime's learning rate has milestones or is a schedule. "
+                f"Received: final_fraction={final_fraction}"
+            )
+        decay = self.decay or "linear"
+        change = f"{decay} decay to {final_fraction:g} of the learning rate"
+        return dataclasses.replace(
+            self,
+            decay=decay,
+            final_fraction=final_fraction,
+            changes=(*self.changes, change),
+        )
 
     def with_rates_times(self, factor):
         """The same regime with every learning rate multiplied."""

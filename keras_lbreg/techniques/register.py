@@ -10,8 +10,14 @@ import dataclasses
 from keras_lbreg.techniques.technique import SearchRange, Technique
 
 
+def call(name, *values, **settings):
+    """The text of a call of one of the package's public names."""
+    given = [*values, *(f"{k}={v!r}" for k, v in settings.items())]
+    return f"lbreg.{name}({', '.join(given)})"
+
+
 def scale_rates(hp, ctx):
-    return {"rule": hp["rule"], "warmup_epochs": hp["warmup_epochs"]}
+    return dict(hp)
 
 
 LR_SCALING = Technique(
@@ -22,7 +28,7 @@ LR_SCALING = Technique(
     card="learning_rate_scaling",
     public_names=("scale_learning_rate", "WarmUp"),
     # Warm-up may end within an epoch: 0.5.
-    defaults={"rule": "sqrt", "warmup_epochs": 0},
+    defaults={"rule": "sqrt", "warmup_epochs": 0, "final_fraction": None},
     search_space={
         "rule": SearchRange(choices=("sqrt", "linear")),
         "warmup_epochs": SearchRange(0, 5),
@@ -223,6 +229,10 @@ GHOST_BATCH_NORM = Technique(
     helps_when="the network has batch normalization",
     model=use_ghosts,
     finalize=strip_ghosts,
+    code=lambda model, hp, ctx: {
+        "model": f"model = {call('apply_ghost_batch_norm', 'model', **hp)}",
+        "after": f"model = {call('strip_ghost_batch_norm', 'model')}",
+    },
     unfit=no_ghosts,
 )
 
@@ -261,6 +271,9 @@ GRADIENT_NOISE = Technique(
     },
     helps_when="the large batch's gradient has lost the small one's noise",
     optimizer=add_noise,
+    code=lambda model, hp, ctx: {
+        "optimizer": f"optimizer = {call('GradientNoise', 'optimizer', **hp)}"
+    },
 )
 
 # A deep network has dozens of layers; the paper recommends the late ones.
@@ -316,6 +329,17 @@ def strip_paths(model):
     return strip_dreg(model)
 
 
+def write_paths(model, hp, ctx):
+    settings = {k: v for k, v in hp.items() if v is not None}
+    settings.setdefault("layer", recommended_layer(model))
+    selection = call("DRegPathSelection", "validation_data")
+    return {
+        "model": f"model = {call('apply_dreg', 'model', **settings)}",
+        "callback": selection,
+        "after": f"model = {call('strip_dreg', 'model')}",
+    }
+
+
 def nothing_to_double(model, ctx):
     from keras_lbreg.models.apply_dreg import dreg_candidates
 
@@ -359,6 +383,7 @@ DREG = Technique(
     model=double_layer,
     callbacks=select_path,
     finalize=strip_paths,
+    code=write_paths,
     unfit=nothing_to_double,
 )
 
@@ -382,6 +407,17 @@ def mix_samples(batches, hp, ctx):
     if mixes_in_optimizer(hp, ctx):
         return batches
     return weigh_samples(batches, hp, ctx)
+
+
+def write_mix(model, hp, ctx, law="dirichlet"):
+    if law == "dirichlet" and mixes_in_optimizer(hp, ctx):
+        settings = {"concentration": hp["concentration"]}
+        made = call("GradientMix", "optimizer", **settings)
+        return {"optimizer": f"optimizer = {made}"}
+    # The Dirichlet law is the default.
+    settings = dict(hp) if law == "dirichlet" else {**hp, "law": law}
+    made = call("mix_sample_weights", "train_batches", **settings)
+    return {"data": f"train_batches = {made}"}
 
 
 def weigh_samples(batches, hp, ctx, law="dirichlet"):
@@ -430,6 +466,7 @@ GRADIENT_MIX = Technique(
     optimizer=mix_replicas,
     data=mix_samples,
     note=say_where,
+    code=write_mix,
     unfit=no_groups,
 )
 
@@ -448,6 +485,7 @@ GROUP_NOISE = Technique(
     },
     helps_when="as GradientMix, with weights that need not sum to one",
     data=lambda batches, hp, ctx: weigh_samples(batches, hp, ctx, "gaussian"),
+    code=lambda model, hp, ctx: write_mix(model, hp, ctx, "gaussian"),
     unfit=no_groups,
     alternative_to="gradient_mix",
 )

@@ -112,6 +112,9 @@ class Technique:
         finalize: `finalize(model)` returns the plain trained model.
         note: `note(hp, ctx)` returns what the printed plan says beside the
             hyperparameters, or `""`.
+        code: `code(model, hp, ctx)` returns the lines that do it in a script, by
+            script, by what they make: `"model"`, `"optimizer"`, `"data"` or
+            `"callback"`, and `"after"` training.
         unfit: `unfit(model, ctx)` returns one sentence on why the technique
             can do nothing for this plain model, or `""`.
         alternative_to: Name of the technique whose place it takes; the arm
@@ -142,6 +145,7 @@ class Technique:
     callbacks: Callable | None = None
     finalize: Callable | None = None
     note: Callable | None = None
+    code: Callable | None = None
     unfit: Callable | None = None
     alternative_to: str | None = None
 

@@ -1,0 +1,166 @@
+"""What `scale_up` says: sentences, and the page with every step."""
+
+from keras_lbreg.comparison import read_results
+from keras_lbreg.comparison.arms import BASELINE, REFERENCE
+from keras_lbreg.comparison.plots import make_plots
+from keras_lbreg.comparison.statistics import (
+    arm_statistics,
+    judge,
+    objective_words,
+    quantity,
+)
+from keras_lbreg.comparison.table import columns, table_rows
+from keras_lbreg.files import write_file
+from keras_lbreg.formatting import format_duration
+from keras_lbreg.page import render_page
+
+STEPS = {
+    "1-reference": "Step 1: the small and the large batch, on held-out data",
+    "2-rates": "Step 2: the best learning rates of the search, on held-out "
+    "data",
+    "3-techniques": "Step 3: each technique on the best rate, on held-out data",
+    "4-longer": "With more epochs",
+}
+SHOWN = ("objective_by_epoch", "objective_by_time", "gap_closed")
+
+
+def say(ladder, confirmed, rate, answer, longer):
+    """What was found, in sentences."""
+    rows = {row.arm: row for row in arm_statistics(confirmed)}
+    words = objective_words(confirmed)
+    sizes = f"{ladder.workload.regime.base_batch_size:,} to "
+    sizes += f"{ladder.batch_size:,}"
+    gap, mine = rows[BASELINE].gap, rows[answer.name]
+    text = [f"From batch {sizes}, {answer_words(answer)}"]
+    seeds = len(confirmed.manifest["seeds"])
+    [behind] = judge(confirmed, [(answer.name, REFERENCE)])
+    if gap.mean > 0:
+        closed = f"{100 * mine.closed.mean:.0f} %"
+        text.append(
+            f"As it is, the large batch costs {quantity(confirmed, gap.mean)} "
+            f"of {words}; the answer gives back {closed} of it on {seeds} "
+            "fresh seeds."
+        )
+    else:
+        text.append(f"The large batch as it is costs no {words} here.")
+    if behind.word == "worse":
+        text.append(
+            f"It stays {quantity(confirmed, mine.gap.mean)} behind the small "
+            "batch at equal epochs."
+        )
+    else:
+        text.append("What is left is no more than chance.")
+    if longer is not None:
+        [row] = arm_statistics(longer)
+        epochs = longer.arms[0]["epochs"]
+        text.append(
+            f"In {epochs} epochs it reaches {level(longer, row)}, the small "
+            f"batch {level(confirmed, rows[REFERENCE])} in "
+            f"{confirmed.arms[0]['epochs']}."
+        )
+    kept = ladder.state.get("kept")
+    tried = len(ladder.state["plan"]["techniques"])
+    if answer.name == rate.name and tried:
+        text.append(
+            f"None of {tried} techniques does better than chance on the best "
+            "learning rate."
+        )
+    elif kept:
+        [over] = judge(confirmed, [(answer.name, rate.name)])
+        text.append(
+            f"On fresh seeds it is {over.word or 'not comparable'} than the "
+            "best rate alone."
+            if over.word != "chance"
+            else "On fresh seeds it is within chance of the best rate alone."
+        )
+    text += [time_words(rows, answer.name), noise_words(ladder)]
+    return " ".join(filter(None, text))
+
+
+def answer_words(answer):
+    others = [name for name in answer.techniques if name != "lr_scaling"]
+    settings = answer.techniques.get("lr_scaling")
+    if settings is None and answer.learning_rate_factor == 1:
+        words = "keep the learning rate"
+    else:
+        words = f"take the {(settings or {}).get('rule', 'sqrt')} rule"
+        if answer.learning_rate_factor != 1:
+            words += f" times {answer.learning_rate_factor:.3g}"
+        if (settings or {}).get("warmup_epochs"):
+            words += f", warm-up over {settings['warmup_epochs']:.3g} epochs"
+        if (settings or {}).get("final_fraction", 1.0) != 1.0:
+            words += f", falling to {settings['final_fraction']:.3g} of it"
+    return words + "".join(f", {name}" for name in others) + "."
+
+
+def level(results, row):
+    if results.is_share:
+        return f"{100 * row.final.mean:.1f} %"
+    return f"{row.final.mean:.4g}"
+
+
+def time_words(rows, name):
+    small, mine = rows[REFERENCE].time.mean, rows[name].time.mean
+    return (
+        f"Training takes {format_duration(mine)} on this machine, with the "
+        f"small batch {format_duration(small)}."
+    )
+
+
+def noise_words(ladder):
+    """What the noise scale says of the batch that was asked for."""
+    noise = ladder.state.get("noise", {})
+    if "reason" in noise:
+        return f"The gradient noise scale is not known: {noise['reason']}."
+    value, low, high = (
+        noise.get(key) for key in ("noise_scale", "low", "high")
+    )
+    if value is None or high is None:
+        return (
+            "In the middle of the small batch's training the gradient is all "
+            "noise at the batches measured: the noise scale is beyond 512."
+        )
+    text = (
+        f"The gradient noise scale there is {value:,.0f} (90 % interval "
+        f"{low:,.0f} to {high:,.0f}): batches beyond about that buy little"
+    )
+    beyond = ladder.batch_size > high
+    return (
+        f"{text}, and {ladder.batch_size:,} is beyond it."
+        if beyond
+        else (f"{text}.")
+    )
+
+
+def write_report(ladder, result):
+    """Writes `report.html` and `plots/*.png` into the ladder's folder."""
+    plots = [p for p in make_plots(result.confirmed) if p.name in SHOWN]
+    if result.curve is not None:
+        plots.insert(0, result.curve.plot())
+    for plot in plots:
+        write_file(result.path / "plots" / f"{plot.name}.png", plot.png())
+    steps = [
+        (title, table(read_results(result.path / name)))
+        for name, title in STEPS.items()
+        if (result.path / name).is_dir()
+    ]
+    content = {
+        "title": f"Scaling {ladder.workload.title} to batch "
+        f"{ladder.batch_size:,}",
+        "headline": result.text,
+        "facts": [
+            ladder.state["plan"]["text"],
+            result.confirmed.manifest["created"][:10],
+        ],
+        "code": result.code,
+        "confirmed": table(result.confirmed),
+        "steps": steps,
+        "curve": result.curve and str(result.curve.text()),
+        "figures": plots,
+    }
+    page = render_page("scale_up.html.j2", content, __package__)
+    write_file(result.report_path, page)
+
+
+def table(results):
+    return {"columns": columns(results), "rows": table_rows(results)}
