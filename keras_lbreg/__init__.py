@@ -61,6 +61,7 @@ NAMES = {
         "ReducedGradient",
         "SquaredGradients",
     ),
+    "scaling": ("scale_up",),
     "schedules": (
         "Regime",
         "WarmUp",

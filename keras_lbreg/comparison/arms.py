@@ -4,8 +4,7 @@ import dataclasses
 import difflib
 
 from keras_lbreg.techniques import RATE_RULES, TECHNIQUES, Context
-from keras_lbreg.training.arm import Arm
-from keras_lbreg.training.plan import resolve_batch_size
+from keras_lbreg.training.arm import Arm, resolve_batch_size
 
 REFERENCE = "small_batch"
 BASELINE = "large_batch"

@@ -11,7 +11,15 @@ from keras_lbreg.formatting import (
     format_duration,
     markdown_table,
 )
-from keras_lbreg.plot_style import GREY, INK, PALETTE, Panel, Plot, log_axis
+from keras_lbreg.plot_style import (
+    GREY,
+    INK,
+    PALETTE,
+    PANEL_HEIGHT,
+    Panel,
+    Plot,
+    log_axis,
+)
 
 # Trials at each batch size.
 TRIALS = 8
@@ -23,6 +31,7 @@ SEEDS, FIRST_SEED = 2, 300
 # all of it is reached by half of the seeds, at best.
 TOLERANCE = 0.02
 
+AXES = {"steps": "Steps", "time": "Training time"}
 COLUMNS = ("batch", "steps to target", "epochs to target", "time to target")
 
 
@@ -112,8 +121,12 @@ class Curve:
                 "dotted one marks the gradient noise scale."
             ),
             panels=tuple(
-                Panel(lambda axis, key=key: self._draw(axis, key))
-                for key in ("steps", "time")
+                Panel(
+                    f"{title} to the target",
+                    lambda axis, key=key: self._draw(axis, key),
+                    PANEL_HEIGHT,
+                )
+                for key, title in AXES.items()
             ),
             setting=f"target {self.target:.4g}",
         )
@@ -134,7 +147,6 @@ class Curve:
             log_axis(axis, which)
         axis.set_xlabel("batch size")
         axis.set_ylabel({"steps": "steps", "time": "seconds"}[key])
-        axis.set_title(f"{axis.get_ylabel().capitalize()} to the target")
         axis.legend()
 
 

@@ -112,7 +112,7 @@ class Technique:
         finalize: `finalize(model)` returns the plain trained model.
         note: `note(hp, ctx)` returns what the printed plan says beside the
             hyperparameters, or `""`.
-        code: `code(model, hp, ctx)` returns the lines that do it in a script, by
+        code: `code(model, hp, ctx)` returns the lines that do it in a
             script, by what they make: `"model"`, `"optimizer"`, `"data"` or
             `"callback"`, and `"after"` training.
         unfit: `unfit(model, ctx)` returns one sentence on why the technique
