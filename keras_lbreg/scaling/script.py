@@ -62,20 +62,24 @@ def regime_text(plan):
     regime = plan.regime
     if regime.has_schedule:
         rule = plan.techniques.get("lr_scaling", {}).get("rule")
+        rule = "sqrt" if "adam_scaling" in plan.techniques else rule
         warm_up = f"warmup_epochs={regime.warmup_epochs!r}"
         factor = plan.arm.learning_rate_factor
         times = "" if factor == 1 else f".with_rates_times({factor:.6g})"
         return (
-            f"lbreg.Regime({plan.base_batch_size}, your_schedule, "
+            f"lbreg.Regime({plan.context.base_batch_size}, your_schedule, "
             f"epochs={regime.epochs}).scaled({regime.base_batch_size}, "
             f"rule={rule!r}, {warm_up}, verbose=False){times}"
         )
     given = {name: getattr(regime, name) for name in OF_REGIME}
+    given["milestones"] = {
+        epoch: float(f"{rate:.6g}") for epoch, rate in regime.milestones
+    }
     defaults = inspect.signature(type(regime)).parameters
     given = [
         f"{name}={value!r}"
         for name, value in given.items()
-        if value != defaults[name].default
+        if value not in (defaults[name].default, {})
     ]
     numbers = regime.base_batch_size, f"{regime.base_learning_rate:.6g}"
     return f"lbreg.Regime({', '.join(map(str, [*numbers, *given]))})"

@@ -256,6 +256,17 @@ def add_noise(optimizer, hp, ctx):
     return GradientNoise(optimizer, seed=ctx.seed, **hp)
 
 
+def noisy_already(model, ctx):
+    from keras_lbreg.optimizers import GradientNoise
+
+    optimizer = getattr(model, "optimizer", None)
+    while optimizer is not None:
+        if isinstance(optimizer, GradientNoise):
+            return "The workload's own optimizer adds noise already."
+        optimizer = getattr(optimizer, "inner_optimizer", None)
+    return ""
+
+
 GRADIENT_NOISE = Technique(
     name="gradient_noise",
     title="Annealed gradient noise",
@@ -271,6 +282,7 @@ GRADIENT_NOISE = Technique(
     },
     helps_when="the large batch's gradient has lost the small one's noise",
     optimizer=add_noise,
+    unfit=noisy_already,
     code=lambda model, hp, ctx: {
         "optimizer": f"optimizer = {call('GradientNoise', 'optimizer', **hp)}"
     },

@@ -184,7 +184,7 @@ class Plan:
             )
             note = technique.note and technique.note(settings, self.context)
             note = f" ({note})" if note else ""
-            lines.append(f"{technique.title}: {values}{note}")
+            lines.append(f"{technique.title}{values and ': '}{values}{note}")
         return lines
 
     def describe(self):

@@ -252,6 +252,11 @@ def test_rule_of_weight_averages():
         (keras.optimizers.SGD(0.1), "adam_scaling", "squared gradients"),
         (keras.optimizers.Adagrad(0.1), "adam_scaling", "squared gradients"),
         (keras.optimizers.SGD(0.1), "nesterov", "momentum"),
+        (
+            keras_lbreg.GradientNoise(keras.optimizers.SGD(0.1)),
+            "gradient_noise",
+            "already",
+        ),
         (keras.optimizers.Adam(0.1), "nesterov", "momentum"),
         (
             keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),

@@ -1,0 +1,309 @@
+"""From a small batch to a large one: the steps, the answer, the lines."""
+
+import json
+import math
+import types
+
+import keras
+import numpy as np
+import pytest
+
+import keras_lbreg as lbreg
+from keras_lbreg.scaling import curve as curves
+from keras_lbreg.scaling.ladder import Ladder
+from keras_lbreg.scaling.script import script
+from keras_lbreg.training.display import Display
+from keras_lbreg.training.run import Run
+from tests.checks.small_workload import blobs, build_model, small_workload
+from tests.comparison.fake_results import results_of
+
+QUICK = {"trials": 4, "seeds": 2, "progress": False}
+STEPS = ("reference", "best_rate", "best_techniques", "confirm", "try_longer")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole")
+    return lbreg.scale_up(small_workload(), curve=[24], out=path, **QUICK)
+
+
+def test_the_answer(found):
+    content = json.loads((found.path / "scale_up.json").read_text("utf-8"))
+    assert content["answer"]["name"] == found.arm.name
+    assert found.confirmed.complete
+    names = found.confirmed.arm_names
+    assert names[:4] == ["small_batch", "large_batch", "lr", "rate"]
+    assert set(found.confirmed.manifest["seeds"]) == {1000, 1001}
+    # What chooses has not seen the validation data, what confirms has.
+    for folder, holdout in {"2-rates": 0.2, "4-confirm": 0.0}.items():
+        manifest = found.path / folder / "manifest.json"
+        config = json.loads(manifest.read_text("utf-8"))["config"]
+        assert config["holdout"] == holdout
+    for text in (found.text, str(found)):
+        assert "fresh seeds" in text or "costs no" in text
+    page = found.report_path.read_text("utf-8")
+    assert "What to write" in page
+    assert "perfect scaling" in page
+
+
+def test_seeds_of_the_steps_are_apart(found):
+    seeds = []
+    for manifest in found.path.glob("*/manifest.json"):
+        seeds.append(set(json.loads(manifest.read_text("utf-8"))["seeds"]))
+    confirm = [s for s in seeds if 1000 in s]
+    assert not set.union(*confirm) & set.union(
+        *(s for s in seeds if s not in confirm)
+    )
+
+
+def test_goes_on_after_an_interruption(found, tmp_path, monkeypatch):
+    """Stopped after each step, called again: the same answer."""
+    arguments = {"workload": small_workload(), "out": tmp_path, **QUICK}
+    for step in STEPS:
+        original = getattr(Ladder, step)
+
+        def interrupted(*args, original=original):
+            original(*args)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Ladder, step, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                lbreg.scale_up(**arguments)
+    again = lbreg.scale_up(**arguments)
+    assert vars(again.arm) == vars(found.arm)
+    assert again.code == found.code
+    finals = [[run.final for run in x.confirmed.runs] for x in (again, found)]
+    assert finals[0] == finals[1]
+
+
+def test_another_experiment_is_refused(found):
+    with pytest.raises(ValueError, match=r"another search.*batch_size"):
+        lbreg.scale_up(
+            small_workload(), 16, curve=[24], out=found.path, **QUICK
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"budget": 0}, "`budget`"),
+        ({"budget": math.inf}, "`budget`"),
+        ({"trials": 0}, "`trials`"),
+        ({"seeds": 1.5}, "`seeds`"),
+        ({"curve": [0]}, "`curve`"),
+        ({"batch_size": 4}, "`batch_size`"),
+        ({"batch_size": 1000}, "`batch_size`"),
+        ({"strategy": "two"}, "`strategy`"),
+    ],
+)
+def test_bad_arguments(arguments, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        lbreg.scale_up(small_workload(), out=tmp_path / "new", **arguments)
+    assert not (tmp_path / "new" / "1-reference").exists()
+
+
+@pytest.fixture
+def ladder(tmp_path):
+    return Ladder(
+        small_workload(), 24, tmp_path, Display(quiet=True), "one", None
+    )
+
+
+RATE = lbreg.Arm("Best rate", ["lr_scaling"], name="rate", control="lr")
+FINALS = {
+    "rate": [0.90, 0.91, 0.92, 0.91],
+    # Better by seed, beyond chance.
+    "rate_ghost_batch_norm": [0.94, 0.95, 0.96, 0.951],
+    # The best mean, by one lucky seed.
+    "rate_gradient_noise": [0.90, 0.90, 0.92, 1.2],
+    "rate_gradient_mix": [0.90, 0.91, 0.92, 0.91],
+}
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_techniques_are_kept_only_beyond_chance(ladder, better, monkeypatch):
+    finals = dict(FINALS)
+    if not better:
+        finals["rate_ghost_batch_norm"] = [0.95, 0.90, 0.93, 0.91]
+    results = results_of(finals)
+    for arm in results.arms:
+        arm["control"] = "rate"
+    monkeypatch.setattr(ladder, "compare", lambda *args: results)
+    names = ["ghost_batch_norm", "gradient_noise", "gradient_mix"]
+    answer = ladder.best_techniques({"techniques": names, "seeds": 4}, RATE)
+    if better:
+        assert answer.name == "rate_ghost_batch_norm"
+        assert set(answer.techniques) == {"lr_scaling", "ghost_batch_norm"}
+    else:
+        assert answer is RATE
+
+
+def test_dreg_has_the_doubled_rate_as_its_control(ladder, monkeypatch):
+    compared = []
+
+    def compare(folder, arms, *args):
+        compared.extend(arms)
+        return results_of({arm.name: [0.9, 0.9] for arm in arms})
+
+    monkeypatch.setattr(ladder, "compare", compare)
+    ladder.best_techniques({"techniques": ["dreg"], "seeds": 2}, RATE)
+    by_name = {arm.name: arm for arm in compared}
+    assert by_name["rate_dreg"].control == "rate_doubled"
+    assert by_name["rate_doubled"].learning_rate_factor == 2
+
+
+def reference(seconds):
+    """Runs of step 1, of which one takes so long."""
+    runs = [types.SimpleNamespace(elapsed=seconds)]
+    return types.SimpleNamespace(runs_of=lambda name: runs)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "trials", "seeds", "techniques"),
+    [
+        (None, 24, 3, 5),
+        (100, 24, 3, 5),
+        # 10 s a run: what fits is left.
+        (10, 5, 3, 4),
+        (7, 14, 3, 0),
+        (1, 4, 2, 0),
+    ],
+)
+def test_what_fits_a_budget(ladder, minutes, trials, seeds, techniques):
+    plan = ladder.allot(reference(10), minutes, 24, 3)
+    assert (plan["trials"], plan["seeds"]) == (trials, seeds)
+    assert len(plan["techniques"]) == techniques
+    assert ("Left out" in plan["text"]) == (techniques < 5)
+
+
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(momentum=0.9, global_clipnorm=1.0),
+    "adamw": lambda: keras.optimizers.AdamW(weight_decay=0.01, beta_2=0.98),
+    "wrapped": lambda: lbreg.GradientNoise(keras.optimizers.Adam(), alpha=0.1),
+}
+ARMS = {
+    "rate": {"lr_scaling": {"warmup_epochs": 1.0}},
+    "rules": {"adam_scaling": {}, "nesterov": {}},
+    "ghosts": {"lr_scaling": {}, "ghost_batch_norm": {"ghost_batch_size": 6}},
+    "noise": {"lr_scaling": {}, "gradient_noise": {"alpha": 0.01}},
+    "dreg": {"lr_scaling": {}, "dreg": {"weight": 0.1}},
+}
+REGIMES = {
+    "milestones": lbreg.Regime(8, 0.02, epochs=4, milestones={2: 0.002}),
+    "decay": lbreg.Regime(8, 0.02, epochs=4, decay="cosine"),
+    "schedule": lbreg.Regime(
+        8, keras.optimizers.schedules.CosineDecay(0.02, 24), epochs=4
+    ),
+}
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_lines_do_what_a_run_does(optimizer, arm, regime):
+    workload = small_workload(
+        build_model=lambda: build_model(OPTIMIZERS[optimizer]()),
+        regime=REGIMES[regime],
+    )
+    if arm == "rules" and optimizer == "sgd":
+        techniques = {"nesterov": {}}
+    elif arm == "rules":
+        techniques = {"adam_scaling": {}}
+    else:
+        techniques = ARMS[arm]
+    if arm == "noise" and optimizer == "wrapped":
+        pytest.skip("it adds noise already")
+    run = Run(workload, lbreg.Arm("Answer", techniques, "large", 1.5), 0, 24)
+    expected = run.build()
+    names = {
+        "model": build_model(),
+        "your_schedule": REGIMES["schedule"].base_learning_rate,
+    }
+    lines = script(run.facts, run.plan, run.placement)
+    exec(lines, names)
+    model, made = names["model"], names["optimizer"]
+    kinds = [[type(x) for x in m.layers] for m in (model, expected)]
+    assert kinds[0] == kinds[1]
+    model.compile(made, "mse")
+    assert chain(made) == chain(expected.optimizer)
+    for step in (0, 3, 7):
+        rates = []
+        for value in (made, expected.optimizer):
+            value.iterations.assign(step)
+            rates.append(float(keras.ops.convert_to_numpy(value.learning_rate)))
+        assert rates[0] == pytest.approx(rates[1], rel=1e-4)
+
+
+def chain(optimizer):
+    """Settings of an optimizer and those inside, but for rates and seeds."""
+    config = []
+    while optimizer is not None:
+        settings = {
+            key: pytest.approx(value) if isinstance(value, float) else value
+            for key, value in optimizer.get_config().items()
+            if key not in ("name", "learning_rate", "seed", "inner_optimizer")
+        }
+        config.append((type(optimizer), settings))
+        optimizer = getattr(optimizer, "inner_optimizer", None)
+    return config
+
+
+def test_the_lines_of_the_answer_give_its_number(found):
+    """Pasted into a script of one's own, within what seeds differ by."""
+    confirmed = [run.final for run in found.confirmed.runs_of(found.arm.name)]
+    names = {"validation_data": blobs(40, seed=1)}
+    accuracies = []
+    for seed in range(3):
+        keras.utils.set_random_seed(seed)
+        names["model"] = build_model()
+        exec(found.code, names)
+        model = names["model"]
+        model.compile(
+            names["optimizer"],
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+        model.fit(*blobs(48), batch_size=24, epochs=4, verbose=0)
+        lbreg.reestimate_batch_norm(model, blobs(48)[0])
+        accuracies.append(
+            model.evaluate(*blobs(40, seed=1), verbose=0, return_dict=True)[
+                "accuracy"
+            ]
+        )
+    assert np.mean(accuracies) == pytest.approx(np.mean(confirmed), abs=0.2)
+
+
+def record(epoch, objective):
+    return types.SimpleNamespace(
+        epoch=epoch, updates=10 * epoch, time=2.0 * epoch, objective=objective
+    )
+
+
+def test_steps_to_a_target_are_between_epochs():
+    run = types.SimpleNamespace(
+        status="finished", epochs=[record(1, 0.5), record(2, 0.7)]
+    )
+    results = types.SimpleNamespace(sign=1)
+    assert curves.reaching(results, run, 0.6) == pytest.approx((15, 1.5, 3.0))
+    assert curves.reaching(results, run, 0.4) == (10, 1, 2.0)
+    assert curves.reaching(results, run, 0.8) is None
+    losses = types.SimpleNamespace(sign=-1)
+    run.epochs = [record(1, 0.7), record(2, 0.5)]
+    assert curves.reaching(losses, run, 0.6) == pytest.approx((15, 1.5, 3.0))
+
+
+def test_where_a_curve_stops_scaling():
+    points = [
+        curves.Point(16, 800, 10, 8.0),
+        curves.Point(32, 410, 10, 4.0),
+        curves.Point(64, 400, 20, 4.0),
+        curves.Point(128, math.nan, math.nan, math.nan),
+    ]
+    curve = curves.Curve(0.9, tuple(points), 40.0)
+    text = curve.text()
+    assert "Up to batch 32 steps fall in proportion" in text
+    assert "2.0 times the samples" in text
+    assert "batch 128 does not reach it" in text
+    assert curve.plot().png().startswith(b"\x89PNG")
+    assert len(str(curve).splitlines()) == 8
