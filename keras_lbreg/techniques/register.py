@@ -38,10 +38,15 @@ LR_SCALING = Technique(
 )
 
 
+def chain(optimizer):
+    """An optimizer and those inside it, from the outside in."""
+    while optimizer is not None:
+        yield optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", None)
+
+
 def innermost(optimizer):
-    while hasattr(optimizer, "inner_optimizer"):
-        optimizer = optimizer.inner_optimizer
-    return optimizer
+    return list(chain(optimizer))[-1]
 
 
 def adaptive_settings(optimizer, ctx):
@@ -73,8 +78,7 @@ def say_decays(hp, ctx):
 
 
 def not_adaptive(model, ctx):
-    optimizer = innermost(getattr(model, "optimizer", None))
-    if optimizer is None or not adaptive_settings(optimizer, ctx):
+    if not adaptive_settings(model.optimizer, ctx):
         return (
             "The optimizer keeps no averages of squared gradients, as Adam "
             "and RMSprop do."
@@ -100,11 +104,8 @@ ADAM_SCALING = Technique(
 
 
 def averaging(optimizer):
-    """The optimizers of a chain of wrappers that average weights."""
-    while optimizer is not None:
-        if getattr(optimizer, "use_ema", False):
-            yield optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", None)
+    """The optimizers of a chain that average weights."""
+    return [x for x in chain(optimizer) if getattr(x, "use_ema", False)]
 
 
 def scale_weight_average(optimizer, hp, ctx):
@@ -118,7 +119,7 @@ def scale_weight_average(optimizer, hp, ctx):
 
 
 def no_average(model, ctx):
-    if any(averaging(getattr(model, "optimizer", None))):
+    if averaging(model.optimizer):
         return ""
     return "The optimizer keeps no moving average of weights (`use_ema`)."
 
@@ -147,7 +148,7 @@ def use_nesterov(optimizer, hp, ctx):
 
 
 def no_momentum(model, ctx):
-    optimizer = innermost(getattr(model, "optimizer", None))
+    optimizer = innermost(model.optimizer)
     if not getattr(optimizer, "momentum", 0) or not hasattr(
         optimizer, "nesterov"
     ):
@@ -259,11 +260,8 @@ def add_noise(optimizer, hp, ctx):
 def noisy_already(model, ctx):
     from keras_lbreg.optimizers import GradientNoise
 
-    optimizer = getattr(model, "optimizer", None)
-    while optimizer is not None:
-        if isinstance(optimizer, GradientNoise):
-            return "The workload's own optimizer adds noise already."
-        optimizer = getattr(optimizer, "inner_optimizer", None)
+    if any(isinstance(x, GradientNoise) for x in chain(model.optimizer)):
+        return "The workload's own optimizer adds noise already."
     return ""
 
 

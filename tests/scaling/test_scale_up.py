@@ -165,7 +165,7 @@ def reference(seconds):
         (None, 24, 3, 5),
         (100, 24, 3, 5),
         # 10 s a run: what fits is left.
-        (10, 5, 3, 4),
+        (10, 5, 3, 5),
         (7, 14, 3, 0),
         (1, 4, 2, 0),
     ],
