@@ -381,14 +381,16 @@ def resume(folder):
     """
     backup, journal = folder / BACKUP, folder / JOURNAL
     (folder / "error.txt").unlink(missing_ok=True)
-    try:
-        epoch = int(read_arrays(backup)["epoch"])
-        records = parse(journal, journal.read_bytes())[:epoch]
-    except (ValueError, TypeError, KeyError, OSError):
-        epoch, records = 0, ()
-    if not records or len(records) < epoch:
-        records = ()
-        backup.unlink(missing_ok=True)
+    records = ()
+    if backup.is_file():
+        try:
+            epoch = int(read_arrays(backup)["epoch"])
+            records = parse(journal, journal.read_bytes())[:epoch]
+        except (ValueError, TypeError, KeyError, OSError):
+            epoch = 0
+        if not records or len(records) < epoch:
+            records = ()
+            backup.unlink()
     lines = [json.dumps(r.to_json(), allow_nan=False) + "\n" for r in records]
     write_file(journal, "".join(lines))
     return records
