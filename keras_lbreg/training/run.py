@@ -277,17 +277,12 @@ class Run:
         return plain
 
     def train(self, path, display, model_path=None):
-        """The run in the results folder `path`: resumed, recorded, or skipped.
+        """The `RunResult` in the results folder `path`: trained or read.
 
-        Args:
-            path: The results folder.
-            display: The `Display`.
-            model_path: Optional `.keras` file for the trained plain model. A
-                finished run without its copy is trained again.
-
-        Returns:
-            A `RunResult`, on every worker. One that failed has a reason;
-            nothing is raised for it, but where several workers train together.
+        One that failed has a reason; nothing is raised for it, but where
+        several workers train together. With the `.keras` file `model_path` for
+        the trained plain model, a finished run without its copy of it is
+        trained again.
         """
         folder = run_folder(path, self.arm.name, self.seed)
         own_copy = None if model_path is None else folder / "model.keras"
