@@ -2,7 +2,28 @@
 
 import math
 
+import rich.console
+
 MISSING = "–"
+
+# Rich renders at 80 columns where it finds no terminal; a log file or a CI
+# page has more room, and a wrapped table is unreadable.
+MINIMUM_WIDTH = 120
+
+
+class Console(rich.console.Console):
+    """A console that leaves a closed pipe to its caller."""
+
+    def on_broken_pipe(self):
+        raise
+
+
+def make_console(stderr=False):
+    """A console on the present stdout or stderr."""
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal and console.width < MINIMUM_WIDTH:
+        console.width = MINIMUM_WIDTH
+    return console
 
 
 def is_missing(number):

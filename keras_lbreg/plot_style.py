@@ -134,15 +134,16 @@ class Panel:
 class Plot:
     """A figure of a report, with its words.
 
-    `name` is the stem of its file name, `caption` how to read it, `setting`
-    what a picture without its page needs to be understood.
+    `name` is the stem of its file name, `setting` what a picture without its
+    page needs to be understood, `caption` how to read it, if its page does not
+    say so.
     """
 
     name: str
     title: str
-    caption: str
     panels: tuple
     setting: str
+    caption: str = ""
 
     def figure(self):
         """All panels side by side, a `matplotlib.figure.Figure`."""

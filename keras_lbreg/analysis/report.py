@@ -415,7 +415,7 @@ class Analysis:
         for name, records in self.records.items():
             measure = KNOWN[name]
             panels = tuple(measure.panels(records))
-            plot = Plot(name, measure.title, measure.caption, panels, self.data)
+            plot = Plot(name, measure.title, panels, self.data, measure.caption)
             write_file(self.path / f"{name}.png", plot.png())
             parts.append({"plot": plot, "words": measure.words(records)})
         names = [model["name"] for model in self.models]

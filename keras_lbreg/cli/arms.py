@@ -4,7 +4,8 @@ import textwrap
 
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import start_keras
-from keras_lbreg.cli.errors import make_console, report_errors
+from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.formatting import make_console
 
 
 @report_errors

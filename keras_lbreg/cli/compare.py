@@ -6,8 +6,8 @@ import typer
 
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import end, start_keras
-from keras_lbreg.cli.errors import make_console, report_errors
-from keras_lbreg.cli.report import show_results
+from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.formatting import make_console
 
 
 @report_errors
@@ -145,3 +145,17 @@ def compare(
     if placement.is_chief:
         show_results(results, console)
     end(placement, any(run.status != "finished" for run in results.runs))
+
+
+def show_results(results, console):
+    """Prints the table of a comparison and its headline."""
+    from keras_lbreg.comparison.statistics import headline
+    from keras_lbreg.comparison.table import excluded_runs, to_rich
+
+    console.print(to_rich(results, console.width))
+    console.print(headline(results), markup=False)
+    for line in excluded_runs(results):
+        console.print(line, style="red", markup=False, soft_wrap=True)
+    console.print(
+        f"Report: {results.report_path}", markup=False, soft_wrap=True
+    )

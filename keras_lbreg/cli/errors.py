@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 
-import rich.console
 import rich.panel
 import rich.text
 import typer
+
+from keras_lbreg.formatting import make_console
 
 RUN_FAILED = 1
 BAD_USAGE = 2
@@ -30,28 +31,9 @@ USAGE_ERRORS = (
     PermissionError,
 )
 
-# Rich renders at 80 columns where it finds no terminal; a log file or a CI
-# page has more room, and a wrapped table is unreadable.
-MINIMUM_WIDTH = 120
-
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM: ends what Ctrl-C ends, in the same order."""
-
-
-class Console(rich.console.Console):
-    """A console that leaves a closed pipe to `report_errors`."""
-
-    def on_broken_pipe(self):
-        raise
-
-
-def make_console(stderr=False):
-    """A console on the present stdout or stderr."""
-    console = Console(stderr=stderr, highlight=False)
-    if not console.is_terminal and console.width < MINIMUM_WIDTH:
-        console.width = MINIMUM_WIDTH
-    return console
 
 
 def prepare_process():

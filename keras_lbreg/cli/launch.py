@@ -16,7 +16,8 @@ from typing import Annotated
 import typer
 
 from keras_lbreg.cli import options
-from keras_lbreg.cli.errors import make_console, report_errors
+from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.formatting import make_console
 
 # What TensorFlow, JAX's CPU client, and OpenMP or OpenBLAS compute with.
 THREADS = ("TF_NUM_INTRAOP_THREADS", "PJRT_NPROC", "OMP_NUM_THREADS")

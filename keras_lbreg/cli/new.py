@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from keras_lbreg.cli import options
-from keras_lbreg.cli.errors import make_console, report_errors
+from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.formatting import make_console
 
 TEMPLATE = '''"""A workload: a model, its data, and how it is trained today.
 

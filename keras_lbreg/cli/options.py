@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from keras_lbreg.cli.errors import make_console
+from keras_lbreg.formatting import make_console
 
 WHAT = "What to run"
 WHERE = "Where"

@@ -7,7 +7,9 @@ import typer
 
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import start_keras
-from keras_lbreg.cli.errors import make_console, report_errors
+from keras_lbreg.cli.compare import show_results
+from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.formatting import make_console
 
 
 @report_errors
@@ -63,17 +65,3 @@ def report(
     results = read_results(folder)
     write_report(results)
     show_results(results, make_console())
-
-
-def show_results(results, console):
-    """Prints the table of a comparison and its headline."""
-    from keras_lbreg.comparison.statistics import headline
-    from keras_lbreg.comparison.table import excluded_runs, to_rich
-
-    console.print(to_rich(results, console.width))
-    console.print(headline(results), markup=False)
-    for line in excluded_runs(results):
-        console.print(line, style="red", markup=False, soft_wrap=True)
-    console.print(
-        f"Report: {results.report_path}", markup=False, soft_wrap=True
-    )

@@ -6,7 +6,8 @@ import typer
 
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import end, start_keras
-from keras_lbreg.cli.errors import make_console, report_errors
+from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.formatting import make_console
 
 
 @report_errors

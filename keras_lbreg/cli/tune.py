@@ -9,7 +9,8 @@ import typer
 
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import is_installed, start_keras
-from keras_lbreg.cli.errors import RUN_FAILED, make_console, report_errors
+from keras_lbreg.cli.errors import RUN_FAILED, report_errors
+from keras_lbreg.formatting import make_console
 from keras_lbreg.techniques import SearchRange, names
 
 SPACE = "What to try"

@@ -1,35 +1,27 @@
 """Run every arm with every seed, and record the results."""
 
 import contextlib
-import dataclasses
 import datetime
-import itertools
 import json
 import pathlib
-import shutil
 import sys
 
 from keras_lbreg.checks import check_non_negative_int, check_positive_int
-from keras_lbreg.comparison.arms import SCALING, arm_names, choose_arms
+from keras_lbreg.comparison.arms import SCALING, choose_arms
 from keras_lbreg.comparison.results import (
-    MANIFEST,
+    ENDED,
     SCHEMA,
-    Results,
-    read_manifest,
+    check_same,
+    open_folder,
     read_results,
 )
-from keras_lbreg.files import lock, write_json
 from keras_lbreg.techniques import check_hyperparameters
 from keras_lbreg.training.display import Display
 from keras_lbreg.training.environment import environment
 from keras_lbreg.training.examine import examine
 from keras_lbreg.training.placement import choose_strategy
-from keras_lbreg.training.records import RunResult, read_run, run_folder
 from keras_lbreg.training.run import Run
 from keras_lbreg.workloads import Workload, get_workload
-
-# What a file's name, or a text that says what the numbers say, may change.
-WORDS = ("name", "title", "notes", "source", "changes", "group", "control")
 
 
 def compare(
@@ -95,13 +87,21 @@ def compare(
     """
     check_positive_int("seeds", seeds)
     check_non_negative_int("first_seed", first_seed)
-    seeds = list(range(first_seed, first_seed + seeds))
-    options = (hyperparameters, out, strategy, devices, holdout, fresh)
-    folder = Folder("compare", workload, batch_size, arms, seeds, *options)
-    with folder:
-        folder.train(progress)
-        results = folder.results()
-        if report and folder.placement.is_chief:
+    comparison = Comparison(
+        workload,
+        batch_size,
+        arms,
+        range(first_seed, first_seed + seeds),
+        hyperparameters,
+        strategy,
+        devices,
+        holdout,
+    )
+    path = pathlib.Path(out or f"runs/{comparison.workload.name}")
+    with comparison.opened("compare", path, fresh):
+        comparison.train(path, progress)
+        results = comparison.placement.on_chief(lambda: read_results(path))
+        if report and comparison.placement.is_chief:
             from keras_lbreg.comparison.report import write_report
 
             write_report(results)
@@ -153,188 +153,94 @@ def train(
     if model_path is not None:
         model_path = pathlib.Path(model_path)
         check_model_path(model_path)
-    options = (hyperparameters, out, strategy, devices, 0.0, fresh)
-    with Folder(
-        "train", workload, batch_size, [arm], [seed], *options
-    ) as folder:
-        [result] = folder.train(progress, model_path)
+    comparison = Comparison(
+        workload, batch_size, [arm], [seed], hyperparameters, strategy, devices
+    )
+    path = pathlib.Path(out or f"runs/train-{comparison.workload.name}")
+    with comparison.opened("train", path, fresh):
+        [result] = comparison.train(path, progress, model_path)
     return result
 
 
-@dataclasses.dataclass(eq=False)
-class Folder:
-    """The results folder of one command and one experiment, open to write.
+class Comparison:
+    """The runs of a command, all checked before anything is trained."""
 
-    Of several workers, only the chief touches it.
-    """
-
-    command: str
-    workload: object
-    batch_size: int | None
-    arms: object
-    seeds: list
-    hyperparameters: dict | None
-    out: object
-    strategy: str
-    devices: int | None
-    holdout: float
-    fresh: bool
-
-    def __post_init__(self):
+    def __init__(
+        self,
+        workload,
+        batch_size,
+        arms,
+        seeds,
+        hyperparameters,
+        strategy,
+        devices,
+        holdout=0.0,
+    ):
         # First: TensorFlow sets up a cluster only where it has done nothing.
-        self.placement = choose_strategy(self.strategy, self.devices)
-        workload = self.workload
+        self.placement = choose_strategy(strategy, devices)
         if not isinstance(workload, Workload):
             workload = get_workload(workload)
-        prefix = "" if self.command == "compare" else f"{self.command}-"
-        self.path = pathlib.Path(self.out or f"runs/{prefix}{workload.name}")
-        if self.holdout:
-            workload = workload.held_out(self.holdout)
+        if holdout:
+            workload = workload.held_out(holdout)
         self.workload, self.facts = workload, examine(workload)
-        self.batch_size = self.batch_size or workload.batch_size
-        self.settings = dict(self.hyperparameters or {})
+        self.batch_size = batch_size or workload.batch_size
+        self.seeds = list(seeds)
+        self.holdout = holdout
+        self.settings = dict(hyperparameters or {})
         check_hyperparameters(self.settings)
         self.arms, self.left_out = choose_arms(
-            workload, self.facts, self.batch_size, self.arms
+            workload, self.facts, self.batch_size, arms
         )
-        self.programs = {}
-        self._held = contextlib.ExitStack()
-        # Every arm's plan is made before anything is trained.
-        self.plans = [self.run(arm, self.seeds[0]).plan for arm in self.arms]
+        shared = (self.batch_size, self.placement, self.settings, {})
+        self.runs = [
+            Run(workload, arm, seed, *shared)
+            for seed in self.seeds
+            for arm in self.arms
+        ]
+        self.plans = [run.plan for run in self.runs[: len(self.arms)]]
 
-    def run(self, arm, seed):
-        """The `Run` of an arm and a seed."""
-        return Run(
-            self.workload,
-            arm,
-            seed,
-            self.batch_size,
-            self.placement,
-            self.settings,
-            self.programs,
-        )
+    @contextlib.contextmanager
+    def opened(self, command, path, fresh):
+        """Within it, the folder is this command's; the chief alone writes."""
+        new = json.loads(json.dumps(self._manifest(command)))
+        with contextlib.ExitStack() as stack:
+            folder = open_folder(path, new, fresh)
+            manifest = self.placement.on_chief(
+                lambda: stack.enter_context(folder)
+            )
+            if not self.placement.is_chief:
+                check_same(
+                    manifest,
+                    new,
+                    f"Worker {self.placement.worker} was not started like the "
+                    "chief, worker 0 ({}). Expected the same command, data "
+                    "and versions everywhere.",
+                )
+            yield
 
-    def train(self, progress, model_path=None):
+    def train(self, path, progress, model_path=None):
         """The `RunResult`s of every arm with every seed."""
         display = progress
         if not isinstance(progress, Display):
             display = Display(quiet=not progress)
-        runs = [self.run(arm, seed) for seed in self.seeds for arm in self.arms]
-        with display:
-            ended = self.placement.on_chief(
-                lambda: list(map(self._ended, runs))
-            )
-            pending = [run for run, e in zip(runs, ended, strict=True) if not e]
-            if not self.placement.is_chief:
-                display.quiet = True
-            for line in self.plan_lines(len(runs), len(pending)):
-                display.say(line)
-            if self.command == "compare":
-                display.begin(runs, pending)
-            return [run.train(self.path, display, model_path) for run in runs]
-
-    def _ended(self, run):
-        result = read_run(self.path, run.arm.name, run.seed)
-        return result is not None and result.status in ("finished", "failed")
-
-    def results(self):
-        """The `Results`, on every worker."""
-
-        def read():
-            results = read_results(self.path)
-            return results.manifest, [run.to_json() for run in results.runs]
-
-        manifest, runs = self.placement.on_chief(read)
-        runs = tuple(map(RunResult.from_json, runs))
-        return Results(self.path, manifest, runs)
-
-    def __enter__(self):
-        new = json.loads(json.dumps(self._new_manifest()))
-        manifest = self.placement.on_chief(lambda: self._open(new))
         if not self.placement.is_chief:
-            check_same(
-                manifest,
-                new,
-                f"Worker {self.placement.worker} was not started like the "
-                "chief, worker 0 ({}). Expected the same command, data and "
-                "versions everywhere.",
-            )
-        return self
+            display.quiet = True
+        before = self.placement.on_chief(lambda: read_results(path).runs)
+        ended = {(r.arm, r.seed) for r in before if r.status in ENDED}
+        pending = [
+            run for run in self.runs if (run.arm.name, run.seed) not in ended
+        ]
+        with display:
+            for line in self.plan_lines():
+                display.say(line)
+            total, done = len(self.runs), len(self.runs) - len(pending)
+            if total > 1:
+                done = f", {done} done before" if done else ""
+                display.say(f"{total} runs{done}. Results: {path}")
+            display.begin(self.runs, pending)
+            return [run.train(path, display, model_path) for run in self.runs]
 
-    def __exit__(self, *exception):
-        self._held.close()
-
-    def _open(self, new):
-        """Locks the folder and writes the manifest, which is returned."""
-        there = self.path / MANIFEST
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(lock(self.path))
-            if there.is_file():
-                new = self._merged(read_manifest(self.path), new)
-            elif (self.path / "runs").exists():
-                raise ValueError(
-                    f"The folder {self.path} holds runs, but no {MANIFEST} "
-                    "that says which experiment wrote them. Expected an empty "
-                    "folder, or one of this experiment. Nothing was changed: "
-                    "move it away, or write to another folder."
-                )
-            write_json(there, new)
-            # Nothing went wrong: the lock is held until `__exit__`.
-            self._held = stack.pop_all()
-        return new
-
-    def _merged(self, old, new):
-        if old["command"] != new["command"]:
-            raise ValueError(
-                f"The folder {self.path} belongs to `{old['command']}`, and "
-                f"this is `{new['command']}`. Write to another folder."
-            )
-        if self.fresh:
-            for arm, seed in itertools.product(old["arms"], old["seeds"]):
-                folder = run_folder(self.path, arm["name"], seed)
-                shutil.rmtree(folder, ignore_errors=True)
-            return new
-        check_same(
-            old,
-            new,
-            f"The folder {self.path} holds results of another experiment "
-            "({}). Expected the same, with more arms or seeds at most. Write "
-            "to another folder, or start afresh, which deletes the results "
-            "there.",
-        )
-        arms = {arm["name"]: arm for arm in old["arms"] + new["arms"]}
-        order = dict.fromkeys([*arm_names(), *arms])
-        return {
-            **old,
-            "arms": [arms[name] for name in order if name in arms],
-            "seeds": sorted({*old["seeds"], *new["seeds"]}),
-        }
-
-    def _new_manifest(self):
-        return {
-            "schema": SCHEMA,
-            "command": self.command,
-            "name": self.workload.name,
-            "argv": command_line(),
-            "created": datetime.datetime.now(datetime.UTC).isoformat(
-                timespec="seconds"
-            ),
-            **environment(),
-            "workload": self.facts.describe(self.workload),
-            "config": {
-                "small_batch_size": self.workload.regime.base_batch_size,
-                "batch_size": self.batch_size,
-                "epochs": self.workload.regime.epochs,
-                "hyperparameters": self.settings,
-                "strategy": self.placement.strategy,
-                "devices": self.placement.devices,
-                "holdout": self.holdout,
-            },
-            "arms": [plan.describe() for plan in self.plans],
-            "seeds": self.seeds,
-        }
-
-    def plan_lines(self, total, pending):
+    def plan_lines(self):
         """What will be done, as lines of text."""
         facts, regime = self.facts, self.workload.regime
         yield (
@@ -362,33 +268,32 @@ class Folder:
         for plan in self.plans:
             changes = "; ".join(plan.changes()) or "as the workload says"
             yield f"  {plan.arm.title}: {changes}"
-        if total > 1:
-            done = f", {total - pending} done before" if pending < total else ""
-            yield f"{total} runs{done}. Results: {self.path}"
 
-
-def command_line():
-    """The words of the `lbreg` command that runs, or `None`."""
-    name = pathlib.Path(sys.argv[0]).name
-    return ["lbreg", *sys.argv[1:]] if name == "lbreg" else None
-
-
-def check_same(old, new, message):
-    """Raises `message` where two manifests cannot stand side by side."""
-    pairs = [(key, old[key], new[key]) for key in ("backend", "command")]
-    for part in ("workload", "config"):
-        pairs += [(k, old[part].get(k), v) for k, v in new[part].items()]
-    before = {arm["name"]: arm for arm in old["arms"]}
-    for arm in new["arms"]:
-        was = before.get(arm["name"], arm)
-        pairs += [(f"{arm['name']}.{k}", was.get(k), arm[k]) for k in arm]
-    differences = [
-        f"{key}: {a!r} there, {b!r} now"
-        for key, a, b in pairs
-        if a != b and key.rpartition(".")[2] not in WORDS
-    ]
-    if differences:
-        raise ValueError(message.format("; ".join(differences)[:600]))
+    def _manifest(self, command):
+        now = datetime.datetime.now(datetime.UTC)
+        # The words of the `lbreg` command that runs.
+        program = pathlib.Path(sys.argv[0]).name
+        argv = ["lbreg", *sys.argv[1:]] if program == "lbreg" else None
+        return {
+            "schema": SCHEMA,
+            "command": command,
+            "name": self.workload.name,
+            "argv": argv,
+            "created": now.isoformat(timespec="seconds"),
+            **environment(),
+            "workload": self.facts.describe(self.workload),
+            "config": {
+                "small_batch_size": self.workload.regime.base_batch_size,
+                "batch_size": self.batch_size,
+                "epochs": self.workload.regime.epochs,
+                "hyperparameters": self.settings,
+                "strategy": self.placement.strategy,
+                "devices": self.placement.devices,
+                "holdout": self.holdout,
+            },
+            "arms": [plan.describe() for plan in self.plans],
+            "seeds": self.seeds,
+        }
 
 
 def check_model_path(path):

@@ -38,9 +38,9 @@ def write_report(results):
 def render_report(results, plots):
     """The HTML page as a string."""
     manifest, workload = results.manifest, results.manifest["workload"]
-    arms, seeds = results.arms, len(manifest["seeds"])
-    total = seeds * len(arms)
-    ended = sum(run.status != "running" for run in results.runs)
+    seeds = len(manifest["seeds"])
+    total = seeds * len(results.arms)
+    used = {name for arm in results.arms for name in arm["techniques"]}
     content = {
         "title": "Large-batch comparison on "
         f"{workload['title'] or workload['name']}",
@@ -49,29 +49,25 @@ def render_report(results, plots):
             f"{format_count(workload.get('train_samples'))} training and "
             f"{format_count(workload.get('val_samples'))} validation samples",
             f"{format_count(workload.get('parameters'))} parameters",
-            f"{len(arms)} arms, {seeds} seed{'s' if seeds > 1 else ''}",
+            f"{len(results.arms)} arms, {seeds} seed{'s' if seeds > 1 else ''}",
             f"{manifest.get('backend')} on {manifest.get('device')}",
             manifest["created"][:10],
         ],
+        "results": results,
+        "manifest": manifest,
+        "workload": workload,
+        "versions": [f"{k} {v}" for k, v in manifest["versions"].items()],
+        "seeds": seeds,
         "total": total,
-        "missing": total - ended,
+        "missing": total - sum(r.status != "running" for r in results.runs),
         "excluded": excluded_runs(results),
         "columns": columns(results),
         "rows": colored_rows(results),
-        "seeds": seeds,
-        "is_share": results.is_share,
-        "objective": results.objective,
-        "maximize": results.maximize,
         "figures": plots,
-        "arms": list(map(arm_content, arms)),
-        "techniques": [
-            technique
-            for technique in TECHNIQUES
-            if any(technique.name in arm["techniques"] for arm in arms)
-        ],
+        "techniques": [t for t in TECHNIQUES if t.name in used],
         "command": shlex.join(map(str, manifest.get("argv") or ())),
-        "environment": environment_content(manifest),
         "configuration": json.dumps(manifest, indent=2, default=str),
+        "count": format_count,
     }
     return render_page("report.html.j2", content, __package__)
 
@@ -91,35 +87,3 @@ def colored_rows(results):
         )
         group = arm["group"]
     return content
-
-
-def arm_content(arm):
-    """What one arm trains with, as text."""
-    rates = [arm["learning_rate"], *(r for _, r in arm.get("milestones") or ())]
-    decay = f", {arm['decay']} decay" if arm.get("decay") else ""
-    counts = ("batch_size", "epochs", "updates")
-    return {
-        **arm,
-        **{name: format_count(arm[name]) for name in counts},
-        "learning_rate": ", ".join(f"{rate:.3g}" for rate in rates) + decay,
-    }
-
-
-def environment_content(manifest):
-    """Pairs of a name and a value: where the comparison ran."""
-    workload = manifest["workload"]
-    versions = manifest.get("versions") or {}
-    pairs = [
-        ("Workload", workload.get("source")),
-        ("Data", workload.get("notes")),
-        ("Optimizer", workload.get("optimizer")),
-        ("Loss", workload.get("loss")),
-        ("Device", manifest.get("device")),
-        ("Processors", manifest.get("cpu_count")),
-        ("System", manifest.get("platform")),
-        ("Versions", ", ".join(f"{k} {v}" for k, v in versions.items())),
-        ("Commit", manifest.get("git_commit") or "not a git checkout"),
-        ("Seeds", ", ".join(map(str, manifest["seeds"]))),
-        ("Begun", manifest["created"]),
-    ]
-    return [(name, value) for name, value in pairs if value]

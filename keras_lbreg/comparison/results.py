@@ -1,13 +1,23 @@
 """The results of a comparison, as a folder holds them."""
 
+import contextlib
 import dataclasses
+import itertools
 import pathlib
+import shutil
 
-from keras_lbreg.files import read_json
-from keras_lbreg.training.records import read_run
+from keras_lbreg.comparison.arms import arm_names
+from keras_lbreg.files import lock, read_json, write_json
+from keras_lbreg.training.records import read_run, run_folder
 
 SCHEMA = 2
 MANIFEST = "manifest.json"
+
+# Statuses of runs that are not trained again.
+ENDED = ("finished", "failed")
+
+# What a file's name, or a text that says what the numbers say, may change.
+WORDS = ("name", "title", "notes", "source", "changes", "group", "control")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +76,8 @@ class Results:
     @property
     def complete(self):
         """Whether every run of the manifest has ended."""
-        expected = len(self.arms) * len(self.manifest["seeds"])
-        return expected == sum(
-            run.status in ("finished", "failed") for run in self.runs
-        )
+        ended = sum(run.status in ENDED for run in self.runs)
+        return ended == len(self.arms) * len(self.manifest["seeds"])
 
     @property
     def report_path(self):
@@ -162,3 +170,72 @@ def read_manifest(path):
     if not all(isinstance(a, dict) and "name" in a for a in manifest["arms"]):
         raise ValueError(f"Cannot read {file}: expected arms with names.")
     return manifest
+
+
+@contextlib.contextmanager
+def open_folder(path, manifest, fresh=False):
+    """Within it, this process alone writes to a results folder.
+
+    Gives the manifest that was written: with the arms and seeds of those that
+    the folder had, unless these are deleted since the start is `fresh`.
+    """
+    there = path / MANIFEST
+    with lock(path):
+        if there.is_file():
+            old = read_manifest(path)
+            if old["command"] != manifest["command"]:
+                raise ValueError(
+                    f"The folder {path} belongs to `{old['command']}`, and "
+                    f"this is `{manifest['command']}`. Write to another folder."
+                )
+            if fresh:
+                for arm, seed in itertools.product(old["arms"], old["seeds"]):
+                    folder = run_folder(path, arm["name"], seed)
+                    shutil.rmtree(folder, ignore_errors=True)
+            else:
+                manifest = merged(path, old, manifest)
+        elif (path / "runs").exists():
+            raise ValueError(
+                f"The folder {path} holds runs, but no {MANIFEST} that says "
+                "which experiment wrote them. Expected an empty folder, or "
+                "one of this experiment. Nothing was changed: move it away, "
+                "or write to another folder."
+            )
+        write_json(there, manifest)
+        yield manifest
+
+
+def merged(path, old, new):
+    """The manifest of a folder to which arms and seeds are added."""
+    check_same(
+        old,
+        new,
+        f"The folder {path} holds results of another experiment ({{}}). "
+        "Expected the same, with more arms or seeds at most. Write to another "
+        "folder, or start afresh, which deletes the results there.",
+    )
+    arms = {arm["name"]: arm for arm in old["arms"] + new["arms"]}
+    order = dict.fromkeys([*arm_names(), *arms])
+    return {
+        **old,
+        "arms": [arms[name] for name in order if name in arms],
+        "seeds": sorted({*old["seeds"], *new["seeds"]}),
+    }
+
+
+def check_same(old, new, message):
+    """Raises `message` where two manifests cannot stand side by side."""
+    pairs = [(key, old[key], new[key]) for key in ("backend", "command")]
+    for part in ("workload", "config"):
+        pairs += [(k, old[part].get(k), v) for k, v in new[part].items()]
+    before = {arm["name"]: arm for arm in old["arms"]}
+    for arm in new["arms"]:
+        was = before.get(arm["name"], arm)
+        pairs += [(f"{arm['name']}.{k}", was.get(k), arm[k]) for k in arm]
+    differences = [
+        f"{key}: {a!r} there, {b!r} now"
+        for key, a, b in pairs
+        if a != b and key.rpartition(".")[2] not in WORDS
+    ]
+    if differences:
+        raise ValueError(message.format("; ".join(differences)[:600]))

@@ -9,6 +9,9 @@ from keras_lbreg.formatting import format_significant
 
 LEVEL = 0.05
 
+# The ends of the scale.
+ENDS = (REFERENCE, BASELINE)
+
 # Numbers of a run whose mean an arm has.
 OF_RUNS = ("final", "best", "updates", "time", "elapsed")
 
@@ -45,22 +48,6 @@ def is_number(value):
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
-    """An arm against its control, by seed: above 0 where it is better.
-
-    `p` is the t test's before Holm's correction, `word` `"better"`, `"chance"`
-    or `"worse"` after it; `""` below two seeds.
-    """
-
-    arm: str
-    control: str | None
-    difference: Stat
-    interval: tuple
-    p: float
-    word: str
-
-
-@dataclasses.dataclass(frozen=True)
 class ArmStatistics:
     """What the finished runs of one arm come to, see `arm_statistics`."""
 
@@ -72,7 +59,15 @@ class ArmStatistics:
     best: Stat
     gap: Stat
     closed: Stat
-    verdict: Verdict
+    # Against the control, by seed, above 0 where the arm is better: the 95 %
+    # interval and the t test's p are those before Holm's correction.
+    control: str
+    difference: Stat
+    difference_low: float
+    difference_high: float
+    p: float
+    # "better", "chance" or "worse" after it; "" below two seeds.
+    verdict: str
     updates: Stat
     time: Stat
     elapsed: Stat
@@ -103,7 +98,7 @@ def arm_statistics(results):
     is `nan` where the large batch has no gap. The small batch's level is the
     mean final objective of its runs.
     """
-    judged = verdicts(results)
+    judged = judge_all(results)
     level = Stat.of(finals(results, REFERENCE).values()).mean
     rows = []
     for arm in results.arms:
@@ -118,7 +113,7 @@ def arm_statistics(results):
                 finished=len(runs),
                 gap=Stat.of(paired(results, REFERENCE, name)),
                 closed=share_closed(results, name),
-                verdict=judged[name],
+                **judged[name],
                 reached=len(hits),
                 time_to_small=Stat.of(e.time for e in hits),
                 epochs_to_small=Stat.of(e.epoch for e in hits),
@@ -208,45 +203,52 @@ def holm(p_values, level=LEVEL):
 
 
 def judge(results, pairs):
-    """The `Verdict`s of pairs of arm and control, one family of tests."""
-    differences = [paired(results, *p) if p[1] else [] for p in pairs]
-    tests = [t_test(values) for values in differences]
-    stands = holm([p for _, p in tests])
-    judged = []
-    for pair, values, test, stand in zip(
-        pairs, differences, tests, stands, strict=True
-    ):
-        stat = Stat.of(values)
-        word = "better" if stat.mean > 0 else "worse"
-        if not stand:
-            word = "chance" if stat.n > 1 else ""
-        judged.append(Verdict(*pair, stat, *test, word))
-    return judged
+    """Arms against their controls, one family of tests: `ArmStatistics`' part.
+
+    By the pairs of arm and control, in their order.
+    """
+    found = []
+    for arm, control in pairs:
+        values = paired(results, arm, control) if control else []
+        (low, high), p = t_test(values)
+        found.append(
+            {
+                "control": control or "",
+                "difference": Stat.of(values),
+                "difference_low": low,
+                "difference_high": high,
+                "p": p,
+            }
+        )
+    stands = holm([test["p"] for test in found])
+    for test, stand in zip(found, stands, strict=True):
+        word = "better" if test["difference"].mean > 0 else "worse"
+        unclear = "chance" if test["difference"].n > 1 else ""
+        test["verdict"] = word if stand else unclear
+    return found
 
 
-def verdicts(results):
-    """The `Verdict` of every arm against its control, by the arm's name.
+def judge_all(results):
+    """Every arm against its control, by the arm's name.
 
     All arms but the two references are one family of tests, corrected by
     Holm's method. The large batch against the small one is a test by itself:
     whether there is a gap at all.
     """
-    pairs = [(arm["name"], control_of(arm, results)) for arm in results.arms]
-    references = [p for p in pairs if p[0] in (REFERENCE, BASELINE)]
-    others = [pair for pair in pairs if pair not in references]
+    names = results.arm_names
+    references, others = [], []
+    for arm in results.arms:
+        name = arm["name"]
+        # Its control, or what stands in for one that is not there.
+        wanted = (arm.get("control"), SCALING, BASELINE)
+        if name in ENDS:
+            wanted = () if name == REFERENCE else (REFERENCE,)
+        there = (c for c in wanted if c in names and c != name)
+        family = references if name in ENDS else others
+        family.append((name, next(there, None)))
     judged = judge(results, references) + judge(results, others)
-    return {verdict.arm: verdict for verdict in judged}
-
-
-def control_of(arm, results):
-    """The arm's control, or what stands in for one that is not there."""
-    if arm["name"] == REFERENCE:
-        return None
-    names = {other["name"] for other in results.arms} - {arm["name"]}
-    wanted = (arm.get("control"), SCALING, BASELINE)
-    if arm["name"] == BASELINE:
-        wanted = (REFERENCE,)
-    return next((name for name in wanted if name in names), None)
+    arms = (name for name, _ in references + others)
+    return dict(zip(arms, judged, strict=True))
 
 
 def headline(results):
@@ -271,19 +273,32 @@ def gap_words(results):
     sizes = {arm["name"]: arm["batch_size"] for arm in results.arms}
     change = f"from batch {sizes[REFERENCE]:,} to {sizes[BASELINE]:,}"
     gap, seeds, words = large.gap.mean, large.gap.n, objective_words(results)
+    better = titles(
+        row
+        for row in rows.values()
+        if row.verdict == "better" and row.arm != BASELINE
+    )
+    better = better and f" Better than their controls all the same: {better}."
     if gap <= 0:
         gained = f" ({quantity(results, -gap)} gained)" if gap else ""
         return (
             f"Going {change} costs no {words} here{gained}, so there is no gap "
-            f"to close.{still_better(rows)}"
+            f"to close.{better}"
         )
     text = f"Going {change} costs {quantity(results, gap)} of {words}"
-    if seeds > 1 and large.verdict.word != "worse":
+    if seeds > 1 and large.verdict != "worse":
         return (
             f"{text}, which is within the noise of {seeds} seeds: how much "
-            f"of it an arm gives back is unknown.{still_better(rows)}"
+            f"of it an arm gives back is unknown.{better}"
         )
-    tried = tried_remedies(rows)
+    tried = [
+        row
+        for row in rows.values()
+        if row.arm not in ENDS
+        and row.group not in ("reference", "control")
+        and is_number(row.closed.mean)
+    ]
+    tried.sort(key=lambda row: -row.closed.mean)
     text += f". {remedy_words(results, rows, tried)}"
     if seeds < 2:
         return f"{text} One seed only: treat it as a first look."
@@ -294,53 +309,16 @@ def gap_words(results):
     )
 
 
-def still_better(rows):
-    """The arms that beat their control where there is no gap to speak of."""
-    better = [
-        row.title
-        for row in rows.values()
-        if row.verdict.word == "better" and row.arm != BASELINE
-    ]
-    if not better:
-        return ""
-    return f" Better than their controls all the same: {', '.join(better)}."
-
-
-def objective_words(results):
-    """`accuracy` for `val_accuracy`; a loss keeps its name."""
-    if results.is_share:
-        return results.objective.removeprefix("val_").replace("_", " ")
-    return results.objective
-
-
-def quantity(results, difference):
-    """A difference of the objective, in points where it is a share."""
-    if results.is_share:
-        return f"{100 * difference:.1f} points"
-    return format_significant(difference, 2)
-
-
-def tried_remedies(rows):
-    """The arms that may close the gap, the best first."""
-    tried = [
-        row
-        for row in rows.values()
-        if row.arm not in (REFERENCE, BASELINE)
-        and row.group not in ("reference", "control")
-        and is_number(row.closed.mean)
-    ]
-    return sorted(tried, key=lambda row: -row.closed.mean)
-
-
 def remedy_words(results, rows, tried):
-    """Which arms help, and whether they do more than their control."""
+    """Which arms help, the best first, and whether more than their control."""
     if not tried:
         return "No remedy has a finished run."
     judged = judge(results, [(row.arm, BASELINE) for row in tried])
-    # The best on paper may owe it to one lucky seed.
-    helpful = [
-        row for row, v in zip(tried, judged, strict=True) if differs(v, 1)
+    judged = [
+        (row, sign_of(**test)) for row, test in zip(tried, judged, strict=True)
     ]
+    # The best on paper may owe it to one lucky seed.
+    helpful = [row for row, sign in judged if sign > 0]
     if not helpful:
         return (
             "No remedy gives back more than chance would; on paper "
@@ -358,52 +336,64 @@ def remedy_words(results, rows, tried):
         )
     if equal:
         text += against_control(rows, equal[0])
-    worse = [
-        row.title
-        for row, v in zip(tried, judged, strict=True)
-        if differs(v, -1)
-    ]
+    worse = titles(row for row, sign in judged if sign < 0)
     if worse:
-        text += f". Worse than the plain large batch: {', '.join(worse)}"
+        text += f". Worse than the plain large batch: {worse}"
     return f"{text}."
 
 
 def against_control(rows, row):
     """Whether the arm does more than the control it is judged against."""
-    control = rows.get(row.verdict.control)
-    if not control or control.arm in (REFERENCE, BASELINE):
-        return ""
-    if not is_number(control.closed.mean):
+    control = rows.get(row.control)
+    if not control or control.arm in ENDS or not is_number(control.closed.mean):
         return ""
     scaling = control.arm == SCALING
     by = "learning-rate scaling" if scaling else control.title
-    if differs(row.verdict, 1):
+    if sign_of(row.verdict, row.difference) > 0:
         return f", against {share(control)} by {by} alone"
     return f", no more than chance above {by} alone ({share(control)})"
 
 
-def differs(verdict, sign):
-    """Whether an arm is better (1) or worse (-1), of several seeds for sure."""
-    if verdict.word == "chance":
-        return False
-    return sign * verdict.difference.mean > 0
+def sign_of(verdict, difference, **_):
+    """1 where an arm is better, -1 where it is worse, 0 where it is chance."""
+    if verdict == "chance":
+        return 0
+    return (difference.mean > 0) - (difference.mean < 0)
 
 
 def share(row):
     return f"{100 * row.closed.mean:.0f} %"
 
 
+def titles(rows):
+    return ", ".join(row.title for row in rows)
+
+
+def objective_words(results):
+    """`accuracy` for `val_accuracy`; a loss keeps its name."""
+    if results.is_share:
+        return results.objective.removeprefix("val_").replace("_", " ")
+    return results.objective
+
+
+def quantity(results, difference):
+    """A difference of the objective, in points where it is a share."""
+    if results.is_share:
+        return f"{100 * difference:.1f} points"
+    return format_significant(difference, 2)
+
+
 def lag_words(results):
     """A warning where moving statistics alone would make a gap, or `""`."""
     lags = []
     for arm in results.arms:
-        lag, final = [], []
-        for run in finished_runs(results, arm["name"]):
-            moving = run.epochs[-1].logs.get(f"moving_{results.objective}")
-            if is_number(moving):
-                lag.append(results.sign * (run.final - moving))
-                final.append(abs(run.final))
-        lag, final = Stat.of(lag).mean, Stat.of(final).mean
+        runs = finished_runs(results, arm["name"])
+        name = f"moving_{results.objective}"
+        lag = Stat.of(
+            results.sign * (run.final - run.epochs[-1].logs.get(name, math.nan))
+            for run in runs
+        ).mean
+        final = Stat.of(abs(run.final) for run in runs).mean
         if lag > (LAG if results.is_share else RELATIVE_LAG * final):
             lags.append((lag, arm["title"]))
     if not lags:

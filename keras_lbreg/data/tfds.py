@@ -23,6 +23,9 @@ TITLES = {
     "imagenet2012": "ImageNet (ILSVRC 2012)",
 }
 
+# Images by which it is told how all are stored.
+LOOKED_AT = 64
+
 BATCH = 1024
 BATCH_BYTES = 2**25
 
@@ -56,7 +59,8 @@ def load_tensorflow_dataset(name, data_dir, image_size, memory_limit):
         x_val, y_val = read(tfds, builder, [validation], image_size)
         split = f"validated on its {validation} split"
     source = source_name(name)
-    title, resized = TITLES.get(source, source), ""
+    title = TITLES.get(source, source) + what_was_done(tfds, builder)
+    resized = ""
     if image_size is not None:
         title += f", resized to {image_size[0]}x{image_size[1]}"
         resized = f" resized to {image_size}"
@@ -70,6 +74,28 @@ def load_tensorflow_dataset(name, data_dir, image_size, memory_limit):
         title=title,
         notes=f"{info.full_name} of TensorFlow Datasets{resized}, {split}.",
     )
+
+
+def what_was_done(tfds, builder):
+    """What a title has to say of how images are stored, or `""`.
+
+    Of images of one size that they are JPEG files, which have lost something;
+    of photographs of many sizes that somebody has shrunk all to one side.
+    """
+    import tensorflow as tf
+
+    samples = builder.as_dataset(
+        split="train",
+        decoders={"image": tfds.decode.SkipDecoding()},
+        shuffle_files=False,
+    )
+    images = [sample["image"] for sample in samples.take(LOOKED_AT)]
+    if None not in builder.info.features["image"].shape:
+        lossy = all(bool(tf.io.is_jpeg(image)) for image in images)
+        return " (JPEG)" if lossy else ""
+    shapes = (tf.io.decode_image(image).shape[:2] for image in images)
+    sides = set(map(min, shapes))
+    return f" at {sides.pop()} px" if len(sides) == 1 else ""
 
 
 def read(tfds, builder, splits, image_size):

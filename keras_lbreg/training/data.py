@@ -1,5 +1,6 @@
 """What `fit` reads: batches as a function of seed and epoch."""
 
+import collections
 import hashlib
 import itertools
 
@@ -13,8 +14,8 @@ from keras_lbreg.data.samples import (
     is_tf_dataset,
     take_rows,
 )
-from keras_lbreg.data.tensorflow_stream import tensorflow_stream
 from keras_lbreg.techniques import hooks
+from keras_lbreg.training.placement import ONE_DEVICE
 
 # Beside the run's seed and the update's number: augmentation has random numbers
 # of its own.
@@ -29,6 +30,10 @@ MEMORY = 2**31
 # Samples by which normalization statistics are estimated; Wu & Johnson find
 # 1,000 to 10,000 enough.
 ESTIMATED_ON = 4096
+
+# Batches that are ready before TensorFlow asks for them: one is in the making
+# while another waits.
+AHEAD = 2
 
 
 class ArrayData:
@@ -50,43 +55,13 @@ class ArrayData:
     def batches(self, run, initial_epoch=0):
         """Endless global batches of a run, as NumPy arrays."""
         numbers = np.arange(self.samples)
-        stream = Batches(
-            numbers,
-            numbers,
-            run.plan.batch_size,
-            run.seed,
-            initial_epoch,
-            run.plan.steps_per_epoch,
-        )
-        first = initial_epoch * run.plan.steps_per_epoch
-        context = run.context(initial_step=first)
-        for hook, settings in hooks(run.plan.techniques, "data"):
-            stream = hook(stream, settings, context)
-        for step, (rows, _, *weights) in zip(
-            itertools.count(first), stream, strict=False
-        ):
+        size, steps = run.plan.batch_size, run.plan.steps_per_epoch
+        stream = Batches(numbers, numbers, size, run.seed, initial_epoch, steps)
+        stream = changed(stream, run, initial_epoch)
+        for step, (rows, _, *weights) in stream:
             batch = take_rows(self.data, np.asarray(rows))
             batch = self._augmented(batch, [run.seed, step, AUGMENTATION])
             yield times(batch, *weights)
-
-    def for_fit(self, run, initial_epoch=0, limit=None):
-        """What `fit` reads: the run's batches, or the first `limit`."""
-        placement = run.placement
-        size = run.plan.batch_size // placement.replicas
-        parts = [
-            slice(index * size, (index + 1) * size)
-            for index in placement.local_replicas
-        ]
-
-        def parts_of_batches():
-            batches = self.batches(run, initial_epoch)
-            for batch in itertools.islice(batches, limit):
-                for part in parts:
-                    yield take_rows(batch, part)
-
-        if keras.backend.backend() != "tensorflow":
-            return parts_of_batches()
-        return to_tensorflow(parts_of_batches, placement, limit)
 
     def _augmented(self, batch, key):
         if self.augmentation is None:
@@ -109,13 +84,12 @@ class DatasetData:
         self.dataset = dataset
         self.make = make
         self.batched = is_batched(dataset, rank)
-        self.samples = int(dataset.cardinality())
-        if self.batched:
-            # The last batch may be smaller: an epoch is a number of updates.
-            self.samples *= batch_size_of(dataset)
+        # Of batches, the last may be smaller: an epoch is a number of updates.
+        self.samples = samples_of(dataset, self.batched)
 
     def first(self, count):
-        return next(iter(unbatched(self).batch(count).as_numpy_iterator()))
+        batches = self._unbatched(self.dataset).batch(count)
+        return next(batches.as_numpy_iterator())
 
     def digest(self):
         spec = f"{self.dataset.element_spec} {self.samples}"
@@ -123,117 +97,80 @@ class DatasetData:
 
     def batches(self, run, initial_epoch=0):
         """Endless global batches of a run, as NumPy arrays."""
+        numbers = np.arange(run.plan.batch_size)
+        stream = itertools.repeat((numbers, numbers))
+        weights = changed(stream, run, initial_epoch)
         if self.make is None:
-            yield from self._native(run, initial_epoch).as_numpy_iterator()
-            return
-        first = initial_epoch * run.plan.steps_per_epoch
-        weights = weights_alone(run, first)
+            batches = self._dealt(run, initial_epoch)
+        else:
+            batches = self._made(run, initial_epoch)
+        for batch, (_, (_, _, *own)) in zip(batches, weights, strict=False):
+            yield times(batch, *own)
+
+    def _dealt(self, run, initial_epoch):
+        size, steps = run.plan.batch_size, run.plan.steps_per_epoch
+        dataset = self._unbatched(self.dataset).repeat()
+        dataset = dataset.batch(size, drop_remainder=True)
+        yield from dataset.skip(initial_epoch * steps).as_numpy_iterator()
+
+    def _made(self, run, initial_epoch):
         for epoch in itertools.count(initial_epoch):
-            left = run.plan.steps_per_epoch
-            for pass_ in itertools.count():
-                dataset = self._make(run.seed, epoch, pass_)
-                batches = dataset.batch(
-                    run.plan.batch_size, drop_remainder=True
-                ).take(left)
-                before = left
-                for batch in batches.as_numpy_iterator():
-                    left -= 1
-                    yield times(batch, *next(weights))
-                if left == 0:
-                    break
-                if before == left:
-                    raise ValueError(
-                        "A dataset made by `train_data` holds fewer samples "
-                        f"than a batch, {run.plan.batch_size}."
-                    )
+            passes = self._passes(run, epoch)
+            yield from itertools.islice(passes, run.plan.steps_per_epoch)
 
-    def for_fit(self, run, initial_epoch=0, limit=None):
-        placement = run.placement
-        if placement.workers > 1:
-            raise ValueError(
-                "A `tf.data.Dataset` cannot be divided among several workers "
-                "so that all make the same run. Expected arrays as "
-                "`train_data`, or one worker."
-            )
-        if self.make is None:
-            dataset = self._native(run, initial_epoch)
-            return dataset if limit is None else dataset.take(limit)
-
-        def generate():
-            return itertools.islice(self.batches(run, initial_epoch), limit)
-
-        if keras.backend.backend() != "tensorflow":
-            return generate()
-        return stream_of(generate)
-
-    def _native(self, run, initial_epoch):
+    def _passes(self, run, epoch):
+        """The full batches of an epoch, and of further passes if need be."""
         import tensorflow as tf
 
-        first = initial_epoch * run.plan.steps_per_epoch
-        stream = unbatched(self).repeat()
-        stream = stream.batch(run.plan.batch_size, drop_remainder=True)
-        context = run.context(initial_step=first)
-        stream = stream.skip(first)
-        for hook, settings in hooks(run.plan.techniques, "data"):
-            stream = hook(stream, settings, context)
-        return stream.prefetch(tf.data.AUTOTUNE)
+        size = run.plan.batch_size
+        for number in itertools.count():
+            key = np.random.SeedSequence([run.seed, epoch, number])
+            tf.random.set_seed(int(key.generate_state(1)[0]))
+            dataset = self._unbatched(self.make())
+            batches = dataset.batch(size, drop_remainder=True)
+            batches = batches.as_numpy_iterator()
+            first = next(batches, None)
+            if first is None:
+                raise ValueError(
+                    "A dataset made by `train_data` holds fewer samples than "
+                    f"a batch, {size}."
+                )
+            yield first
+            yield from batches
 
-    def _make(self, seed, epoch, pass_):
-        import tensorflow as tf
-
-        key = np.random.SeedSequence([seed, epoch, pass_]).generate_state(1)[0]
-        tf.random.set_seed(int(key))
-        dataset = self.make()
+    def _unbatched(self, dataset):
         return dataset.unbatch() if self.batched else dataset
 
 
 class ValidationData:
-    """What every run is judged by."""
+    """What every run is judged by: arrays, or a dataset as large as these.
+
+    A `tf.data.Dataset` that fits into memory is read into arrays.
+    """
 
     def __init__(self, data, rank):
-        self.dataset = self.data = None
-        self._made = None
-        if not is_tf_dataset(data):
-            self.data = data
-            self.samples = count_samples(data)
-            return
-        batched = is_batched(data, rank)
-        size = batch_size_of(data) if batched else 1
-        self.samples = int(data.cardinality()) * size
-        if bytes_of_element(data) * self.samples <= MEMORY:
+        self.data, self.dataset = data, None
+        self._made = {}
+        if is_tf_dataset(data):
+            batched = is_batched(data, rank)
             rows = data.unbatch() if batched else data
-            batches = list(rows.batch(LARGEST_BATCH).as_numpy_iterator())
-            self.data = keras.tree.map_structure(
-                lambda *parts: np.concatenate(parts), *batches
-            )
+            self.samples = samples_of(data, batched)
+            self.dataset = data if batched else rows.batch(LARGEST_BATCH)
+            fits = bytes_of_element(rows) * self.samples <= MEMORY
+            self.data = read_arrays(rows) if fits else None
+        if self.data is not None:
             self.samples = count_samples(self.data)
-        else:
-            self.dataset = data if batched else data.batch(LARGEST_BATCH)
 
     def first(self, count):
-        if self.data is not None:
-            return take_rows(self.data, slice(count))
-        batch = next(iter(self.dataset.take(1).as_numpy_iterator()))
-        return take_rows(batch, slice(count))
+        data = self.data
+        if data is None:
+            data = next(iter(self.dataset.take(1).as_numpy_iterator()))
+        return take_rows(data, slice(count))
 
     def digest(self):
-        if self.data is not None:
-            return digest_of(self.data)
-        return describe(self.dataset)
-
-    def values(self, placement):
-        """What `evaluate` takes; on TensorFlow made once for all its calls."""
         if self.data is None:
-            return self.dataset
-        is_tensorflow = keras.backend.backend() == "tensorflow"
-        if placement.handle is not None or not is_tensorflow:
-            return self.data
-        if self._made is None:
-            import tensorflow as tf
-
-            rows = tf.data.Dataset.from_tensor_slices(self.data)
-            self._made = rows.batch(LARGEST_BATCH)
-        return self._made
+            return describe(self.dataset)
+        return digest_of(self.data)
 
     def check(self, placement):
         """Raises where some replica would have no samples to evaluate."""
@@ -251,68 +188,83 @@ class ValidationData:
                 f"Received: {self.samples} samples"
             )
 
-    def for_fit(self, placement, largest=None):
-        """The arguments of `fit`, for all samples or the first few."""
-        values = self.values(placement)
-        if is_tf_dataset(values):
-            few = values if largest is None else values.take(1)
-            return {"validation_data": few}
-        data, samples = self.data, self.samples
-        if largest is not None and largest < samples:
-            data, samples = take_rows(data, slice(largest)), largest
-        if placement.handle is None or keras.backend.backend() != "tensorflow":
-            return {
-                "validation_data": data,
-                "validation_batch_size": batch_size(samples, placement.devices),
-            }
+    def values(self, placement):
+        """What `evaluate` takes; on TensorFlow made once for all its calls."""
+        if self.data is None:
+            return self.dataset
+        if keras.backend.backend() != "tensorflow":
+            return self.data
+        if placement.handle not in self._made:
+            self._made[placement.handle] = self._dataset_for(placement)
+        return self._made[placement.handle]
+
+    def _dataset_for(self, placement):
+        if placement.handle is None:
+            import tensorflow as tf
+
+            rows = tf.data.Dataset.from_tensor_slices(self.data)
+            return rows.batch(LARGEST_BATCH)
 
         def parts():
-            for step in replica_slices(samples, placement.replicas):
+            for step in replica_slices(self.samples, placement.replicas):
                 for index in placement.local_replicas:
-                    yield take_rows(data, step[index])
+                    yield take_rows(self.data, step[index])
 
-        return {
-            "validation_data": to_tensorflow(parts, placement, 0, fixed=False)
-        }
+        return to_tensorflow(parts, placement, fixed=False)
 
-    def evaluate(self, model):
-        """The results of a plain model on one device, by name."""
-        if self.data is None:
-            arguments = {"x": self.dataset}
-        else:
+    def for_fit(self, placement):
+        """The arguments of `fit`."""
+        arguments = {"validation_data": self.values(placement)}
+        if isinstance(arguments["validation_data"], tuple):
+            size = batch_size(self.samples, placement.devices)
+            arguments["validation_batch_size"] = size
+        return arguments
+
+    def evaluate(self, model, placement=ONE_DEVICE):
+        """The results of a model by name, such as `"val_loss"`."""
+        arguments = {"x": self.values(placement)}
+        if isinstance(arguments["x"], tuple):
             x, y, weight = keras.utils.unpack_x_y_sample_weight(self.data)
             arguments = {"x": x, "y": y, "sample_weight": weight}
-            arguments["batch_size"] = min(LARGEST_BATCH, self.samples)
+            size = batch_size(self.samples, placement.devices)
+            arguments["batch_size"] = size
         results = model.evaluate(**arguments, verbose=0, return_dict=True)
         return {f"val_{name}": float(value) for name, value in results.items()}
 
 
-class Estimated:
+def for_fit(run, initial_epoch=0, limit=None):
+    """What `fit` reads: the run's batches, or the first `limit`."""
+    placement = run.placement
+    size = run.plan.batch_size // placement.replicas
+
+    def parts():
+        batches = run.facts.train.batches(run, initial_epoch)
+        for batch in itertools.islice(batches, limit):
+            for index in placement.local_replicas:
+                yield take_rows(batch, slice(index * size, (index + 1) * size))
+
+    if keras.backend.backend() != "tensorflow":
+        return parts()
+    return to_tensorflow(parts, placement)
+
+
+def inputs_to_estimate(run):
     """Inputs of the run's first batches, for normalization statistics."""
-
-    def __init__(self, data, run):
-        size = run.plan.batch_size
-        samples = min(data.samples, ESTIMATED_ON)
-        count = max(1, min(samples // size, run.plan.steps_per_epoch))
-        batches = itertools.islice(data.batches(run), count)
-        self.inputs = [(batch[0],) for batch in batches]
-
-    def __len__(self):
-        return len(self.inputs)
-
-    def __iter__(self):
-        return iter(self.inputs)
+    data, size = run.facts.train, run.plan.batch_size
+    count = min(data.samples, ESTIMATED_ON) // size
+    count = max(1, min(count, run.plan.steps_per_epoch))
+    batches = itertools.islice(data.batches(run), count)
+    # Not a list, which would be one of several inputs.
+    return collections.deque((x,) for x, *_ in batches)
 
 
-def weights_alone(run, initial_step):
-    """What the techniques of a run weigh the samples with, step by step."""
-    numbers = np.arange(run.plan.batch_size)
-    stream = itertools.repeat((numbers, numbers))
-    context = run.context(initial_step=initial_step)
+def changed(stream, run, initial_epoch):
+    """Updates' numbers and batches, as the techniques of a run change them."""
+    first = initial_epoch * run.plan.steps_per_epoch
+    context = run.context(initial_step=first)
     for hook, settings in hooks(run.plan.techniques, "data"):
         stream = hook(stream, settings, context)
-    for _, _, *weights in stream:
-        yield weights
+    return zip(itertools.count(first), stream, strict=False)
 
 
 def times(batch, weights=None):
@@ -320,57 +272,49 @@ def times(batch, weights=None):
     if weights is None:
         return batch
     x, y, *given = batch
-    if given and not isinstance(given[0], np.ndarray):
-        # One for each output.
-        return (
-            x,
-            y,
-            keras.tree.map_structure(lambda w: times_one(w, weights), given[0]),
-        )
-    for own in given:
-        weights = times_one(own, weights)
-    if not given and isinstance(y, (dict, tuple)):
-        weights = keras.tree.map_structure(lambda _: weights, y)
-    return x, y, weights
+    # One for each output.
+    given = given[0] if given else keras.tree.map_structure(lambda _: 1, y)
+
+    def product(own):
+        trailing = (1,) * (np.ndim(own) - 1)
+        return own * weights.reshape(-1, *trailing)
+
+    return x, y, keras.tree.map_structure(product, given)
 
 
-def times_one(own, weights):
-    trailing = (None,) * (own.ndim - 1)
-    return own * weights[(..., *trailing)]
+def to_tensorflow(generate, placement, fixed=True):
+    """A generator's batches as what `fit` and `evaluate` read.
 
-
-def to_tensorflow(generate, placement, limit=None, fixed=True):
-    """A generator's batches as a `tf.data.Dataset` for `fit`."""
-    import tensorflow as tf
-
-    def make():
-        data = stream_of(generate, fixed)
-        if placement.workers > 1 and limit is None:
-            # Workers ask one another before every step whether somebody has
-            # come to the end, unless they know that there is none.
-            data = data.apply(
-                tf.data.experimental.assert_cardinality(
-                    tf.data.INFINITE_CARDINALITY
-                )
-            )
-        return data
-
-    return placement.distribute(make)
-
-
-def stream_of(generate, fixed=True):
-    """The same as a dataset of one process; `fixed` batches have one size."""
+    Those to train on are endless and have one size; others are not `fixed`.
+    """
     import tensorflow as tf
 
     def spec(array):
         array = np.asarray(array)
         shape = array.shape if fixed else (None, *array.shape[1:])
-        dtype = "string" if array.dtype.kind in "SU" else array.dtype
+        dtype = "string" if array.dtype.kind in "OSU" else array.dtype
         return tf.TensorSpec(shape, dtype)
 
     # Static shapes: ghost batches are then cut at tracing time.
     signature = tf.nest.map_structure(spec, next(generate()))
-    return tensorflow_stream(generate, signature)
+    options = tf.data.Options()
+    # There is nothing to tune, and the end of every `fit` would wait for the
+    # thread that tunes, for up to a second.
+    options.autotune.enabled = False
+
+    def make():
+        data = tf.data.Dataset.from_generator(
+            generate, output_signature=signature
+        )
+        data = data.prefetch(AHEAD).with_options(options)
+        if placement.workers > 1 and fixed:
+            # Workers ask one another before every step whether somebody has
+            # come to the end, unless they know that there is none.
+            infinite = tf.data.INFINITE_CARDINALITY
+            data = data.apply(tf.data.experimental.assert_cardinality(infinite))
+        return data
+
+    return placement.distribute(make)
 
 
 def is_batched(dataset, rank):
@@ -378,16 +322,21 @@ def is_batched(dataset, rank):
     return len(keras.tree.flatten(dataset.element_spec)[0].shape) == rank
 
 
-def batch_size_of(dataset):
-    spec = keras.tree.flatten(dataset.element_spec)[0]
-    if spec.shape[0] is not None:
-        return int(spec.shape[0])
-    first = keras.tree.flatten(next(iter(dataset)))[0]
-    return int(first.shape[0])
+def samples_of(dataset, batched):
+    """The samples of a `tf.data.Dataset`, all batches taken for full."""
+    count = int(dataset.cardinality())
+    if not batched:
+        return count
+    size = keras.tree.flatten(dataset.element_spec)[0].shape[0]
+    if size is None:
+        size = len(keras.tree.flatten(next(iter(dataset)))[0])
+    return count * int(size)
 
 
-def unbatched(data):
-    return data.dataset.unbatch() if data.batched else data.dataset
+def read_arrays(dataset):
+    """All samples of a `tf.data.Dataset` as structures of arrays."""
+    batches = dataset.batch(LARGEST_BATCH).as_numpy_iterator()
+    return keras.tree.map_structure(lambda *a: np.concatenate(a), *batches)
 
 
 def bytes_of_element(dataset):

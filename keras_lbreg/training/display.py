@@ -1,25 +1,15 @@
 """What is shown while runs go on: a panel on a terminal, else lines."""
 
+import functools
 import math
 import statistics
 import time
 
-import rich.console
 import rich.live
 import rich.progress_bar
 import rich.table
 
-# Rich renders at 80 columns where it finds no terminal; a log file has more
-# room, and a wrapped table is unreadable.
-WIDTH = 120
-
-
-def make_console(stderr=False):
-    """A console on the present stdout or stderr."""
-    console = rich.console.Console(stderr=stderr, highlight=False)
-    if not console.is_terminal and console.width < WIDTH:
-        console.width = WIDTH
-    return console
+from keras_lbreg.formatting import format_duration, make_console
 
 
 class Display:
@@ -34,11 +24,12 @@ class Display:
         self.console = console or make_console()
         self.quiet = quiet
         self.total = 1
-        self.ended = []
+        self.ended = 0
         self.current = None
         self.record = None
         self.time_left = TimeLeft([])
         self._live = None
+        self._began = None
 
     def __enter__(self):
         return self
@@ -58,21 +49,25 @@ class Display:
 
     def run_started(self, run):
         self.current, self.record = run, None
+        self._began = time.monotonic()
         self.time_left.start(run)
-        if self.quiet:
-            return
-        if self.console.is_terminal:
-            if self._live is None:
-                # Not earlier: loading the data shows nothing.
-                self._live = rich.live.Live(
-                    console=self.console,
-                    get_renderable=self._render,
-                    refresh_per_second=4,
-                    transient=True,
-                )
-                self._live.start()
-        else:
+        if not self.console.is_terminal:
             self.say(f"{self._title(run)}: {run.plan.epochs} epochs")
+        elif self._live is None and not self.quiet:
+            # Not earlier: loading the data shows nothing.
+            self._live = rich.live.Live(
+                console=self.console,
+                get_renderable=self._render,
+                refresh_per_second=4,
+                transient=True,
+            )
+            self._live.start()
+
+    def run_resumed(self, record):
+        """The run goes on after the epoch that was recorded last."""
+        self.record = record
+        of = f"epoch {record.epoch} of {self.current.plan.epochs}"
+        self.say(f"{self._title(self.current)} goes on after {of}")
 
     def epoch(self, record):
         self.record = record
@@ -80,18 +75,26 @@ class Display:
 
     def run_ended(self, run, result, skipped=False):
         self.current = self.record = None
-        self.ended.append(result)
+        self.ended += 1
         self.time_left.end(run)
         if skipped and self.total > 1:
             return
-        text = (
-            f"[{len(self.ended)}/{self.total}] {self._title(run)}: "
-            f"{outcome(run, result, skipped)}"
-        )
+        text = f"{result.status}: {result.reason}"
+        if result.status == "finished":
+            final, best = (
+                score(run.facts, value) for value in (result.final, result.best)
+            )
+            text = f"{run.objective} {final} (best {best}), finished before"
+            if not skipped:
+                whole = format_duration(time.monotonic() - self._began)
+                trained = format_duration(result.time)
+                text = text.replace(
+                    "finished before", f"{trained} of training, {whole} in all"
+                )
         left = self.time_left.remaining()
         if left and not self.console.is_terminal:
-            text += f"; about {duration(left)} left"
-        self.say(text)
+            text += f"; about {format_duration(left)} left"
+        self.say(f"[{self.ended}/{self.total}] {self._title(run)}: {text}")
 
     def _title(self, run):
         return f"{run.arm.title}, seed {run.seed}"
@@ -103,29 +106,23 @@ class Display:
 
     def _render(self):
         grid = rich.table.Table.grid(padding=(0, 2))
+        bar = functools.partial(rich.progress_bar.ProgressBar, width=24)
         left = self.time_left.remaining()
-        left = "measuring" if left is None else duration(left)
+        left = "measuring" if left is None else format_duration(left)
         grid.add_row(
-            rich.progress_bar.ProgressBar(
-                total=self.total, completed=len(self.ended), width=24
-            ),
-            f"{len(self.ended)} of {self.total} runs",
+            bar(self.total, self.ended),
+            f"{self.ended} of {self.total} runs",
             f"about {left} left",
         )
-        if self.current is not None:
-            run, record = self.current, self.record
-            done = record.epoch if record else 0
-            text = "compiling" if record is None else f"epoch {done}"
+        run, record = self.current, self.record
+        if run is not None:
+            done, text = 0, "compiling"
             if record is not None:
-                text += f" of {run.plan.epochs}, {run.objective} "
-                text += score(run.facts, record.objective)
-            grid.add_row(
-                rich.progress_bar.ProgressBar(
-                    total=run.plan.epochs, completed=done, width=24
-                ),
-                self._title(run),
-                text,
-            )
+                done = record.epoch
+                value = score(run.facts, record.objective)
+                text = f"epoch {done} of {run.plan.epochs}, {run.objective} "
+                text += value
+            grid.add_row(bar(run.plan.epochs, done), self._title(run), text)
         return grid
 
 
@@ -139,77 +136,52 @@ class TimeLeft:
     """
 
     def __init__(self, pending):
-        self.left = {key_of(run): run.plan.samples for run in pending}
-        self.size = {run.arm.name: run.plan.batch_size for run in pending}
+        self.left = {run: run.plan.samples for run in pending}
         self.waiting = len(pending)
         self.startups = []
-        # Seconds and samples by arm.
+        # Batch size, seconds and samples by arm.
         self.measured = {}
-        self._mark = None
+        self._before = None
 
     def start(self, run):
         self.waiting = max(0, self.waiting - 1)
-        self.size[run.arm.name] = run.plan.batch_size
-        self.left.setdefault(key_of(run), run.plan.samples)
-        self._mark = time.monotonic(), None
+        self.left[run] = run.plan.samples
+        self._before = time.monotonic(), None
 
     def advance(self, run, record):
-        before, samples = self._mark
-        now = time.monotonic()
-        self._mark = now, record.samples
-        self.left[key_of(run)] = run.plan.samples - record.samples
+        now, (before, samples) = time.monotonic(), self._before
+        self._before = now, record.samples
+        self.left[run] = run.plan.samples - record.samples
         if samples is None:
             self.startups.append(now - before)
-        else:
-            spent, seen = self.measured.get(run.arm.name, (0.0, 0))
-            self.measured[run.arm.name] = (
-                spent + now - before,
-                seen + record.samples - samples,
-            )
+            return
+        name, size = run.arm.name, run.plan.batch_size
+        _, seconds, seen = self.measured.get(name, (size, 0.0, 0))
+        seconds, seen = seconds + now - before, seen + record.samples - samples
+        self.measured[name] = size, seconds, seen
 
     def end(self, run):
-        self.left.pop(key_of(run), None)
+        self.left.pop(run, None)
 
     def remaining(self):
         """Seconds, or `None` before anything was measured."""
         if not self.measured:
             return None
         training = sum(
-            samples * self._seconds_per_sample(arm)
-            for (arm, _), samples in self.left.items()
+            samples * self._seconds_per_sample(run)
+            for run, samples in self.left.items()
         )
         return training + self.waiting * statistics.fmean(self.startups)
 
-    def _seconds_per_sample(self, arm):
-        size = self.size.get(arm, 1)
-        same = [a for a in self.measured if self.size[a] == size]
-        arms = [arm] if arm in self.measured else same or list(self.measured)
-        rates = []
-        for measured in arms:
-            spent, samples = self.measured[measured]
-            ratio = math.sqrt(self.size[measured] / size)
-            rates.append(spent / max(1, samples) * ratio)
-        return statistics.fmean(rates)
-
-
-def key_of(run):
-    return run.arm.name, run.seed
-
-
-def outcome(run, result, skipped):
-    """How a run ended, in a few words."""
-    if result.status != "finished":
-        return f"{result.status}: {result.reason}"
-    text = (
-        f"{run.objective} {score(run.facts, result.final)} (best "
-        f"{score(run.facts, result.best)})"
-    )
-    if skipped:
-        return f"{text}, finished before"
-    whole = result.summary.get("session", result.elapsed)
-    return (
-        f"{text}, {duration(result.time)} of training, {duration(whole)} in all"
-    )
+    def _seconds_per_sample(self, run):
+        size, known = run.plan.batch_size, list(self.measured.values())
+        if run.arm.name in self.measured:
+            known = [self.measured[run.arm.name]]
+        known = [entry for entry in known if entry[0] == size] or known
+        return statistics.fmean(
+            seconds / samples * math.sqrt(other / size)
+            for other, seconds, samples in known
+        )
 
 
 def score(facts, value):
@@ -217,15 +189,3 @@ def score(facts, value):
     if not math.isfinite(value):
         return "not finite"
     return f"{100 * value:.1f} %" if facts.is_share else f"{value:.4g}"
-
-
-def duration(seconds):
-    """Seconds in words: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"

@@ -1,12 +1,13 @@
 """What a run ran on."""
 
-import importlib.metadata
+import importlib
 import os
 import pathlib
 import platform
 import subprocess
 
 import keras
+import numpy
 
 from keras_lbreg._version import __version__
 
@@ -14,60 +15,45 @@ from keras_lbreg._version import __version__
 def environment():
     """Versions, backend, device and commit, for the manifest."""
     backend = keras.backend.backend()
-    versions = {
-        "python": platform.python_version(),
-        "keras": keras.__version__,
-        "numpy": importlib.metadata.version("numpy"),
-        "keras_lbreg": __version__,
-        backend: backend_version(backend),
-    }
+    name, count = devices(backend)
+    cores = os.cpu_count()
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
     return {
-        "versions": versions,
+        "versions": {
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "numpy": numpy.__version__,
+            "keras_lbreg": __version__,
+            backend: importlib.import_module(backend).__version__,
+        },
         "backend": backend,
-        "device": device(backend),
-        "virtual_devices": virtual_devices(backend),
-        "cpu_count": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "device": name or processor(),
+        "virtual_devices": count,
+        "cpu_count": cores,
         "platform": platform.platform(),
         "git_commit": git_commit(),
     }
 
 
-def backend_version(backend):
-    return importlib.import_module(backend).__version__
-
-
-def device(backend):
-    """Name of the accelerator, or of the processor where there is none."""
+def devices(backend):
+    """The accelerator's name, `None` without one, and the parts of the CPU."""
     if backend == "jax":
         import jax
 
-        first = jax.devices()[0]
-        return processor() if first.platform == "cpu" else first.device_kind
+        [first, *_] = found = jax.local_devices()
+        if first.platform != "cpu":
+            return first.device_kind, 1
+        return None, len(found)
     if backend == "tensorflow":
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
-        if gpus:
+        if gpus and tf.config.list_logical_devices("GPU"):
             details = tf.config.experimental.get_device_details(gpus[0])
-            return details.get("device_name", "GPU")
-    return processor()
-
-
-def virtual_devices(backend):
-    """How many devices the processor is divided into; 1 on an accelerator."""
-    if backend == "jax":
-        import jax
-
-        devices = jax.local_devices()
-        return len(devices) if devices[0].platform == "cpu" else 1
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        if not tf.config.list_logical_devices("GPU"):
-            return len(tf.config.list_logical_devices("CPU"))
-    return 1
+            return details.get("device_name", "GPU"), 1
+        return None, len(tf.config.list_logical_devices("CPU"))
+    return None, 1
 
 
 def processor():
@@ -81,27 +67,24 @@ def processor():
 
 def git_commit():
     """Commit of the source tree this package is imported from, if any."""
-    source = pathlib.Path(__file__).resolve().parent
-    try:
+
+    def git(*words):
         answer = subprocess.run(
-            ["git", "ls-files", "--error-unmatch", __file__],
-            cwd=source,
-            capture_output=True,
-            timeout=10,
-        )
-        if answer.returncode:
-            # Installed inside somebody else's repository.
-            return None
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=source,
+            ["git", *words],
+            cwd=pathlib.Path(__file__).parent,
             capture_output=True,
             text=True,
             timeout=10,
+            check=True,
         )
+        return answer.stdout.strip()
+
+    try:
+        # Fails where it is installed inside somebody else's repository.
+        git("ls-files", "--error-unmatch", __file__)
+        return git("rev-parse", "HEAD")
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip() or None
 
 
 def provenance(manifest):

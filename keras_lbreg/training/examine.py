@@ -36,22 +36,16 @@ SHARES = ("acc", "precision", "recall", "auc", "f1", "iou", "top_k")
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """A workload's data and what is known of its model.
+    """A workload's data and what is known of its model."""
 
-    Args:
-        train: `ArrayData` or `DatasetData`.
-        validation: `ValidationData`.
-        model: The plain model, as `build_model` made it.
-        objective: Name of what arms are judged by.
-        maximize: Whether larger is better.
-        is_share: Whether it is a share of all samples, printed in per cent.
-    """
-
-    train: object
-    validation: object
-    model: object
+    train: ArrayData | DatasetData
+    validation: ValidationData
+    # The plain model, as `build_model` made it.
+    model: keras.Model
+    # Name of what arms are judged by, and whether larger is better.
     objective: str
     maximize: bool
+    # Whether it is a share of all samples, printed in per cent.
     is_share: bool
 
     @property
@@ -64,7 +58,9 @@ class Facts:
 
     def describe(self, workload):
         """The workload as a manifest holds it."""
-        arguments = compile_arguments(self.model)
+        augmentation = workload.augmentation
+        if hasattr(augmentation, "describe"):
+            augmentation = augmentation.describe()
         layers = [
             [type(layer).__name__, [list(w.shape) for w in layer.weights]]
             for layer in self.model.layers
@@ -83,8 +79,8 @@ class Facts:
             "direction": "max" if self.maximize else "min",
             "is_share": self.is_share,
             "optimizer": optimizer_text(self.model.optimizer),
-            "loss": loss_text(arguments.get("loss")),
-            "augmentation": augmentation_text(workload.augmentation),
+            "loss": in_words(compile_arguments(self.model).get("loss")),
+            "augmentation": augmentation and in_words(augmentation),
         }
 
 
@@ -101,22 +97,16 @@ def examine(workload):
     validation = ValidationData(values, rank)
     names = try_model(model, train, validation)
     objective = workload.objective or f"val_{names[0]}"
-    if objective.removeprefix("val_") not in (*names, "loss"):
+    name = objective.removeprefix("val_")
+    if name not in (*names, "loss"):
         raise ValueError(
             "Invalid value for argument `objective`. Expected one of "
             f"{[f'val_{name}' for name in (*names, 'loss')]}, which the model "
             f"is compiled with. Received: objective={objective!r}"
         )
-    name = objective.removeprefix("val_")
-    maximize = workload.direction or direction_of(model, name)
-    return Facts(
-        train=train,
-        validation=validation,
-        model=model,
-        objective=objective,
-        maximize=maximize == "max",
-        is_share=maximize == "max" and any(part in name for part in SHARES),
-    )
+    maximize = (workload.direction or direction_of(model, name)) == "max"
+    is_share = maximize and any(part in name for part in SHARES)
+    return Facts(train, validation, model, objective, maximize, is_share)
 
 
 def build_plain(workload, steps_per_epoch):
@@ -143,20 +133,18 @@ def build_plain(workload, steps_per_epoch):
 
 
 def read_data(argument, data, rank, workload):
-    if is_tf_dataset(data):
-        if workload.augmentation is not None:
-            raise ValueError(
-                "Invalid value for argument `augmentation`. Expected None with "
-                "a `tf.data.Dataset`: augment in its `map`. Received: "
-                f"augmentation={workload.augmentation!r}"
-            )
-        return DatasetData(data, rank)
-    if callable(data):
-        made = check_data(argument, data())
-        if is_tf_dataset(made):
-            return DatasetData(made, rank, data)
-        data = made
-    return ArrayData(data, workload.augmentation)
+    make = None
+    if callable(data) and not is_tf_dataset(data):
+        data, make = check_data(argument, data()), data
+    if not is_tf_dataset(data):
+        return ArrayData(data, workload.augmentation)
+    if workload.augmentation is not None:
+        raise ValueError(
+            "Invalid value for argument `augmentation`. Expected None with "
+            "a `tf.data.Dataset`: augment in its `map`. Received: "
+            f"augmentation={workload.augmentation!r}"
+        )
+    return DatasetData(data, rank, make)
 
 
 def try_model(model, train, validation):
@@ -202,53 +190,39 @@ def shapes_of(sample):
 
 def direction_of(model, name):
     """`"max"` or `"min"`, as Keras knows it, or by the metric's name."""
-    for metric in flat_metrics(model):
-        if name == metric.name or name.endswith(f"_{metric.name}"):
-            known = getattr(metric, "_direction", None)
-            if known in ("up", "down"):
-                return "max" if known == "up" else "min"
+    for compiled in model.metrics:
+        for metric in (compiled, *getattr(compiled, "metrics", ())):
+            if name == metric.name or name.endswith(f"_{metric.name}"):
+                known = getattr(metric, "_direction", None)
+                if known in ("up", "down"):
+                    return "max" if known == "up" else "min"
     lower = any(part in name for part in LOWER_IS_BETTER)
     return "min" if lower else "max"
 
 
-def flat_metrics(model):
-    for metric in model.metrics:
-        yield metric
-        yield from getattr(metric, "metrics", [])
-
-
 def optimizer_text(optimizer):
     """An optimizer's class and settings, without the learning rate."""
+    left_out = ("name", "learning_rate", "inner_optimizer")
     parts = []
     while optimizer is not None:
-        config = {
-            name: value
-            for name, value in optimizer.get_config().items()
-            if name not in ("name", "learning_rate", "inner_optimizer")
+        values = ", ".join(
+            f"{name}={value}"
+            for name, value in sorted(optimizer.get_config().items())
+            if name not in left_out
             and isinstance(value, (bool, int, float, str))
-        }
-        values = ", ".join(f"{k}={v}" for k, v in sorted(config.items()))
+        )
         parts.append(f"{type(optimizer).__name__}({values})")
         optimizer = getattr(optimizer, "inner_optimizer", None)
     return " of ".join(parts)
 
 
-def loss_text(loss):
-    """A loss, or a structure of losses, in words."""
-    if isinstance(loss, (list, tuple)):
-        return ", ".join(map(loss_text, loss))
-    if isinstance(loss, dict):
-        return ", ".join(f"{k}: {loss_text(v)}" for k, v in loss.items())
-    if isinstance(loss, str) or loss is None:
-        return str(loss)
-    name = getattr(loss, "name", None) or getattr(loss, "__name__", None)
-    return str(name or type(loss).__name__)
-
-
-def augmentation_text(augmentation):
-    if augmentation is None:
-        return None
-    described = getattr(augmentation, "describe", None)
-    if described is not None:
-        return described()
-    return getattr(augmentation, "__name__", type(augmentation).__name__)
+def in_words(value):
+    """The name of a function or object, or of all in a structure."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(in_words, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{k}: {in_words(v)}" for k, v in value.items())
+    if isinstance(value, str) or value is None:
+        return str(value)
+    name = getattr(value, "name", None) or getattr(value, "__name__", None)
+    return str(name or type(value).__name__)

@@ -3,55 +3,33 @@
 import contextlib
 import dataclasses
 import functools
-import json
+import pickle
 
 import numpy as np
 
 from keras_lbreg.checks import check_positive_int
 
-STRATEGIES = ("auto", "one", "mirrored", "multi-worker", "jax-data-parallel")
-
-# Which backend has which.
+# Which backend has which; the others are for both.
 BACKENDS = {
     "mirrored": "tensorflow",
     "multi-worker": "tensorflow",
     "jax-data-parallel": "jax",
 }
-
-# What the other workers raise where the chief has raised it, or a kind of it:
-# a mistake of the user's is one on all workers.
-REPEATED = (
-    FileExistsError,
-    FileNotFoundError,
-    IsADirectoryError,
-    NotADirectoryError,
-    PermissionError,
-    OSError,
-    ImportError,
-    TypeError,
-    ValueError,
-    RuntimeError,
-)
+STRATEGIES = ("auto", "one", *BACKENDS)
 
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """The devices that share every batch of a run.
-
-    Args:
-        strategy: One of `STRATEGIES` but `"auto"`.
-        devices: Number of devices that share a batch, in all processes.
-        why: Why it was chosen, in words.
-        handle: The `tf.distribute.Strategy` or the
-            `keras.distribution.DataParallel`; `None` for one device.
-        workers: Number of processes that train together.
-        worker: This process among them, from 0.
-    """
+    """The devices that share every batch of a run."""
 
     strategy: str = "one"
+    # In all processes.
     devices: int = 1
+    # In words.
     why: str = "the default"
+    # A `tf.distribute.Strategy` or a `keras.distribution.DataParallel`.
     handle: object = dataclasses.field(default=None, repr=False, compare=False)
+    # Processes that train together, and this one among them.
     workers: int = 1
     worker: int = 0
 
@@ -92,7 +70,7 @@ class Placement:
         """What `function` returns, or raises, on the chief; on all workers.
 
         Whatever depends on files goes through here, so that all workers decide
-        alike without a common file system. The result is plain data.
+        alike without a common file system.
         """
         if self.workers == 1:
             return function()
@@ -100,21 +78,23 @@ class Placement:
 
         error, message = None, None
         if self.is_chief:
+            result, kind = None, None
             try:
-                message = {"result": function()}
+                result = function()
             except Exception as raised:
                 error = raised
-                message = {"error": [kind_of(raised), f"{raised}"]}
-            message = [np.frombuffer(json.dumps(message).encode(), "uint8")]
+                kinds = type(raised).__mro__
+                kind = next(k for k in kinds if k.__module__ == "builtins")
+            message = pickle.dumps((result, kind, f"{error}"))
+            message = [np.frombuffer(message, "uint8")]
         [message] = broadcast_from_chief(self.handle, message)
-        message = json.loads(np.asarray(message).tobytes())
+        result, kind, text = pickle.loads(np.asarray(message).tobytes())
         if error is not None:
             raise error
-        if "error" in message:
-            name, text = message["error"]
-            kind = {kind.__name__: kind for kind in REPEATED}[name]
+        if kind is not None:
+            # The user's mistake is one on all workers.
             raise kind(f"The chief, worker 0, cannot go on. {text}")
-        return message["result"]
+        return result
 
     def describe(self):
         """The placement in one line."""
@@ -127,79 +107,62 @@ class Placement:
 ONE_DEVICE = Placement()
 
 
-def kind_of(error):
-    """The name of the first class in `REPEATED` that `error` belongs to."""
-    kinds = (kind for kind in REPEATED if isinstance(error, kind))
-    return next(kinds, RuntimeError).__name__
-
-
 def choose_strategy(strategy="auto", devices=None):
-    """The `Placement` of this process.
+    """The `Placement` of this process, on the first `devices` of this machine.
 
-    TensorFlow allows one default `MirroredStrategy` and one
-    `MultiWorkerMirroredStrategy` in a process: they are made once and kept.
-    `"auto"` takes `"multi-worker"` if `TF_CONFIG` names several workers, then
-    `"mirrored"` or `"jax-data-parallel"` if there are several GPUs or virtual
-    devices, else `"one"`.
-
-    Args:
-        strategy: One of `STRATEGIES`.
-        devices: Number of this machine's devices to use, the first ones.
-            Defaults to all GPUs, or all (virtual) processors where there is no
-            GPU. Each worker of `"multi-worker"` uses all it sees.
-
-    Raises:
-        ValueError: The strategy cannot be had here, or `TF_CONFIG` names
-            several workers, and each of them would train alone.
+    These are GPUs, or (virtual) processors where there is none; each worker of
+    `"multi-worker"` uses all it sees. `"auto"` takes `"multi-worker"` if
+    `TF_CONFIG` names several workers, then `"mirrored"` or
+    `"jax-data-parallel"` if there are several devices, else `"one"`.
     """
     import keras
 
-    backend = keras.backend.backend()
-    if strategy not in STRATEGIES:
-        raise ValueError(
-            "Invalid value for argument `strategy`. Expected one of "
-            f"{', '.join(STRATEGIES)}. Received: strategy={strategy!r}"
-        )
+    from keras_lbreg.distribute.cluster import read_tf_config
+
     if devices is not None:
         check_positive_int("devices", devices)
+    if strategy not in STRATEGIES:
+        raise invalid(strategy, f"one of {', '.join(STRATEGIES)}")
+    backend = keras.backend.backend()
     needed = BACKENDS.get(strategy, backend)
     if backend != needed:
-        raise ValueError(
-            "Invalid value for argument `strategy`. Expected one that the "
-            f"backend {backend} has; {strategy!r} needs {needed}. Received: "
-            f"strategy={strategy!r}"
+        raise invalid(
+            strategy,
+            f"one that the backend {backend} has; {strategy!r} needs {needed}",
         )
-    check_cluster(strategy, backend)
-    why = "as asked for"
+    asked, why = strategy, "as asked for"
+    cluster = read_tf_config()
+    workers = 1 if cluster is None else cluster.size
     if strategy == "auto":
-        strategy, why = automatic(backend, devices)
+        strategy, why = automatic(backend, devices, workers)
+    if workers > 1 and strategy != "multi-worker":
+        raise invalid(
+            asked,
+            "'multi-worker', on the backend tensorflow, since TF_CONFIG names "
+            f"{workers} workers, each of which would train the same alone; or "
+            "no TF_CONFIG",
+        )
     return dataclasses.replace(make(strategy, backend, devices), why=why)
 
 
-@functools.cache
-def make(strategy, backend, devices):
-    """The placement without the reason for it; once in a process."""
-    if strategy == "multi-worker":
-        return multi_worker(devices)
-    if strategy == "one":
-        if devices not in (None, 1):
-            raise ValueError(
-                "Invalid value for argument `devices`. Expected 1 or none with "
-                f"strategy 'one'. Received: devices={devices}"
-            )
-        return ONE_DEVICE
-    chosen = first_devices(strategy, backend, devices)
-    handle = make_handle(strategy, chosen)
-    return Placement(strategy, len(chosen), handle=handle)
+def invalid(strategy, expected):
+    return ValueError(
+        f"Invalid value for argument `strategy`. Expected {expected}. "
+        f"Received: strategy={strategy!r}"
+    )
 
 
-def automatic(backend, devices):
+def invalid_devices(devices, expected):
+    return ValueError(
+        f"Invalid value for argument `devices`. Expected {expected}. "
+        f"Received: devices={devices}"
+    )
+
+
+def automatic(backend, devices, workers):
     """The strategy that suits this process, and why."""
-    from keras_lbreg.distribute.cluster import read_tf_config
-
-    cluster = read_tf_config()
-    if cluster is not None and cluster.size > 1:
-        return "multi-worker", f"TF_CONFIG names {cluster.size} workers"
+    if workers > 1 and backend == "tensorflow":
+        return "multi-worker", f"TF_CONFIG names {workers} workers"
     there = all_devices(backend)
     if devices == 1:
         return "one", "one device was asked for"
@@ -209,26 +172,6 @@ def automatic(backend, devices):
     if backend not in several:
         return "one", f"no strategy is known for the backend {backend}"
     return several[backend], f"this process has {len(there)} devices"
-
-
-def check_cluster(strategy, backend):
-    """Raise if the workers of a cluster would each train alone."""
-    from keras_lbreg.distribute.cluster import read_tf_config
-
-    if strategy == "multi-worker":
-        return
-    cluster = read_tf_config()
-    if cluster is None or cluster.size == 1:
-        return
-    if strategy == "auto" and backend == "tensorflow":
-        return
-    raise ValueError(
-        "Invalid value for argument `strategy`. Expected 'multi-worker', on "
-        f"the backend tensorflow, since TF_CONFIG names {cluster.size} "
-        "workers, each of which would train the same alone; or no TF_CONFIG. "
-        "Received: "
-        f"strategy={strategy!r}"
-    )
 
 
 def all_devices(backend):
@@ -246,28 +189,37 @@ def all_devices(backend):
     return ["the default one"]
 
 
-def first_devices(strategy, backend, devices):
-    """The devices to use, or an error that says how many there are."""
+@functools.cache
+def make(strategy, backend, devices):
+    """The placement without the reason for it.
+
+    TensorFlow allows one default `MirroredStrategy` and one
+    `MultiWorkerMirroredStrategy` in a process: they are made once and kept.
+    """
+    if strategy == "multi-worker":
+        return multi_worker(devices)
+    if strategy == "one":
+        if devices not in (None, 1):
+            raise invalid_devices(devices, "1 or none with strategy 'one'")
+        return ONE_DEVICE
     there = all_devices(backend)
     if len(there) == 1:
-        raise ValueError(
-            f"Invalid value for argument `strategy`. Expected 'one', since "
-            f"this process has one device, {there[0]}. Received: "
-            f"strategy={strategy!r}"
+        raise invalid(
+            strategy,
+            f"'one', since this process has one device, {there[0]}",
         )
     if devices is not None and not 2 <= devices <= len(there):
-        raise ValueError(
-            "Invalid value for argument `devices`. Expected 2 to "
-            f"{len(there)}, the number of devices here, with strategy "
-            f"{strategy!r}. Received: devices={devices}"
+        raise invalid_devices(
+            devices,
+            f"2 to {len(there)}, the number of devices here, with strategy "
+            f"{strategy!r}",
         )
-    return there[:devices]
+    chosen = there[:devices]
+    kinds = {"mirrored": mirrored, "jax-data-parallel": data_parallel}
+    return Placement(strategy, len(chosen), handle=kinds[strategy](chosen))
 
 
-def make_handle(strategy, devices):
-    """The object of TensorFlow or Keras that the strategy is."""
-    if strategy == "jax-data-parallel":
-        return data_parallel(devices)
+def mirrored(devices):
     import tensorflow as tf
 
     # What TensorFlow chooses for processors is a collective that can be set
@@ -276,35 +228,6 @@ def make_handle(strategy, devices):
     return tf.distribute.MirroredStrategy(
         devices,
         tf.distribute.ReductionToOneDevice() if on_processors else None,
-    )
-
-
-def multi_worker(devices):
-    """The cluster that `TF_CONFIG` names."""
-    from keras_lbreg.distribute import MultiWorkerMirroredStrategy
-    from keras_lbreg.distribute.cluster import read_tf_config
-
-    if devices is not None:
-        raise ValueError(
-            "Invalid value for argument `devices`. Expected none with strategy "
-            "'multi-worker': every worker uses all GPUs it sees; "
-            "CUDA_VISIBLE_DEVICES says which. Received: "
-            f"devices={devices}"
-        )
-    cluster = read_tf_config()
-    if cluster is None:
-        raise ValueError(
-            "Invalid value for argument `strategy`. Expected the environment "
-            "variable TF_CONFIG to name the workers with strategy "
-            "'multi-worker'. Received: no TF_CONFIG"
-        )
-    handle = MultiWorkerMirroredStrategy()
-    return Placement(
-        "multi-worker",
-        handle.num_replicas_in_sync,
-        handle=handle,
-        workers=cluster.size,
-        worker=cluster.index,
     )
 
 
@@ -324,3 +247,31 @@ def data_parallel(devices):
             )
 
     return DataParallel(devices=devices)
+
+
+def multi_worker(devices):
+    """The cluster that `TF_CONFIG` names."""
+    from keras_lbreg.distribute import MultiWorkerMirroredStrategy
+    from keras_lbreg.distribute.cluster import read_tf_config
+
+    if devices is not None:
+        raise invalid_devices(
+            devices,
+            "none with strategy 'multi-worker': every worker uses all GPUs it "
+            "sees; CUDA_VISIBLE_DEVICES says which",
+        )
+    cluster = read_tf_config()
+    if cluster is None:
+        raise ValueError(
+            "Invalid value for argument `strategy`. Expected the environment "
+            "variable TF_CONFIG to name the workers with strategy "
+            "'multi-worker'. Received: no TF_CONFIG"
+        )
+    handle = MultiWorkerMirroredStrategy()
+    return Placement(
+        "multi-worker",
+        handle.num_replicas_in_sync,
+        handle=handle,
+        workers=cluster.size,
+        worker=cluster.index,
+    )

@@ -1,16 +1,23 @@
-"""What a run writes down, and how it is read back."""
+"""What a run writes down while it trains, and how it is read back."""
 
 import dataclasses
 import hashlib
 import json
 import math
+import operator
 import pathlib
+import time
 
-from keras_lbreg.files import read_json, write_json
+import keras
+
+from keras_lbreg.files import append_line, read_json, write_json
 
 JOURNAL = "epochs.jsonl"
 SUMMARY = "summary.json"
 BACKUP = "backup.npz"
+
+COUNTS = ("seed", "epoch", "updates", "samples")
+NUMBERS = ("time", "elapsed", "learning_rate", "objective")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,41 +52,26 @@ class EpochRecord:
     @classmethod
     def from_json(cls, line):
         """The record of a parsed line; `ValueError` if it is none."""
-        fields = {field.name: field.type for field in dataclasses.fields(cls)}
-        if not isinstance(line, dict) or set(line) != set(fields):
-            raise ValueError("expected the fields of an epoch's record")
-        if not isinstance(line["logs"], dict):
-            raise ValueError("expected numbers by name in `logs`")
-        values = dict(line)
-        for name in ("seed", "epoch", "updates", "samples"):
-            if type(values[name]) is not int or values[name] < 0:
-                raise ValueError(f"expected a count in `{name}`")
-        for name in ("time", "elapsed", "learning_rate", "objective"):
-            values[name] = to_number(values[name])
-        values["logs"] = {k: to_number(v) for k, v in line["logs"].items()}
-        return cls(**values)
+        try:
+            counts = {name: operator.index(line[name]) for name in COUNTS}
+            numbers = {name: to_number(line[name]) for name in NUMBERS}
+            logs = {k: to_number(v) for k, v in line["logs"].items()}
+            return cls(**{**line, **counts, **numbers, "logs": logs})
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError("not the record of an epoch") from error
 
     def to_json(self):
         """The content of a line; a number that is not finite is `None`."""
-        values = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-        }
-        for name in ("time", "elapsed", "learning_rate", "objective"):
-            values[name] = finite_or_none(values[name])
-        values["logs"] = {k: finite_or_none(v) for k, v in self.logs.items()}
-        return values
+        numbers = {name: finite(getattr(self, name)) for name in NUMBERS}
+        logs = {name: finite(value) for name, value in self.logs.items()}
+        return {**vars(self), **numbers, "logs": logs}
 
 
 def to_number(value):
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"expected a number, received {value!r}")
-    return float(value)
+    return math.nan if value is None else float(value)
 
 
-def finite_or_none(value):
+def finite(value):
     return float(value) if math.isfinite(value) else None
 
 
@@ -132,16 +124,6 @@ class RunResult:
         """All seconds, compilation and validation too."""
         return self.epochs[-1].elapsed if self.epochs else 0.0
 
-    def to_json(self):
-        """The result as plain data."""
-        return {**vars(self), "epochs": [r.to_json() for r in self.epochs]}
-
-    @classmethod
-    def from_json(cls, content):
-        """The result of which `content` is the `to_json`."""
-        epochs = tuple(map(EpochRecord.from_json, content["epochs"]))
-        return cls(**{**content, "epochs": epochs})
-
 
 def run_folder(path, arm, seed):
     """The folder of one run inside the results folder `path`."""
@@ -154,33 +136,26 @@ def read_run(path, arm, seed, maximize=True):
     journal, summary = folder / JOURNAL, folder / SUMMARY
     if not journal.is_file() and not summary.is_file():
         return None
-    result = RunResult(arm, seed, "running", maximize=maximize)
+    ended = summary.is_file()
     try:
-        content = read_summary(summary) if summary.is_file() else {}
         written = journal.read_bytes() if journal.is_file() else b""
-        if content and digest(written) != content["digest"]:
+        content = read_json(summary) if ended else {"status": "running"}
+        status = content.get("status")
+        if ended and status not in ("finished", "failed"):
+            raise ValueError(f"{summary} is not what the run wrote")
+        if ended and content.get("digest") != digest(written):
             raise ValueError(
                 f"{journal} is not what the run wrote: it was changed or cut"
             )
         records = parse(journal, written)
-        check_belongs(journal, records, arm, seed)
+        epochs = [record.epoch for record in records]
+        others = [r for r in records if (r.arm, r.seed) != (arm, seed)]
+        if others or epochs != sorted({*epochs}):
+            raise ValueError(f"{journal} holds lines of another run, or twice")
     except ValueError as error:
-        return dataclasses.replace(result, status="damaged", reason=str(error))
-    return dataclasses.replace(
-        result,
-        status=content.get("status", "running"),
-        reason=content.get("reason"),
-        epochs=records,
-        summary=content,
-    )
-
-
-def read_summary(path):
-    content = read_json(path)
-    known = content.get("status") in ("finished", "failed")
-    if not known or not isinstance(content.get("digest"), str):
-        raise ValueError(f"{path} is not what the run wrote")
-    return content
+        return RunResult(arm, seed, "damaged", str(error), maximize=maximize)
+    reason = content.get("reason")
+    return RunResult(arm, seed, status, reason, records, content, maximize)
 
 
 def parse(path, written):
@@ -197,35 +172,94 @@ def parse(path, written):
     return tuple(records)
 
 
-def check_belongs(path, records, arm, seed):
-    epochs = [record.epoch for record in records]
-    right = all(r.arm == arm and r.seed == seed for r in records)
-    if not right or epochs != sorted(set(epochs)):
-        raise ValueError(f"{path} holds lines of another run, or twice")
+def write_summary(folder, status, reason=None, retry=False):
+    """Writes `summary.json`, which marks a run as ended.
 
-
-def write_summary(folder, status, reason=None, retry=False, maximize=True):
-    """Writes `summary.json`, which marks a run as ended."""
+    With `retry`, the next command trains it again.
+    """
     journal = folder / JOURNAL
     written = journal.read_bytes() if journal.is_file() else b""
-    records = parse(journal, written)
-    result = RunResult("", 0, status, epochs=records, maximize=maximize)
-    write_json(
-        folder / SUMMARY,
-        {
-            "status": status,
-            "reason": reason,
-            "retry": retry,
-            "epochs": records[-1].epoch if records else 0,
-            "updates": result.updates,
-            "final": finite_or_none(result.final),
-            "best": finite_or_none(result.best),
-            "time": result.time,
-            "elapsed": result.elapsed,
-            "digest": digest(written),
-        },
-    )
+    content = {"status": status, "reason": reason, "retry": retry}
+    write_json(folder / SUMMARY, {**content, "digest": digest(written)})
 
 
 def digest(written):
     return hashlib.sha256(written).hexdigest()
+
+
+class Stopwatch(keras.callbacks.Callback):
+    """Seconds of training, without compilation, validation and recording.
+
+    First among the callbacks: what others do at the end of an epoch does not
+    count. `elapsed` counts everything since the clock's time `begun`.
+    """
+
+    def __init__(self, records, begun):
+        super().__init__()
+        self.seconds = records[-1].time if records else 0.0
+        self._begun = begun - (records[-1].elapsed if records else 0.0)
+        self._started = None
+
+    @property
+    def elapsed(self):
+        return time.perf_counter() - self._begun
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Where not every epoch is validated, it runs on.
+        if self._started is None:
+            self._started = time.perf_counter()
+
+    def on_test_begin(self, logs=None):
+        if self._started is None:
+            # Another callback evaluates.
+            return
+        # JAX hands out results before they are there: reading one waits.
+        keras.ops.convert_to_numpy(self.model.optimizer.iterations)
+        self.seconds += time.perf_counter() - self._started
+        self._started = None
+
+
+class Recorder(keras.callbacks.Callback):
+    """Writes a record for every epoch of `fit`, `plan.record_every` epochs.
+
+    Of several workers, the chief alone writes. With `moving`, the model is
+    validated with its moving statistics, too.
+    """
+
+    def __init__(self, run, journal, stopwatch, records, on_epoch, moving):
+        super().__init__()
+        self.run = run
+        self.journal = journal
+        self.stopwatch = stopwatch
+        self.records = list(records)
+        self.on_epoch = on_epoch
+        self.moving = moving
+
+    def on_epoch_end(self, epoch, logs=None):
+        run, plan = self.run, self.run.plan
+        logs = {name: float(value) for name, value in logs.items()}
+        if self.moving:
+            validation = run.facts.validation
+            results = validation.evaluate(self.model, run.placement)
+            logs |= {f"moving_{name}": v for name, v in results.items()}
+        done = (epoch + 1) * plan.record_every
+        updates = done * plan.steps_per_epoch
+        record = EpochRecord(
+            arm=run.arm.name,
+            seed=run.seed,
+            epoch=done,
+            updates=updates,
+            samples=updates * plan.batch_size,
+            time=self.stopwatch.seconds,
+            elapsed=self.stopwatch.elapsed,
+            learning_rate=logs.pop("learning_rate", math.nan),
+            objective=logs.get(run.objective, math.nan),
+            logs=logs,
+        )
+        self.records.append(record)
+        if self.journal is not None and run.placement.is_chief:
+            append_line(self.journal, record.to_json())
+        if not math.isfinite(logs.get("loss", 0.0)):
+            self.model.stop_training = True
+        if self.on_epoch is not None and run.placement.is_chief:
+            self.on_epoch(record)

@@ -1,6 +1,7 @@
 """One run: from a workload, an arm and a seed to a trained plain model."""
 
 import dataclasses
+import functools
 import json
 import shutil
 import time
@@ -30,18 +31,17 @@ from keras_lbreg.models._keras_trainer import (
 )
 from keras_lbreg.models.surgery import rebuild
 from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
-from keras_lbreg.techniques import Context, hooks
-from keras_lbreg.training.data import LARGEST_BATCH, Estimated
+from keras_lbreg.techniques import hooks
+from keras_lbreg.training.arm import make_plan
+from keras_lbreg.training.data import for_fit, inputs_to_estimate
 from keras_lbreg.training.examine import build_plain, examine
 from keras_lbreg.training.placement import ONE_DEVICE
-from keras_lbreg.training.plan import make_plan
-from keras_lbreg.training.recorder import Recorder, Stopwatch
 from keras_lbreg.training.records import (
     BACKUP,
     JOURNAL,
     SUMMARY,
-    EpochRecord,
-    RunResult,
+    Recorder,
+    Stopwatch,
     parse,
     read_run,
     run_folder,
@@ -51,8 +51,8 @@ from keras_lbreg.training.records import (
 # Steps that TensorFlow runs without going back to Python.
 LONGEST_EXECUTION = 128
 
-# Bytes of variables of the models that are kept compiled for other seeds.
-KEPT = 2**28
+# Bytes of variables of a model that is kept compiled for other seeds.
+LARGEST_KEPT = 2**24
 
 
 class Run:
@@ -94,8 +94,7 @@ class Run:
         self.plan = make_plan(
             workload, self.facts, arm, batch_size, placement, settings
         )
-        self.programs = programs
-        self._estimated = None
+        self.programs = {} if programs is None else programs
         self._clock = time.perf_counter()
 
     @property
@@ -105,13 +104,8 @@ class Run:
 
     def context(self, initial_step=0):
         """What the hooks of techniques know about the run."""
-        return Context(
-            seed=self.seed,
-            base_batch_size=self.plan.base_batch_size,
-            batch_size=self.plan.batch_size,
-            initial_step=initial_step,
-            replicas=self.placement.replicas,
-            validation_data=self.facts.validation.values(self.placement),
+        return dataclasses.replace(
+            self.plan.context, seed=self.seed, initial_step=initial_step
         )
 
     def build(self):
@@ -146,6 +140,15 @@ class Run:
             model.optimizer.build(model.trainable_variables)
         return model
 
+    def _steps_per_execution(self):
+        """The largest useful divisor of the steps between two records."""
+        is_tensorflow = keras.backend.backend() == "tensorflow"
+        if not is_tensorflow or self.placement.workers > 1:
+            return 1
+        steps = self.plan.record_every * self.plan.steps_per_epoch
+        longest = min(steps, LONGEST_EXECUTION)
+        return next(n for n in range(longest, 0, -1) if steps % n == 0)
+
     def fit(
         self,
         model,
@@ -155,6 +158,7 @@ class Run:
         callbacks=(),
         on_epoch=None,
         final_only=False,
+        on_resume=None,
     ):
         """Trains a model that `build` made, for a part of the regime.
 
@@ -169,24 +173,31 @@ class Run:
             final_only: Whether to validate at the end alone, and not with the
                 moving statistics: the last record is the same, the others have
                 no objective.
+            on_resume: Optional function of the last `EpochRecord` of the run
+                that goes on.
 
         Returns:
             A tuple of `EpochRecord`s, those of an earlier session too.
         """
-        plan, placement = self.plan, self.placement
-        start = plan.epoch_at(begin)
+        plan, placement, facts = self.plan, self.placement, self.facts
+        every, start, records = plan.record_every, plan.epoch_at(begin), ()
         if folder is not None:
-            start, records = placement.on_chief(lambda: resume(folder, start))
-            records = tuple(map(EpochRecord.from_json, records))
-        else:
-            records = ()
-        end = plan.epoch_at(until)
-        if start >= end:
-            if records:
-                self._restore(model, folder)
-            return records
-        facts, every = self.facts, plan.record_every
+            records = placement.on_chief(lambda: resume(folder))
+        if records:
+            start = records[-1].epoch
+            if on_resume is not None:
+                on_resume(records[-1])
+        end = max(start, plan.epoch_at(until))
         stopwatch = Stopwatch(records, self._clock)
+        ours = [stopwatch, AverageReplicas()]
+        if facts.normalizes:
+            ours.append(ReestimateBatchNormalization(self._inputs, keep=False))
+        for hook, settings in hooks(plan.techniques, "callbacks"):
+            ours += hook(settings, self.context())
+        frequency = end // every if final_only else 1
+        for callback in ours:
+            if isinstance(callback, DRegPathSelection):
+                callback.frequency = frequency
         recorder = Recorder(
             self,
             None if folder is None else folder / JOURNAL,
@@ -195,51 +206,55 @@ class Run:
             on_epoch,
             moving=facts.normalizes and not final_only,
         )
-        ours = [stopwatch, AverageReplicas()]
-        if facts.normalizes:
-            ours.append(
-                ReestimateBatchNormalization(self._inputs(), keep=False)
-            )
-        context = self.context()
-        for hook, settings in hooks(plan.techniques, "callbacks"):
-            ours += hook(settings, context)
-        frequency = end // every if final_only else 1
-        for callback in ours:
-            if isinstance(callback, DRegPathSelection):
-                callback.frequency = frequency
         ours += [WeightDistance(), LearningRateLogger(), *callbacks, recorder]
         if folder is not None:
-            # Last: a backup never has an epoch that is not recorded.
+            # Last: a backup never has an epoch that is not recorded. It also
+            # restores a run that has been trained to its end.
             backup = MultiWorkerBackup(folder / BACKUP, delete_checkpoint=False)
             ours.append(backup)
-        with placement.scope(), warnings.catch_warnings():
+        self._fit(
+            model,
+            for_fit(self, start),
+            steps_per_epoch=every * plan.steps_per_epoch,
+            initial_epoch=start // every,
+            epochs=end // every,
+            **facts.validation.for_fit(placement),
+            validation_freq=frequency,
+            callbacks=ours,
+        )
+        return tuple(recorder.records)
+
+    def _fit(self, model, data, **arguments):
+        with self.placement.scope(), warnings.catch_warnings():
             # Keras takes the number of per-replica batches of validation data
             # for the number of steps, and is surprised when there are fewer.
             warnings.filterwarnings("ignore", "Your input ran out of data")
-            model.fit(
-                facts.train.for_fit(self, start),
-                steps_per_epoch=every * plan.steps_per_epoch,
-                initial_epoch=start // every,
-                epochs=end // every,
-                **facts.validation.for_fit(placement),
-                validation_freq=frequency,
-                shuffle=False,
-                verbose=0,
-                callbacks=ours,
-            )
-        return tuple(recorder.records)
+            model.fit(data, shuffle=False, verbose=0, **arguments)
 
-    def _restore(self, model, folder):
-        """Gives a model the state of a run that was trained to its end."""
-        backup = MultiWorkerBackup(folder / BACKUP, delete_checkpoint=False)
-        backup.set_model(model)
-        with self.placement.scope():
-            backup.on_train_begin()
-        backup.on_train_end()
+    @functools.cached_property
+    def _inputs(self):
+        """What normalization statistics are estimated on."""
+        return inputs_to_estimate(self)
 
-    def evaluate(self, model):
-        """The `val_...` results of the plain network of a trained model."""
-        return self.facts.validation.evaluate(self.export(model))
+    def prepare(self):
+        """A model as `build` makes it, traced and compiled ahead.
+
+        All that a seed decides about a model lies in its variables, so the
+        program compiled for one seed is right for the others.
+        """
+        model = self.build()
+        state = training_state(model)
+        if self.arm.name in self.programs:
+            model = self.programs[self.arm.name]
+        else:
+            steps = model.steps_per_execution
+            # Several steps at once end early where there are no more data.
+            data = for_fit(self, limit=None if steps == 1 else 1)
+            self._fit(model, data, steps_per_epoch=steps)
+            if sum(value.nbytes for value in state) <= LARGEST_KEPT:
+                self.programs[self.arm.name] = model
+        set_training_state(model, state)
+        return model
 
     def export(self, model):
         """The plain network of a trained model, compiled as the user's.
@@ -256,79 +271,60 @@ class Run:
         optimizer = copy_of(self.facts.model.optimizer)
         plain.compile(**{**arguments, "optimizer": optimizer})
         if self.facts.normalizes:
-            plain = reestimate_batch_norm(plain, self._inputs())
+            plain = reestimate_batch_norm(plain, self._inputs)
         # A saved model is loaded with an optimizer that has variables.
         plain.optimizer.build(plain.trainable_variables)
         return plain
 
     def train(self, path, display, model_path=None):
-        """The run in the results folder `path`: resumed, recorded, or skipped.
+        """The `RunResult` in the results folder `path`: trained or read.
 
-        Args:
-            path: The results folder.
-            display: The `Display`.
-            model_path: Optional `.keras` file for the trained plain model. A
-                finished run without its copy is trained again.
-
-        Returns:
-            A `RunResult`, on every worker. One that failed has a reason;
-            nothing is raised for it, but where several workers train together.
+        One that failed has a reason; nothing is raised for it, but where
+        several workers train together. With the `.keras` file `model_path` for
+        the trained plain model, a finished run without its copy of it is
+        trained again.
         """
         folder = run_folder(path, self.arm.name, self.seed)
         own_copy = None if model_path is None else folder / "model.keras"
         on_chief = self.placement.on_chief
-        before = on_chief(lambda: self._before(path, folder, own_copy))
-        if before is not None and before["status"] != "damaged":
-            result = RunResult.from_json(before)
-            display.run_ended(self, result, skipped=True)
-        else:
-            if before is not None:
+        result = on_chief(lambda: self._ended(path, folder, own_copy))
+        skipped = result is not None and result.status != "damaged"
+        if not skipped:
+            if result is not None:
                 display.say(
                     f"Damaged, trained again: {self.arm.title}, seed "
-                    f"{self.seed}: {before['reason']}"
+                    f"{self.seed}: {result.reason}"
                 )
-            result = self._train(path, folder, display, own_copy)
-            display.run_ended(self, result)
-        if model_path is not None and result.status == "finished":
-            on_chief(lambda: copy_file(own_copy, model_path))
+            display.run_started(self)
+            self._train(path, folder, display, own_copy)
+            result = on_chief(lambda: self._read(path))
+        display.run_ended(self, result, skipped)
+        if own_copy is not None and result.status == "finished":
+            on_chief(lambda: write_file(model_path, own_copy.read_bytes()))
         return result
 
-    def _before(self, path, folder, own_copy):
-        """An ended run as plain data, a damaged one, or `None`."""
-        result = read_run(path, self.arm.name, self.seed, self.facts.maximize)
-        if result is None:
-            return None
-        failed = result.status == "failed"
-        ended = result.status == "finished" or (
-            # A crash (no memory, a full disk) is tried again.
-            failed and not result.summary.get("retry")
-        )
-        has_model = own_copy is None or failed or own_copy.is_file()
-        if ended and result.status == "finished" and not self._is_whole(result):
-            result = dataclasses.replace(
-                result,
-                status="damaged",
-                reason="its records do not reach its last epoch",
-                epochs=(),
-            )
-        if (ended and has_model) or result.status == "damaged":
-            if result.status == "damaged":
-                shutil.rmtree(folder)
-            return result.to_json()
-        if ended:
-            shutil.rmtree(folder)
-        (folder / SUMMARY).unlink(missing_ok=True)
-        return None
+    def _read(self, path):
+        return read_run(path, self.arm.name, self.seed, self.facts.maximize)
 
-    def _is_whole(self, result):
-        every = self.plan.record_every
-        return [r.epoch for r in result.epochs] == list(
-            range(every, self.plan.epochs + 1, every)
-        )
+    def _ended(self, path, folder, own_copy):
+        """The ended run of a folder, or a damaged one; others are to train."""
+        result = self._read(path)
+        if result is None or result.status == "running":
+            return None
+        # A crash (no memory, a full disk) is tried again.
+        if result.status == "failed" and result.summary.get("retry"):
+            (folder / SUMMARY).unlink()
+            return None
+        has_model = own_copy is None or own_copy.is_file()
+        if result.status == "failed" or (
+            result.status == "finished" and has_model
+        ):
+            return result
+        shutil.rmtree(folder)
+        return result if result.status == "damaged" else None
 
     def _train(self, path, folder, display, own_copy):
-        clock = time.monotonic()
-        display.run_started(self)
+        chief = self.placement.is_chief
         try:
             model = self.prepare()
             records = self.fit(
@@ -336,39 +332,32 @@ class Run:
                 folder,
                 callbacks=self._tensorboard(path),
                 on_epoch=display.epoch,
+                on_resume=display.run_resumed,
             )
         except Exception as error:
-            if self.programs is not None:
-                self.programs.pop(self.arm.name, None)
-            if self.placement.is_chief:
-                folder.mkdir(parents=True, exist_ok=True)
+            self.programs.pop(self.arm.name, None)
+            reason = in_one_line(error)
+            if chief:
                 text = "".join(traceback.format_exception(error))
                 write_file(folder / "error.txt", text)
-                write_summary(folder, "failed", in_one_line(error), retry=True)
+                write_summary(folder, "failed", reason, retry=True)
             if self.placement.workers > 1:
                 # The others wait for this worker in vain: no run can follow.
                 raise RuntimeError(
-                    f"Worker {self.placement.worker} stopped "
-                    f"({in_one_line(error)}). Start all workers again with the "
-                    "same command: they go on from the last saved epoch."
+                    f"Worker {self.placement.worker} stopped ({reason}). Start "
+                    "all workers again with the same command: they go on from "
+                    "the last saved epoch."
                 ) from error
-            return self._read(path)
+            return
         reason = failure_of(records)
-        status = "finished" if reason is None else "failed"
         if own_copy is not None and reason is None:
             plain = self.export(model)
-            if self.placement.is_chief:
+            if chief:
                 save_model(plain, own_copy)
-
-        def end():
-            maximize = self.facts.maximize
-            write_summary(folder, status, reason, maximize=maximize)
+        if chief:
+            status = "finished" if reason is None else "failed"
+            write_summary(folder, status, reason)
             (folder / BACKUP).unlink(missing_ok=True)
-            result = self._read(path)
-            summary = {**result.summary, "session": time.monotonic() - clock}
-            return dataclasses.replace(result, summary=summary).to_json()
-
-        return RunResult.from_json(self.placement.on_chief(end))
 
     def _tensorboard(self, path):
         """Keras's own callback where TensorFlow writes its logs."""
@@ -378,92 +367,28 @@ class Run:
         folder = path / "tensorboard" / self.arm.name / f"seed-{self.seed}"
         return [keras.callbacks.TensorBoard(folder, write_graph=False)]
 
-    def _read(self, path):
-        return read_run(path, self.arm.name, self.seed, self.facts.maximize)
 
-    def prepare(self):
-        """A model as `build` makes it, traced and compiled ahead.
-
-        All that a seed decides about a model lies in its variables, so the
-        program compiled for one seed is right for the others.
-        """
-        model = self.build()
-        state = training_state(model)
-        kept = (self.programs or {}).get(self.arm.name)
-        if kept is not None:
-            model = kept
-        else:
-            self._compile_ahead(model)
-            if self.programs is not None:
-                size = sum(value.nbytes for value in state)
-                if size <= KEPT // 16:
-                    self.programs[self.arm.name] = model
-        set_training_state(model, state)
-        return model
-
-    def _compile_ahead(self, model):
-        """Traces one training and one validation step; changes the state."""
-        steps = model.steps_per_execution
-        with self.placement.scope(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Your input ran out of data")
-            model.fit(
-                # Several steps at once end early where there are no more data.
-                self.facts.train.for_fit(self, limit=None if steps == 1 else 1),
-                steps_per_epoch=steps,
-                **self.facts.validation.for_fit(self.placement, LARGEST_BATCH),
-                shuffle=False,
-                verbose=0,
-            )
-
-    def _inputs(self):
-        """What normalization statistics are estimated on."""
-        if self._estimated is None:
-            self._estimated = Estimated(self.facts.train, self)
-        return self._estimated
-
-    def _steps_per_execution(self):
-        """The largest useful divisor of the steps between two records."""
-        if (
-            keras.backend.backend() != "tensorflow"
-            or self.placement.workers > 1
-        ):
-            return 1
-        steps = self.plan.record_every * self.plan.steps_per_epoch
-        longest = min(steps, LONGEST_EXECUTION)
-        return next(n for n in range(longest, 0, -1) if steps % n == 0)
-
-
-def resume(folder, start):
-    """The epoch that a folder's backup has, and the records up to it.
+def resume(folder):
+    """The records of a folder's run up to the epoch that its backup has.
 
     What was recorded later is dropped: those epochs are trained again, with
     the same outcome. What does not fit together is dropped whole.
     """
     backup, journal = folder / BACKUP, folder / JOURNAL
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "error.txt").unlink(missing_ok=True)
-    records = []
-    epoch = 0
+    records = ()
     if backup.is_file():
         try:
-            content = read_arrays(backup)
-            epoch = int(content["epoch"])
+            epoch = int(read_arrays(backup)["epoch"])
+            records = parse(journal, journal.read_bytes())[:epoch]
         except (ValueError, TypeError, KeyError, OSError):
             epoch = 0
-    if epoch:
-        try:
-            records = list(parse(journal, journal.read_bytes()))
-        except (ValueError, OSError):
-            records = []
-        if len(records) < epoch:
-            epoch, records = 0, []
-    records = records[:epoch]
-    if not epoch:
-        backup.unlink(missing_ok=True)
+        if not records or len(records) < epoch:
+            records = ()
+            backup.unlink()
     lines = [json.dumps(r.to_json(), allow_nan=False) + "\n" for r in records]
     write_file(journal, "".join(lines))
-    epoch = records[-1].epoch if records else start
-    return epoch, [record.to_json() for record in records]
+    return records
 
 
 def failure_of(records):
@@ -483,13 +408,8 @@ def copy_of(optimizer):
 def save_model(model, path):
     """Writes a `.keras` file in one piece."""
     partial = path.with_name(f".{path.stem}.partial.keras")
-    path.parent.mkdir(parents=True, exist_ok=True)
     model.save(partial)
     partial.replace(path)
-
-
-def copy_file(source, path):
-    write_file(path, source.read_bytes())
 
 
 def in_one_line(error):

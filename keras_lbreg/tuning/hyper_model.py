@@ -22,9 +22,9 @@ from keras_lbreg.callbacks.multi_worker_backup import (
 from keras_lbreg.data.samples import check_data, is_tf_dataset, take_rows
 from keras_lbreg.files import read_json, write_json
 from keras_lbreg.schedules.regime import Regime
+from keras_lbreg.training.arm import make_plan
 from keras_lbreg.training.examine import Facts, build_plain, examine
 from keras_lbreg.training.placement import ONE_DEVICE, Placement
-from keras_lbreg.training.plan import make_plan
 from keras_lbreg.training.records import BACKUP
 from keras_lbreg.training.run import Run, failure_of
 from keras_lbreg.tuning.space import SearchSpace

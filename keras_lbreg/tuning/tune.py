@@ -16,10 +16,15 @@ import rich.progress_bar
 import rich.table
 
 from keras_lbreg.checks import check_non_negative_int, check_positive_int
-from keras_lbreg.comparison.compare import check_same
-from keras_lbreg.comparison.results import MANIFEST, SCHEMA, read_manifest
+from keras_lbreg.comparison.results import (
+    MANIFEST,
+    SCHEMA,
+    check_same,
+    read_manifest,
+)
 from keras_lbreg.files import lock, write_json
-from keras_lbreg.training.display import Display, duration, score
+from keras_lbreg.formatting import format_duration
+from keras_lbreg.training.display import Display, score
 from keras_lbreg.training.environment import environment
 from keras_lbreg.training.examine import examine
 from keras_lbreg.training.placement import choose_strategy
@@ -386,7 +391,7 @@ class SearchDisplay(Display):
             line += text
             left = self.seconds_left()
             if not self.console.is_terminal and left:
-                line += f"; about {duration(left)} left"
+                line += f"; about {format_duration(left)} left"
             self.say(line + self._best())
 
     def stop(self):
@@ -414,7 +419,7 @@ class SearchDisplay(Display):
     def _render(self):
         grid = rich.table.Table.grid(padding=(0, 2))
         left = self.seconds_left()
-        left = "measuring" if left is None else f"about {duration(left)}"
+        left = "measuring" if left is None else f"about {format_duration(left)}"
         bar = rich.progress_bar.ProgressBar
         grid.add_row(
             bar(total=self.total, completed=self._shown, width=24),

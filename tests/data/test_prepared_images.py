@@ -114,8 +114,18 @@ def test_imagenet(prepared):
     # The test split has no labels: the validation split is the right one.
     labels = [label for _, label in samples["imagenet2012"]["validation"]]
     np.testing.assert_array_equal(dataset.y_val, labels)
-    title = "ImageNet (ILSVRC 2012), resized to 32x32"
+    # All have the shorter side 40.
+    title = "ImageNet (ILSVRC 2012) at 40 px, resized to 32x32"
     assert dataset.title == title
+
+
+@pytest.mark.parametrize(
+    ("fmt", "title"), [("png", "CIFAR-10"), ("jpeg", "CIFAR-10 (JPEG)")]
+)
+def test_lossy_images_are_called_so(tmp_path, fmt, title):
+    splits = {"train": 6, "test": 6}
+    write_dataset(tmp_path, "cifar10", splits, 3, (32, 32, 3), fmt)
+    assert load_dataset("cifar10", tmp_path).title == title
 
 
 def test_images_that_do_not_fit_into_memory_are_refused(prepared):

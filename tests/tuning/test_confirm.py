@@ -1,4 +1,3 @@
-import json
 import re
 import sys
 
@@ -118,7 +117,7 @@ def test_another_winner_is_trained_anew(tmp_path):
     for factor in (2.0, 2.0, 4.0):
         arm = lbreg.Arm("Trial", ["lr_scaling"], 16, factor)
         results = confirm.confirm(workload, arm, None, tmp_path, 1, **arguments)
-        kept.append({x.arm: json.dumps(x.to_json()) for x in results.runs})
+        kept.append({x.arm: repr(x) for x in results.runs})
         assert {run.status for run in results.runs} == {"finished"}
     assert kept[0] == kept[1]
     same = {name for name in kept[0] if kept[0][name] == kept[2][name]}
