@@ -102,7 +102,7 @@ def prepare(
         return
     start_keras("tensorflow")
 
-    from keras_lbreg.data.prepare_dataset import prepare_dataset
+    from keras_lbreg.data.tfds import prepare_dataset
 
     folder = prepare_dataset(name, data_dir)
     console.print(f"Ready: {folder}", markup=False, soft_wrap=True)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_lbreg.checks import invalid
+
 
 class Batches:
     """Endless training batches, shuffled anew in every epoch.
@@ -42,10 +44,10 @@ class Batches:
         self, x, y, batch_size, seed, initial_epoch=0, steps_per_epoch=None
     ):
         if not 1 <= batch_size <= len(x):
-            raise ValueError(
-                "Invalid value for argument `batch_size`. Expected an integer "
-                f"from 1 to the number of training samples, {len(x)}. "
-                f"Received: batch_size={batch_size}"
+            raise invalid(
+                "batch_size",
+                f"an integer from 1 to the number of samples, {len(x)}",
+                batch_size,
             )
         self.x = x
         self.y = y

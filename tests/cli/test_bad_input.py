@@ -21,7 +21,7 @@ from keras_lbreg.cli.options import parse_settings
         (["compare", "digits", "--strategy", "two"], ["'two'", "mirrored"]),
         (
             ["compare", "digits", "--virtual-devices", 0],
-            ["--virtual-devices", "range"],
+            ["--virtual-devices", " 1"],
         ),
         (["compare", "digits", "--nosuch"], ["--nosuch"]),
         (["compare", "digit"], ["Did you mean 'digits'?"]),

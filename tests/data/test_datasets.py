@@ -9,8 +9,8 @@ import pytest
 
 from keras_lbreg.data import Dataset, load_dataset, prepared_datasets
 from keras_lbreg.data.npz import save_npz
-from keras_lbreg.data.prepare_dataset import prepare_dataset
 from keras_lbreg.data.prepared import find_prepared
+from keras_lbreg.data.tfds import prepare_dataset
 
 REAL = pathlib.Path(
     os.environ.get("LBREG_DATA_DIR")
