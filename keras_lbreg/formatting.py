@@ -1,6 +1,7 @@
-"""Numbers and tables as files, plots and the terminal print them."""
+"""Numbers, tables and errors as files and the terminal print them."""
 
 import math
+import re
 
 MISSING = "–"
 
@@ -63,3 +64,19 @@ def rich_table(columns, rows, left=1):
         # Not markup: a layer or a file may be called anything.
         table.add_row(*map(rich.text.Text, row))
     return table
+
+
+def reason(error):
+    """The sentence of an error that says what is wrong.
+
+    Keras puts where it was raised before it, and colours; TensorFlow adds the
+    nodes of its graph.
+    """
+    text = re.sub(r"\x1b\[\d+m|\{\{.*?\}\} ?", "", str(error)).strip()
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.strip() and not line.startswith("Exception encountered")
+    ]
+    first = lines[0] if lines else type(error).__name__
+    return first.partition(". ")[0].rstrip(".")

@@ -5,9 +5,13 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_lbreg.analysis.loss_surface import check_model, resolve_loss
+from keras_lbreg.analysis.loss_surface import (
+    check_fit,
+    check_model,
+    resolve_loss,
+)
 from keras_lbreg.checks import check_choice, check_positive_int
-from keras_lbreg.data.samples import check_data
+from keras_lbreg.data.samples import check_data, take_rows
 from keras_lbreg.models._keras_trainer import compile_arguments
 from keras_lbreg.models.layer_search import is_graph_model
 from keras_lbreg.models.surgery import rebuild
@@ -123,6 +127,9 @@ def interpolate(
         model.compile(loss=known["loss"], loss_weights=known["loss_weights"])
     else:
         model.compile(loss=function, metrics=["accuracy"])
+    for name, (x, y, *_) in data.items():
+        few = take_rows((x, y), slice(2))
+        check_fit(f"data[{name!r}]", model.test_on_batch, *few)
     if statistics == "estimate":
         # Not above: the callbacks import modules of this package.
         from keras_lbreg.callbacks.reestimate_batch_normalization import (
@@ -137,7 +144,7 @@ def interpolate(
         if statistics == "estimate":
             for variable, value in estimate((statistics_data,), batch_size):
                 variable.assign(value)
-        for name, (x, y) in data.items():
+        for name, (x, y, *_) in data.items():
             result = model.evaluate(
                 x, y, batch_size=batch_size, verbose=0, return_dict=True
             )

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_lbreg.checks import check_choice, check_positive_int
 from keras_lbreg.data.samples import check_data, count_samples, take_rows
+from keras_lbreg.formatting import reason
 from keras_lbreg.models._keras_trainer import data_loss
 from keras_lbreg.models.dreg_model import DRegModel
 
@@ -86,6 +87,12 @@ class LossSurface:
         )
         self._estimate = None
         self.read_frozen()
+        point = self._unflat(self.point())
+        check_fit(
+            "(x, y)",
+            lambda x, y: self._batch_loss(point, self._frozen, x, y),
+            *self._batch(slice(2)),
+        )
 
     def read_frozen(self):
         """Read anew what the model has beside its trainable variables."""
@@ -311,6 +318,23 @@ def check_model(name, model):
             "`keras.Model` with trainable variables. Received: "
             f"{name}={model!r}"
         )
+
+
+def check_fit(argument, function, x, y):
+    """Raises unless a function of a model can be called with some samples."""
+    try:
+        function(x, y)
+    except Exception as error:
+        # Whatever Keras and its backend raise, at length.
+        standardize_dtype = keras.backend.standardize_dtype
+        shapes = keras.tree.map_structure(
+            lambda a: f"{standardize_dtype(a.dtype)}{list(a.shape)}", (x, y)
+        )
+        raise ValueError(
+            f"Invalid value for argument `{argument}`. Expected samples that "
+            f"the model takes. Received: {shapes}, of which Keras says: "
+            f"{reason(error)}"
+        ) from error
 
 
 def check_statistics(statistics):

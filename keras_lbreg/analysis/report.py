@@ -131,7 +131,7 @@ def analyze(
 
 def resolve_settings(what, given):
     """All settings of the diagnostics by name; raises where one is unknown."""
-    for name in (*what, *given) or (None,):
+    for name in (*(what or ("nothing",)), *given):
         check_choice("what", name, MEASURES)
     for name, own in given.items():
         for key in own:

@@ -6,6 +6,7 @@ import os
 import pathlib
 import typing
 import warnings
+import zipfile
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from keras_lbreg.data.samples import (
     is_tf_dataset,
     take_rows,
 )
+from keras_lbreg.formatting import reason
 from keras_lbreg.layers.dreg_layer import DRegLayer
 from keras_lbreg.layers.ghost_batch_normalization import (
     GhostBatchNormalization,
@@ -90,11 +92,12 @@ def read_models(paths, samples, workload):
     """The `SavedModel`s of `.keras` files; raises if they do not fit."""
     paths = [pathlib.Path(path) for path in paths]
     for path in paths:
-        if path.suffix != ".keras" or not path.is_file():
+        if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+            state = "is no such file" if path.exists() else "does not exist"
             raise ValueError(
-                "Invalid value for argument `paths`. Expected files that "
-                "exist and end in .keras, as `model.save` writes them. "
-                f"Received: {str(path)!r}"
+                "Invalid value for argument `paths`. Expected whole files that "
+                "end in .keras, as `model.save` writes them. Received: "
+                f"{str(path)!r}, which {state}"
             )
     return [
         read_model(path, name, samples, workload)
@@ -149,7 +152,7 @@ def load(path):
     except Exception as error:
         # Keras raises whatever comes up inside of a damaged file.
         raise ValueError(
-            f"Cannot load {path}: {first_sentence(error)}. Expected a .keras "
+            f"Cannot load {path}: {reason(error)}. Expected a .keras "
             "file of layers that are registered with "
             "`keras.saving.register_keras_serializable`."
         ) from error
@@ -180,16 +183,10 @@ def evaluate(model, samples, path):
         shapes = keras.tree.map_structure(lambda a: a.shape[1:], samples.x)
         raise ValueError(
             f"The model {path} does not fit {samples.description['title']}, "
-            f"with samples of shape {shapes}: {first_sentence(error)}"
+            f"with samples of shape {shapes}: {reason(error)}"
         ) from error
     return {
         name: float(value)
         for name, value in results.items()
         if not name.endswith("_loss")
     }
-
-
-def first_sentence(error):
-    """The first line of an error's message, or its first sentence."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].partition(". ")[0].rstrip(".")

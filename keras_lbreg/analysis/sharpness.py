@@ -5,7 +5,12 @@ import dataclasses
 import numpy as np
 
 from keras_lbreg.analysis.loss_surface import LossSurface
-from keras_lbreg.checks import check_positive_int, check_positive_number
+from keras_lbreg.checks import (
+    check_non_negative_int,
+    check_positive_int,
+    check_positive_number,
+    invalid,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +98,7 @@ def sharpness(
 
     check_positive_number("epsilon", epsilon)
     check_positive_int("iterations", iterations)
+    check_non_negative_int("seed", seed)
     surface = LossSurface(model, x, y, loss, batch_size)
     theta = surface.point()
     here = surface.loss(theta)
@@ -105,11 +111,8 @@ def sharpness(
     if subspace is not None:
         check_positive_int("subspace", subspace)
         if subspace > surface.size:
-            raise ValueError(
-                "Invalid value for argument `subspace`. Expected at most the "
-                f"number of parameters, {surface.size}. Received: "
-                f"subspace={subspace}"
-            )
+            expected = f"at most the number of parameters, {surface.size}"
+            raise invalid("subspace", expected, subspace)
         generator = np.random.default_rng(seed)
         basis = generator.standard_normal((surface.size, subspace), "float32")
         # A⁺ = (Aᵀ A)⁻¹ Aᵀ; the columns of A are nearly orthogonal.

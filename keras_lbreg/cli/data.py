@@ -62,11 +62,11 @@ def list_datasets(
             ready = f"yes, {version}" if version else "yes"
         rows.append((name, ready, KNOWN.get(name, ""), samples))
     console = make_console()
-    console.print(
-        f"Prepared datasets in {data_folder(data_dir)}",
-        markup=False,
-        soft_wrap=True,
-    )
+    folder = data_folder(data_dir)
+    line = f"Prepared datasets in {folder}"
+    if not folder.is_dir():
+        line = f"There is no folder {folder}: nothing is prepared."
+    console.print(line, markup=False, soft_wrap=True)
     console.print(
         rich_table(("name", "ready", "what", "samples"), rows, left=3)
     )

@@ -53,7 +53,8 @@ class Augmentation:
     def __post_init__(self):
         check_non_negative_int("pad", self.pad)
         if self.crop is not None:
-            if len(self.crop) != 2:
+            is_pair = isinstance(self.crop, tuple | list)
+            if not is_pair or len(self.crop) != 2:
                 raise invalid("crop", "a height and a width", self.crop)
             for size in self.crop:
                 check_positive_int("crop", size)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_lbreg.checks import invalid
+from keras_lbreg.checks import check_positive_int, invalid
 
 
 class Batches:
@@ -43,10 +43,11 @@ class Batches:
     def __init__(
         self, x, y, batch_size, seed, initial_epoch=0, steps_per_epoch=None
     ):
-        if not 1 <= batch_size <= len(x):
+        check_positive_int("batch_size", batch_size)
+        if batch_size > len(x):
             raise invalid(
                 "batch_size",
-                f"an integer from 1 to the number of samples, {len(x)}",
+                f"at most the number of training samples, {len(x)}",
                 batch_size,
             )
         self.x = x

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from keras_lbreg.checks import invalid, is_number
+from keras_lbreg.checks import check_positive_number, invalid, is_number
 from keras_lbreg.data.dataset import Dataset
 from keras_lbreg.data.npz import load_npz
 from keras_lbreg.data.tfds import load_tensorflow_dataset
@@ -52,6 +52,7 @@ def load_dataset(
     if not isinstance(name, str) or not name:
         raise invalid("name", "the name of a dataset or an .npz file", name)
     image_size = check_image_size(image_size)
+    check_positive_number("memory_limit", memory_limit)
     if name == "digits":
         return load_digits()
     if name.endswith(".npz"):

@@ -5,7 +5,14 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 
-from keras_lbreg.checks import check_choice, check_positive_int, invalid
+import keras
+
+from keras_lbreg.checks import (
+    check_choice,
+    check_positive_int,
+    invalid,
+    is_number,
+)
 from keras_lbreg.data.hold_out import hold_out_rows
 from keras_lbreg.data.samples import check_data, is_tf_dataset, take_rows
 from keras_lbreg.schedules.regime import Regime
@@ -102,7 +109,8 @@ class Workload:
     held_out_samples: int = 0
 
     def __post_init__(self):
-        if not callable(self.build_model):
+        is_model = isinstance(self.build_model, keras.Model)
+        if is_model or not callable(self.build_model):
             expected = "a function that returns a new, compiled model"
             raise invalid("build_model", expected, self.build_model)
         if not isinstance(self.regime, Regime):
@@ -126,8 +134,8 @@ class Workload:
             expected = "the name of a validation metric, 'val_...'"
             raise invalid("objective", expected, self.objective)
         check_choice("direction", self.direction, ("max", "min", None))
-        name = self.name or function_name(self.build_model)
-        if not re.fullmatch(r"[\w.+-]+", str(name)):
+        name = str(self.name or function_name(self.build_model))
+        if not re.fullmatch(r"[\w.+-]+", name):
             expected = (
                 "letters, digits and the signs _ . + -, since folders are "
                 "named after it"
@@ -178,7 +186,7 @@ class Workload:
             ValueError: No sample, or none but these, would be set apart, or
                 the data are a `tf.data.Dataset`.
         """
-        if not 0 < fraction < 1:
+        if not (is_number(fraction) and 0 < fraction < 1):
             expected = "a share of the training data between 0 and 1"
             raise invalid("fraction", expected, fraction)
         data = self.train_data

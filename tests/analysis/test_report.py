@@ -198,7 +198,7 @@ def test_what_is_refused(files, tmp_path):
     call("argument `split`", split="test")
     call("argument `paths`", paths=["nowhere.keras"])
     call("argument `paths`", paths=[])
-    call("Cannot load", paths=[broken])
+    call("broken.keras', which is no such file", paths=[broken])
     call("for each of the 3 classes, received 2", paths=[other])
     call("its loss there is nan", paths=[diverged])
     call("'pairs'.*'pears'", settings={"noise": {"pears": 2}})

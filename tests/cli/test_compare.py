@@ -83,5 +83,5 @@ def test_new_writes_over_nothing(train_py, lbreg):
     before = train_py.read_bytes()
     result = lbreg("new", train_py)
     assert result.exit_code == 2
-    assert f"File exists: {train_py}" in result.text
+    assert f"{train_py} exists" in result.text
     assert train_py.read_bytes() == before
