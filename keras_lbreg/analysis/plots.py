@@ -63,10 +63,13 @@ def rows(title, xlabel, points):
     def draw(axis):
         for row, (_, low, value, high, text) in enumerate(points):
             style = {"color": PALETTE[row % len(PALETTE)], "linewidth": 3}
-            right = beyond if high is None else high
-            axis.plot([low, right], [row, row], **style)
-            at, marker = (beyond, ">") if value is None else (value, "o")
-            axis.plot(at, row, marker, markersize=10, **style)
+            at = beyond if value is None else value
+            end = beyond if high is None else high
+            axis.plot([low, end], [row, row], **style)
+            if high is None:
+                axis.plot(end, row, ">", markersize=10, **style)
+            if value is not None:
+                axis.plot(at, row, "o", markersize=10, **style)
             axis.annotate(
                 text, (at, row), (0, 9), "data", "offset points", ha="center"
             )

@@ -285,7 +285,7 @@ class Analysis:
         """Writes the plots and the page."""
         data = self.records[0]["data"][0]
         samples = f"{data['samples']:,} {data['part']} samples"
-        names = " and ".join(model["name"] for model in self.models)
+        names = ", ".join(model["name"] for model in self.models)
         headline = f"{names} on {samples} of {data['title']}"
         plots = []
         for name, records in self.groups.items():
