@@ -111,7 +111,7 @@ def analyze(
     # A file name has an end.
     folder = pathlib.Path(out or f"runs/analyze-{names[:100]}")
     with lock(folder):
-        known = {} if fresh else read_records(folder)
+        known = read_records(folder, fresh)
         records = []
         for number, job in enumerate(jobs, 1):
             how = "computed before"
@@ -200,11 +200,8 @@ class Job(typing.NamedTuple):
         }
 
 
-def read_records(folder):
-    """The records of a folder by key; raises, and changes nothing, if damaged.
-
-    The keys are those of `Job`.
-    """
+def read_records(folder, fresh):
+    """The records of a folder by the key of their `Job`, none if `fresh`."""
     file = folder / MANIFEST
     if not file.exists():
         return {}
@@ -215,6 +212,8 @@ def read_records(folder):
             f"The folder {folder} belongs to `{command}`, and this is "
             "`analyze`. Write to another folder."
         )
+    if fresh:
+        return {}
     whole = content.get("schema") == SCHEMA and isinstance(records, dict)
     if not whole or not all(
         isinstance(record, dict) and {"result", "seconds"} <= record.keys()

@@ -146,7 +146,7 @@ def test_a_second_call_computes_nothing_anew(files, tmp_path):
         content = {**json.loads(file.read_text()), **changes}
         file.write_text(json.dumps(content))
         with pytest.raises(ValueError, match=message):
-            call()
+            call(fresh="command" in changes)
         assert json.loads(file.read_text()) == content
 
 
