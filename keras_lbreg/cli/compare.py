@@ -2,8 +2,6 @@
 
 from typing import Annotated
 
-import typer
-
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import end, start_keras
 from keras_lbreg.cli.errors import report_errors
@@ -12,39 +10,26 @@ from keras_lbreg.formatting import make_console
 
 @report_errors
 def compare(
-    workload: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="WORKLOAD",
-            help=f"{options.WORKLOAD_HELP.strip()} Default: digits.",
-        ),
-    ] = None,
+    workload: options.OptionalWorkload = None,
     batch_size: options.BatchSize = None,
     small_batch_size: options.SmallBatchSize = None,
     epochs: options.Epochs = None,
     arms: Annotated[
         str | None,
-        typer.Option(
-            metavar="A,B,...",
-            help="Only these arms, of those that `lbreg arms` lists.",
-            rich_help_panel=options.WHAT,
+        options.option(
+            options.WHAT,
+            "A,B,...",
+            "Only these arms, of those that `lbreg arms` lists.",
         ),
     ] = None,
     seeds: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            help="Runs of each arm, with consecutive seeds.",
-            rich_help_panel=options.WHAT,
+        options.option(
+            options.WHAT, "N", "Runs of each arm, with consecutive seeds."
         ),
     ] = 3,
     first_seed: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="The first of the seeds.",
-            rich_help_panel=options.WHAT,
-        ),
+        int, options.option(options.WHAT, "N", "The first of the seeds.")
     ] = 0,
     settings: options.Set = None,
     config: options.Config = None,
@@ -55,10 +40,10 @@ def compare(
     data_dir: options.DataDir = None,
     out: Annotated[
         str | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder of the results. Default: runs/NAME.",
-            rich_help_panel=options.WHERE,
+        options.option(
+            options.WHERE,
+            "FOLDER",
+            "Folder of the results. Default: runs/NAME.",
         ),
     ] = None,
     fresh: options.Fresh = False,

@@ -48,13 +48,17 @@ def report(
     from keras_lbreg.files import read_json
 
     manifest = pathlib.Path(folder) / "manifest.json"
-    if not manifest.is_file():
+    command = None
+    if manifest.is_file():
+        command = read_json(manifest).get("command")
+    if not manifest.is_file() or command == "analyze":
         raise ValueError(
             "Invalid value for argument `FOLDER`. Expected a folder with "
             "results of `lbreg compare` or `lbreg tune`. Received: "
-            f"{folder}, which has no manifest.json"
+            f"{folder}, whose manifest.json "
+            + ("is of `lbreg analyze`" if command else "does not exist")
         )
-    if read_json(manifest).get("command") == "tune":
+    if command == "tune":
         from keras_lbreg.cli.tune import show_search
 
         show_search(folder, make_console())

@@ -27,7 +27,11 @@ LR_SCALING = Technique(
         "rule": SearchRange(choices=("sqrt", "linear")),
         "warmup_epochs": SearchRange(0, 5),
     },
-    helps_when="always first: it costs nothing and all others build on it",
+    does=(
+        "raises the learning rate with the batch: by the root of "
+        "their ratio, or by the ratio itself"
+    ),
+    helps_when="the batch grows: it costs nothing, and all others build on it",
     regime=scale_rates,
 )
 
@@ -88,6 +92,7 @@ GHOST_BATCH_NORM = Technique(
     search_space={
         "ghost_batch_size": SearchRange(choices=sizes_that_divide),
     },
+    does="normalizes small parts of the batch, each with statistics of its own",
     helps_when="the network has batch normalization",
     model=use_ghosts,
     finalize=strip_ghosts,
@@ -103,7 +108,11 @@ REGIME_ADAPTATION = Technique(
     public_names=("Regime",),
     defaults={},
     search_space={},
-    helps_when="time is there: it processes B_L / B_S times the samples",
+    does=(
+        "makes as many updates as the small batch, in as many times the "
+        "epochs as the batch is larger"
+    ),
+    helps_when="there is time",
     regime=lambda hp, ctx: {"stretch": True},
 )
 
@@ -127,6 +136,7 @@ GRADIENT_NOISE = Technique(
         "alpha": SearchRange(1e-7, 1e-1, log=True),
         "gamma": SearchRange(0.3, 0.8),
     },
+    does="adds Gaussian noise to the gradient, less with every update",
     helps_when="the large batch's gradient has lost the small one's noise",
     optimizer=add_noise,
 )
@@ -223,6 +233,10 @@ DREG = Technique(
         "path_reduction": SearchRange(choices=("sum", "mean")),
         "layer": SearchRange(choices=late_layers),
     },
+    does=(
+        "trains two copies of one layer, kept apart from each other, "
+        "and keeps the better one"
+    ),
     helps_when="the batch is very large (the paper: from 4,096 on)",
     model=double_layer,
     callbacks=select_path,
@@ -294,6 +308,7 @@ GRADIENT_MIX = Technique(
         "groups": SearchRange(choices=groups_that_divide),
         "concentration": SearchRange(0.1, 10.0, log=True),
     },
+    does="takes a random mean of the gradients of parts of the batch",
     helps_when="several devices share the batch and average too well",
     optimizer=mix_replicas,
     data=mix_samples,
@@ -314,7 +329,11 @@ GROUP_NOISE = Technique(
         "groups": SearchRange(choices=groups_that_divide),
         "stddev": SearchRange(0.1, 4.0, log=True),
     },
-    helps_when="as GradientMix, with weights that need not sum to one",
+    does=(
+        "multiplies the gradients of parts of the batch by random "
+        "numbers around one"
+    ),
+    helps_when="several devices share the batch, as with GradientMix",
     data=lambda batches, hp, ctx: weigh_samples(batches, hp, ctx, "gaussian"),
     unfit=no_groups,
     alternative_to="gradient_mix",

@@ -101,7 +101,8 @@ class Technique:
         public_names: The names of `keras_lbreg` that implement it.
         defaults: Every hyperparameter and its default.
         search_space: A `SearchRange` by hyperparameter.
-        helps_when: One sentence for the README.
+        does: What it does to a run, in a few words.
+        helps_when: When it may help, in a few words.
         regime: `regime(hp, ctx)` returns arguments of `Regime.scaled`.
         model: `model(model, hp, ctx)` returns the changed model.
         optimizer: `optimizer(optimizer, hp, ctx)` returns the wrapped
@@ -134,6 +135,7 @@ class Technique:
     public_names: tuple
     defaults: Mapping
     search_space: Mapping
+    does: str
     helps_when: str
     regime: Callable | None = None
     model: Callable | None = None
