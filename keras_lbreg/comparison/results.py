@@ -10,8 +10,36 @@ SCHEMA = 2
 MANIFEST = "manifest.json"
 
 
+class Judged:
+    """What the manifest of a results folder says of the judgement."""
+
+    @property
+    def objective(self):
+        """Name of the objective, such as `"val_accuracy"`."""
+        return self.manifest["workload"]["objective"]
+
+    @property
+    def maximize(self):
+        """Whether a larger objective is better."""
+        return self.manifest["workload"]["direction"] == "max"
+
+    @property
+    def sign(self):
+        """1 where a larger objective is better, otherwise -1."""
+        return 1 if self.maximize else -1
+
+    @property
+    def is_share(self):
+        """Whether the objective is a share, printed in per cent."""
+        return bool(self.manifest["workload"].get("is_share"))
+
+    @property
+    def report_path(self):
+        return self.path / "report.html"
+
+
 @dataclasses.dataclass(frozen=True)
-class Results:
+class Results(Judged):
     """Everything that one results folder holds.
 
     Args:
@@ -44,36 +72,12 @@ class Results:
         return [arm["name"] for arm in self.arms]
 
     @property
-    def objective(self):
-        """Name of what arms are judged by, such as `"val_accuracy"`."""
-        return self.manifest["workload"]["objective"]
-
-    @property
-    def maximize(self):
-        """Whether a larger objective is better."""
-        return self.manifest["workload"]["direction"] == "max"
-
-    @property
-    def sign(self):
-        """1 where a larger objective is better, otherwise -1."""
-        return 1 if self.maximize else -1
-
-    @property
-    def is_share(self):
-        """Whether the objective is a share, printed in per cent."""
-        return bool(self.manifest["workload"].get("is_share"))
-
-    @property
     def complete(self):
         """Whether every run of the manifest has ended."""
         expected = len(self.arms) * len(self.manifest["seeds"])
         return expected == sum(
             run.status in ("finished", "failed") for run in self.runs
         )
-
-    @property
-    def report_path(self):
-        return self.path / "report.html"
 
     def runs_of(self, arm):
         """The runs of one arm."""

@@ -30,6 +30,9 @@ class Display:
         quiet: Whether to show nothing.
     """
 
+    # What is counted.
+    unit = "runs"
+
     def __init__(self, console=None, quiet=False):
         self.console = console or make_console()
         self.quiet = quiet
@@ -88,10 +91,18 @@ class Display:
             f"[{len(self.ended)}/{self.total}] {self._title(run)}: "
             f"{outcome(run, result, skipped)}"
         )
-        left = self.time_left.remaining()
+        left = self.remaining()
         if left and not self.console.is_terminal:
             text += f"; about {duration(left)} left"
         self.say(text)
+
+    def remaining(self):
+        """Seconds that the rest takes, or `None`."""
+        return self.time_left.remaining()
+
+    def note(self):
+        """What is said beside the number of ended runs."""
+        return ""
 
     def _title(self, run):
         return f"{run.arm.title}, seed {run.seed}"
@@ -103,13 +114,13 @@ class Display:
 
     def _render(self):
         grid = rich.table.Table.grid(padding=(0, 2))
-        left = self.time_left.remaining()
+        left = self.remaining()
         left = "measuring" if left is None else duration(left)
         grid.add_row(
             rich.progress_bar.ProgressBar(
                 total=self.total, completed=len(self.ended), width=24
             ),
-            f"{len(self.ended)} of {self.total} runs",
+            f"{len(self.ended)} of {self.total} {self.unit}{self.note()}",
             f"about {left} left",
         )
         if self.current is not None:

@@ -74,6 +74,7 @@ class Run:
         settings: Hyperparameters by technique name, under the arm's own.
         programs: A dictionary in which models are kept compiled for the other
             seeds of an arm. Defaults to none.
+        facts: The `Facts`. Defaults to those of the workload.
     """
 
     def __init__(
@@ -85,12 +86,13 @@ class Run:
         placement=ONE_DEVICE,
         settings=None,
         programs=None,
+        facts=None,
     ):
         self.workload = workload
         self.arm = arm
         self.seed = seed
         self.placement = placement
-        self.facts = examine(workload)
+        self.facts = facts or examine(workload)
         self.plan = make_plan(
             workload, self.facts, arm, batch_size, placement, settings
         )
@@ -261,7 +263,17 @@ class Run:
         plain.optimizer.build(plain.trainable_variables)
         return plain
 
-    def train(self, path, display, model_path=None):
+    def train(
+        self,
+        path,
+        display,
+        model_path=None,
+        part=(0.0, 1.0),
+        state=None,
+        callbacks=None,
+        final_only=False,
+        on_end=None,
+    ):
         """The run in the results folder `path`: resumed, recorded, or skipped.
 
         Args:
@@ -269,6 +281,12 @@ class Run:
             display: The `Display`.
             model_path: Optional `.keras` file for the trained plain model. A
                 finished run without its copy is trained again.
+            part: Fractions of the regime between which to train.
+            state: The `training_state` to begin with. Defaults to the seed's.
+            callbacks: More callbacks. Defaults to Keras's for TensorBoard.
+            final_only: See `fit`.
+            on_end: Optional function of the trained model and the last
+                `EpochRecord`, before the run counts as finished.
 
         Returns:
             A `RunResult`, on every worker. One that failed has a reason;
@@ -277,7 +295,7 @@ class Run:
         folder = run_folder(path, self.arm.name, self.seed)
         own_copy = None if model_path is None else folder / "model.keras"
         on_chief = self.placement.on_chief
-        before = on_chief(lambda: self._before(path, folder, own_copy))
+        before = on_chief(lambda: self._before(path, folder, own_copy, part))
         if before is not None and before["status"] != "damaged":
             result = RunResult.from_json(before)
             display.run_ended(self, result, skipped=True)
@@ -287,13 +305,18 @@ class Run:
                     f"Damaged, trained again: {self.arm.title}, seed "
                     f"{self.seed}: {before['reason']}"
                 )
-            result = self._train(path, folder, display, own_copy)
+            if callbacks is None:
+                callbacks = self._tensorboard(path)
+            arguments = (*part, callbacks, display.epoch, final_only)
+            result = self._train(
+                path, folder, display, own_copy, state, arguments, on_end
+            )
             display.run_ended(self, result)
         if model_path is not None and result.status == "finished":
             on_chief(lambda: copy_file(own_copy, model_path))
         return result
 
-    def _before(self, path, folder, own_copy):
+    def _before(self, path, folder, own_copy, part):
         """An ended run as plain data, a damaged one, or `None`."""
         result = read_run(path, self.arm.name, self.seed, self.facts.maximize)
         if result is None:
@@ -304,7 +327,8 @@ class Run:
             failed and not result.summary.get("retry")
         )
         has_model = own_copy is None or failed or own_copy.is_file()
-        if ended and result.status == "finished" and not self._is_whole(result):
+        whole = self._is_whole(result, *part)
+        if ended and result.status == "finished" and not whole:
             result = dataclasses.replace(
                 result,
                 status="damaged",
@@ -320,23 +344,20 @@ class Run:
         (folder / SUMMARY).unlink(missing_ok=True)
         return None
 
-    def _is_whole(self, result):
-        every = self.plan.record_every
+    def _is_whole(self, result, begin, until):
+        every, start = self.plan.record_every, self.plan.epoch_at(begin)
         return [r.epoch for r in result.epochs] == list(
-            range(every, self.plan.epochs + 1, every)
+            range(start + every, self.plan.epoch_at(until) + 1, every)
         )
 
-    def _train(self, path, folder, display, own_copy):
+    def _train(self, path, folder, display, own_copy, state, arguments, on_end):
         clock = time.monotonic()
         display.run_started(self)
         try:
             model = self.prepare()
-            records = self.fit(
-                model,
-                folder,
-                callbacks=self._tensorboard(path),
-                on_epoch=display.epoch,
-            )
+            if state is not None:
+                set_training_state(model, state)
+            records = self.fit(model, folder, *arguments)
         except Exception as error:
             if self.programs is not None:
                 self.programs.pop(self.arm.name, None)
@@ -359,6 +380,8 @@ class Run:
             plain = self.export(model)
             if self.placement.is_chief:
                 save_model(plain, own_copy)
+        if on_end is not None and reason is None:
+            on_end(model, records[-1])
 
         def end():
             maximize = self.facts.maximize
