@@ -174,8 +174,7 @@ def to_csv(results):
         fields = {}
         for name, value in vars(row).items():
             if isinstance(value, Stat):
-                fields[f"{name}_mean"] = value.mean
-                fields[f"{name}_std"] = value.std
+                fields |= stat_fields(name, value)
             else:
                 fields[name] = value
         runs = results.runs_of(row.arm)
@@ -187,6 +186,10 @@ def to_csv(results):
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()
+
+
+def stat_fields(name, stat):
+    return {f"{name}_mean": stat.mean, f"{name}_std": stat.std}
 
 
 def csv_text(value):

@@ -315,7 +315,8 @@ class Run:
                     f"{self.seed}: {result.reason}"
                 )
             display.run_started(self)
-            options.setdefault("callbacks", self._tensorboard(path))
+            if "callbacks" not in options:
+                options["callbacks"] = self._tensorboard(path)
             self._train(folder, display, own_copy, state, on_end, options)
             result = on_chief(lambda: self._read(path))
         display.run_ended(self, result, skipped)
