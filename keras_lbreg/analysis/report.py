@@ -289,8 +289,13 @@ class Analysis:
         plots = []
         for name, records in self.groups.items():
             measure = MEASURES[name]
-            panels = tuple(measure.panels(records))
-            plot = Plot(name, measure.title, panels, headline, measure.caption)
+            plot = Plot(
+                name=name,
+                title=measure.title,
+                caption=measure.caption,
+                panels=tuple(measure.panels(records)),
+                setting=headline,
+            )
             write_file(self.path / f"{name}.png", plot.png())
             plots.append(plot)
         columns, rows = self.cells()

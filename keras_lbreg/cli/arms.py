@@ -48,8 +48,8 @@ def arms(debug: options.Debug = False):
     for technique in REGISTER:
         console.print()
         say(f"{technique.symbol}: {technique.title}", 2)
-        say(f"It {technique.does}.", 4)
-        say(f"It helps when {technique.helps_when}.", 4)
+        say(f"What it does: {technique.does}.", 4)
+        say(f"When: {technique.helps_when}.", 4)
         say(f"Source: {technique.paper}.", 4)
         for name, value in technique.defaults.items():
             say(f"{technique.name}.{name}={value}", 6)

@@ -17,6 +17,10 @@ def scale_rates(hp, ctx):
 LR_SCALING = Technique(
     name="lr_scaling",
     title="Learning-rate scaling",
+    does=(
+        "raises the learning rate with the batch: by the square root of "
+        "their ratio, or by the ratio itself"
+    ),
     symbol="LR",
     paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
     card="learning_rate_scaling",
@@ -27,11 +31,7 @@ LR_SCALING = Technique(
         "rule": SearchRange(choices=("sqrt", "linear")),
         "warmup_epochs": SearchRange(0, 5),
     },
-    does=(
-        "raises the learning rate with the batch: by the root of "
-        "their ratio, or by the ratio itself"
-    ),
-    helps_when="the batch grows: it costs nothing, and all others build on it",
+    helps_when="always first: it costs nothing and all others build on it",
     regime=scale_rates,
 )
 
@@ -84,6 +84,9 @@ def no_ghosts(model, ctx):
 GHOST_BATCH_NORM = Technique(
     name="ghost_batch_norm",
     title="Ghost batch normalization",
+    does=(
+        "normalizes small parts of the batch, each with statistics of its own"
+    ),
     symbol="GBN",
     paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
     card="ghost_batch_normalization",
@@ -92,7 +95,6 @@ GHOST_BATCH_NORM = Technique(
     search_space={
         "ghost_batch_size": SearchRange(choices=sizes_that_divide),
     },
-    does="normalizes small parts of the batch, each with statistics of its own",
     helps_when="the network has batch normalization",
     model=use_ghosts,
     finalize=strip_ghosts,
@@ -102,17 +104,17 @@ GHOST_BATCH_NORM = Technique(
 REGIME_ADAPTATION = Technique(
     name="regime_adaptation",
     title="Regime adaptation",
+    does=(
+        "makes as many updates as the small batch, in as many times the "
+        "epochs as the batch is larger"
+    ),
     symbol="RA",
     paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
     card="regime_adaptation",
     public_names=("Regime",),
     defaults={},
     search_space={},
-    does=(
-        "makes as many updates as the small batch, in as many times the "
-        "epochs as the batch is larger"
-    ),
-    helps_when="there is time",
+    helps_when="time is there: it processes B_L / B_S times the samples",
     regime=lambda hp, ctx: {"stretch": True},
 )
 
@@ -126,6 +128,7 @@ def add_noise(optimizer, hp, ctx):
 GRADIENT_NOISE = Technique(
     name="gradient_noise",
     title="Annealed gradient noise",
+    does="adds Gaussian noise to the gradient, less with every update",
     symbol="noise",
     paper="Neelakantan et al. 2015, https://arxiv.org/abs/1511.06807; "
     "Jaiswal and Taura",
@@ -136,7 +139,6 @@ GRADIENT_NOISE = Technique(
         "alpha": SearchRange(1e-7, 1e-1, log=True),
         "gamma": SearchRange(0.3, 0.8),
     },
-    does="adds Gaussian noise to the gradient, less with every update",
     helps_when="the large batch's gradient has lost the small one's noise",
     optimizer=add_noise,
 )
@@ -208,6 +210,10 @@ def nothing_to_double(model, ctx):
 DREG = Technique(
     name="dreg",
     title="Distinctive regularization",
+    does=(
+        "trains two copies of one layer, kept apart from each other, and "
+        "keeps the better one"
+    ),
     symbol="DReg",
     paper="Yuan et al. 2020, https://arxiv.org/abs/2011.08968",
     card="dreg",
@@ -233,10 +239,6 @@ DREG = Technique(
         "path_reduction": SearchRange(choices=("sum", "mean")),
         "layer": SearchRange(choices=late_layers),
     },
-    does=(
-        "trains two copies of one layer, kept apart from each other, "
-        "and keeps the better one"
-    ),
     helps_when="the batch is very large (the paper: from 4,096 on)",
     model=double_layer,
     callbacks=select_path,
@@ -295,6 +297,7 @@ def no_groups(model, ctx):
 GRADIENT_MIX = Technique(
     name="gradient_mix",
     title="GradientMix",
+    does="takes a random mean of the gradients of parts of the batch",
     symbol="mix",
     paper="ICLR 2023 submission; the mixing law is ours",
     card="gradient_mix",
@@ -308,7 +311,6 @@ GRADIENT_MIX = Technique(
         "groups": SearchRange(choices=groups_that_divide),
         "concentration": SearchRange(0.1, 10.0, log=True),
     },
-    does="takes a random mean of the gradients of parts of the batch",
     helps_when="several devices share the batch and average too well",
     optimizer=mix_replicas,
     data=mix_samples,
@@ -319,6 +321,10 @@ GRADIENT_MIX = Technique(
 GROUP_NOISE = Technique(
     name="group_noise",
     title="Multiplicative group noise",
+    does=(
+        "multiplies the gradients of parts of the batch by random numbers "
+        "around one"
+    ),
     symbol="group-noise",
     paper="Hoffer et al. 2017 (multiplicative noise), "
     "https://arxiv.org/abs/1705.08741",
@@ -329,11 +335,7 @@ GROUP_NOISE = Technique(
         "groups": SearchRange(choices=groups_that_divide),
         "stddev": SearchRange(0.1, 4.0, log=True),
     },
-    does=(
-        "multiplies the gradients of parts of the batch by random "
-        "numbers around one"
-    ),
-    helps_when="several devices share the batch, as with GradientMix",
+    helps_when="as GradientMix, with weights that need not sum to one",
     data=lambda batches, hp, ctx: weigh_samples(batches, hp, ctx, "gaussian"),
     unfit=no_groups,
     alternative_to="gradient_mix",

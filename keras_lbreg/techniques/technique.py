@@ -101,7 +101,6 @@ class Technique:
         public_names: The names of `keras_lbreg` that implement it.
         defaults: Every hyperparameter and its default.
         search_space: A `SearchRange` by hyperparameter.
-        does: What it does to a run, in a few words.
         helps_when: When it may help, in a few words.
         regime: `regime(hp, ctx)` returns arguments of `Regime.scaled`.
         model: `model(model, hp, ctx)` returns the changed model.
@@ -117,6 +116,7 @@ class Technique:
             can do nothing for this plain model, or `""`.
         alternative_to: Name of the technique whose place it takes; the arm
             with everything holds only the first of them.
+        does: What it does to a run, in a few words.
 
     Raises:
         ValueError: `search_space` names no hyperparameter of `defaults`.
@@ -135,7 +135,6 @@ class Technique:
     public_names: tuple
     defaults: Mapping
     search_space: Mapping
-    does: str
     helps_when: str
     regime: Callable | None = None
     model: Callable | None = None
@@ -146,6 +145,7 @@ class Technique:
     note: Callable | None = None
     unfit: Callable | None = None
     alternative_to: str | None = None
+    does: str = ""
 
     def __post_init__(self):
         unknown = set(self.search_space) - set(self.defaults)

@@ -274,5 +274,5 @@ def test_numbers_that_do_not_exist_have_signs():
 )
 def test_extreme_numbers_are_drawn(measure, records):
     panels = tuple(MEASURES[measure].panels(records))
-    plot = Plot(measure, "", "", panels, "")
+    plot = Plot(name="a", title="", caption="", panels=panels, setting="")
     assert plot.png().startswith(b"\x89PNG")
