@@ -208,7 +208,7 @@ def split(text):
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def parse_settings(settings):
+def parse_settings(settings, option="--set"):
     """`["dreg.weight=0.1"]` as `{"dreg": {"weight": 0.1}}`."""
     parsed = {}
     for setting in settings or ():
@@ -216,7 +216,7 @@ def parse_settings(settings):
         technique, dot, name = path.partition(".")
         if not (equals and dot and technique and name):
             raise ValueError(
-                "Invalid value for option `--set`. Expected "
+                f"Invalid value for option `{option}`. Expected "
                 "TECHNIQUE.NAME=VALUE, such as dreg.weight=0.05. "
                 f"Received: {setting}"
             )
