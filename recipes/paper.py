@@ -9,6 +9,7 @@ to `recipes/PAPER/results/COMPARISON.jsonl`.
 
 import dataclasses
 import json
+import math
 import pathlib
 import shutil
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from keras_lbreg import LARS, Arm, CoupledSGD, Regime, Workload, compare
 from keras_lbreg.comparison import Results, train
 from keras_lbreg.data import load_dataset
 from keras_lbreg.files import read_json, write_file
-from keras_lbreg.training.records import RunResult
+from keras_lbreg.training.records import EpochRecord, RunResult
 from recipes.networks import Images
 
 # What the momentum is called, and the class.
@@ -445,63 +446,90 @@ def write_record(path, results):
 
 def packed(run):
     """An ended run as a line of a record, its epochs as columns."""
-    content = run.to_json()
-    epochs = content["epochs"]
-    logs = dict.fromkeys(name for e in epochs for name in e["logs"])
-    columns = {name: [rounded(e[name]) for e in epochs] for name in FIELDS}
-    columns |= {n: [rounded(e["logs"].get(n)) for e in epochs] for n in logs}
-    kept = ("arm", "seed", "status", "reason")
-    return {**{name: content[name] for name in kept}, "columns": columns}
+    rows = [{**{f: getattr(e, f) for f in FIELDS}, **e.logs} for e in run.epochs]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {
+        "arm": run.arm,
+        "seed": run.seed,
+        "status": run.status,
+        "reason": run.reason,
+        "columns": {n: [rounded(row.get(n)) for row in rows] for n in names},
+    }
 
 
 def rounded(number):
-    """As many digits as a float32 has."""
-    return float(f"{number:.9g}") if isinstance(number, float) else number
+    """As many digits as a float32 has; `None` where there is no number."""
+    if not isinstance(number, float):
+        return number
+    return float(f"{number:.9g}") if math.isfinite(number) else None
 
 
 def read_record(path):
     """The `Results` that a record holds."""
     try:
         first, *lines = map(json.loads, path.read_text("utf-8").splitlines())
-        objective = first["workload"]["objective"]
         sizes = {arm["name"]: arm["batch_size"] for arm in first["arms"]}
-        runs = tuple(
-            unpacked(line, objective, sizes[line["arm"]], first)
-            for line in lines
-        )
+        runs = [unpacked(line, first["workload"], sizes) for line in lines]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"Cannot read {path}: it is no record of a comparison "
             f"({type(error).__name__}: {error}). Nothing was changed. Restore "
             "the file, or move it away."
         ) from error
-    order = {name: place for place, name in enumerate(sizes)}
-    runs = sorted(runs, key=lambda run: (order[run.arm], run.seed))
-    return Results(path, first, tuple(runs))
+    return Results(path, first, in_order(runs, sizes))
 
 
-def unpacked(line, objective, batch_size, manifest):
+def in_order(runs, arms):
+    """Runs in the order of the arms' names, then of the seeds."""
+    place = {name: number for number, name in enumerate(arms)}
+    return tuple(sorted(runs, key=lambda run: (place[run.arm], run.seed)))
+
+
+def unpacked(line, workload, sizes):
     """A line of a record as a `RunResult`."""
+    arm, seed, columns = line["arm"], line["seed"], line["columns"]
     epochs = []
-    columns = line["columns"]
     for values in zip(*columns.values(), strict=True):
+        values = [math.nan if value is None else value for value in values]
         logs = dict(zip(columns, values, strict=True))
         fields = {name: logs.pop(name) for name in FIELDS}
         epochs.append(
-            {
-                "arm": line["arm"],
-                "seed": line["seed"],
+            EpochRecord(
+                arm,
+                seed,
+                samples=fields["updates"] * sizes[arm],
+                objective=logs.get(workload["objective"], math.nan),
+                logs=logs,
                 **fields,
-                "samples": fields["updates"] * batch_size,
-                "objective": logs.get(objective),
-                "logs": logs,
-            }
+            )
         )
-    maximize = manifest["workload"]["direction"] == "max"
-    content = {k: v for k, v in line.items() if k != "columns"}
-    return RunResult.from_json(
-        {**content, "epochs": epochs, "maximize": maximize}
+    return RunResult(
+        arm,
+        seed,
+        line["status"],
+        line["reason"],
+        tuple(epochs),
+        maximize=workload["direction"] == "max",
     )
+
+
+def judged_by(results, objective):
+    """The same runs judged by another of the numbers that they recorded."""
+    manifest = dict(results.manifest)
+    manifest["workload"] = {**manifest["workload"], "objective": objective}
+    runs = tuple(
+        dataclasses.replace(
+            run,
+            epochs=tuple(
+                dataclasses.replace(
+                    record, objective=record.logs.get(objective, math.nan)
+                )
+                for record in run.epochs
+            ),
+        )
+        for run in results.runs
+    )
+    return dataclasses.replace(results, manifest=manifest, runs=runs)
 
 
 def is_recorded(results, arm, seed):
@@ -536,9 +564,7 @@ def merged(old, new, path):
         "seeds": sorted({*old.manifest["seeds"], *new.manifest["seeds"]}),
     }
     runs = {(run.arm, run.seed): run for run in (*old.runs, *new.runs)}
-    order = {name: place for place, name in enumerate(arms)}
-    runs = sorted(runs.values(), key=lambda run: (order[run.arm], run.seed))
-    return Results(path, manifest, tuple(runs))
+    return Results(path, manifest, in_order(runs.values(), arms))
 
 
 def has_ended(run):
