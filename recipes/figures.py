@@ -64,7 +64,7 @@ def figure_of(panels, setting="", columns=3, sharey=False, shared_legend=True):
             if handles and not shared_legend:
                 axis.legend(fontsize=9)
         if shared_legend and labels:
-            across = max(1, min(len(labels), round(1.2 * columns)))
+            across = min(len(labels), round(max(columns, 1.6)))
             lines = math.ceil(len(labels) / across)
             figure.set_figheight(HEIGHT * rows + LEGEND_ROW * (lines + 1))
             figure.legend(
