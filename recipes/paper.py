@@ -24,6 +24,9 @@ from keras_lbreg.files import read_json, write_file
 from keras_lbreg.training.records import EpochRecord, RunResult
 from recipes.networks import Images
 
+# The ignored folder of the runs.
+WORK = pathlib.Path(__file__).parents[1] / "runs" / "recipes"
+
 # What the momentum is called, and the class.
 OPTIMIZERS = {
     "sgd": ("momentum", keras.optimizers.SGD),
@@ -233,6 +236,31 @@ class Comparison:
             dataset = load_dataset(dataset, data_dir, recipe.image_size)
         return recipe.workload(dataset, f"recipes/{self.name}", samples)
 
+    def trained(self, arm, seed, epochs=None, data_dir=None):
+        """A model trained with an arm, for its first epochs.
+
+        The learning rate is that of the whole run, as far as it goes.
+
+        Returns:
+            The pair of the model and the number of updates it has had.
+        """
+        workload = self.workload(data_dir=data_dir)
+        regime = workload.regime
+        epochs = epochs or regime.epochs
+        milestones = [(e, rate) for e, rate in regime.milestones if e < epochs]
+        regime = dataclasses.replace(
+            regime, epochs=epochs, milestones=milestones
+        )
+        workload = dataclasses.replace(workload, regime=regime)
+        folder = WORK / "trained" / f"{self.name}-{arm}-{seed}-{epochs}-epochs"
+        path = folder / "model.keras"
+        result = train(
+            workload, arm, seed=seed, out=folder, model_path=path, progress=False
+        )
+        if result.status != "finished":
+            raise ValueError(f"The run in {folder} failed: {result.reason}")
+        return keras.models.load_model(path), result.updates
+
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
@@ -294,7 +322,7 @@ class Paper:
 
     def work_path(self, stem):
         """The ignored folder in which `compare` works."""
-        return self.folder.parents[1] / "runs/recipes" / self.name / stem
+        return WORK / self.name / stem
 
     def records(self, name):
         """The recorded `Results` of a comparison, at every length.
@@ -384,45 +412,6 @@ class Paper:
                 results = merged(results, ran, record)
                 write_record(record, results)
         return results
-
-    def trained(self, name, arm, seed, epochs=None, data_dir=None):
-        """A model trained as a comparison does, for its first epochs.
-
-        Of the milestones only those within these epochs count: the learning
-        rate is that of the whole run.
-
-        Returns:
-            The pair of the model and the number of updates it has had.
-        """
-        part = self.get(name)
-        workload = part.workload(data_dir=data_dir)
-        stem = f"{name}-trained-{epochs or part.recipe.epochs}-{arm}-{seed}"
-        folder = self.work_path(stem)
-        if epochs is not None:
-            regime = dataclasses.replace(
-                workload.regime,
-                epochs=epochs,
-                milestones=[
-                    (at, rate)
-                    for at, rate in workload.regime.milestones
-                    if at < epochs
-                ],
-            )
-            workload = dataclasses.replace(workload, regime=regime)
-        result = train(
-            workload,
-            part.all_arms().get(arm, arm),
-            seed=seed,
-            out=folder,
-            model_path=folder / "model.keras",
-        )
-        if result.status != "finished":
-            raise ValueError(
-                f"The run of {arm} with seed {seed} in {folder} failed: "
-                f"{result.reason}"
-            )
-        model = keras.models.load_model(folder / "model.keras")
-        return model, result.updates
 
 
 # Records of before arms were judged with re-estimated statistics: nothing is
