@@ -255,7 +255,12 @@ class Comparison:
         folder = WORK / "trained" / f"{self.name}-{arm}-{seed}-{epochs}-epochs"
         path = folder / "model.keras"
         result = train(
-            workload, arm, seed=seed, out=folder, model_path=path, progress=False
+            workload,
+            arm,
+            seed=seed,
+            out=folder,
+            model_path=path,
+            progress=False,
         )
         if result.status != "finished":
             raise ValueError(f"The run in {folder} failed: {result.reason}")
@@ -435,7 +440,9 @@ def write_record(path, results):
 
 def packed(run):
     """An ended run as a line of a record, its epochs as columns."""
-    rows = [{**{f: getattr(e, f) for f in FIELDS}, **e.logs} for e in run.epochs]
+    rows = [
+        {**{f: getattr(e, f) for f in FIELDS}, **e.logs} for e in run.epochs
+    ]
     names = dict.fromkeys(name for row in rows for name in row)
     return {
         "arm": run.arm,

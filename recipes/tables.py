@@ -150,7 +150,9 @@ def not_run(paper, comparisons):
     names = [c.name for c in comparisons if not paper.records(c.name)]
     if not names:
         return ""
-    return f"\nNot run: `python -m recipes {paper.name} run {' '.join(names)}`\n"
+    return (
+        f"\nNot run: `python -m recipes {paper.name} run {' '.join(names)}`\n"
+    )
 
 
 def runs_table(paper):

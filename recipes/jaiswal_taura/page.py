@@ -322,7 +322,9 @@ def plot_alpha(paper, family):
                 axis.axhspan(mean - std, mean + std, **band)
             look = {"color": PALETTE[1], "marker": "o", "capsize": 3}
             draw_stats(axis, SWEEP, stats, label="noise", **look)
-            axis.set(xscale="log", xlabel="alpha, the variance of the first noise")
+            axis.set(
+                xscale="log", xlabel="alpha, the variance of the first noise"
+            )
             axis.set(ylabel="validation accuracy, %", ylim=limits)
 
         return title, draw

@@ -191,9 +191,7 @@ def measure_scale(progress, seeds=None, data_dir=None):
     """Distance and cosine by step, of the DReg arms at scale."""
     workload = SCALE.workload(data_dir=data_dir)
     arms = [
-        arm
-        for arm in SCALE.arms
-        if "dreg" in getattr(arm, "techniques", ())
+        arm for arm in SCALE.arms if "dreg" in getattr(arm, "techniques", ())
     ]
     runs = []
     for arm, seed in progress(list(itertools.product(arms, range(seeds or 1)))):

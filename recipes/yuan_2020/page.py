@@ -335,7 +335,9 @@ def draw_setting(axis, setting, runs, color):
     """The runs of one setting, what was predicted, and where they ended."""
     for number, run in enumerate(runs):
         label = None if number else setting.label
-        axis.plot(run["step"], run["distance"], color=color, lw=1.4, label=label)
+        axis.plot(
+            run["step"], run["distance"], color=color, lw=1.4, label=label
+        )
         if run["exploded"]:
             end = run["step"][-1], run["distance"][-1]
             axis.plot(*end, "x", color=color, ms=8)
