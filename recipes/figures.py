@@ -1,9 +1,10 @@
 """The figures of the READMEs, drawn from the records."""
 
 import math
+import textwrap
 
 from keras_lbreg.comparison.plots import mean_curves
-from keras_lbreg.comparison.statistics import Stat, t_test
+from keras_lbreg.comparison.statistics import t_test
 from keras_lbreg.files import write_file
 from keras_lbreg.plot_style import (
     GREY,
@@ -17,6 +18,8 @@ from keras_lbreg.plot_style import (
 # Inches.
 WIDTH, HEIGHT = 4.2, 3.6
 LEGEND_ROW = 0.28
+# Characters of a title's line.
+TITLE = 44
 
 # What stands for the small batch and the large one in every figure.
 REFERENCES = {"small_batch": INK, "large_batch": GREY}
@@ -57,7 +60,7 @@ def figure_of(panels, setting="", columns=3, sharey=False, shared_legend=True):
             axis.set_visible(False)
         labels = {}
         for axis, (title, draw) in zip(axes.flat, panels, strict=False):
-            axis.set_title(title, fontsize=10)
+            axis.set_title(textwrap.fill(title, TITLE), fontsize=10)
             draw(axis)
             handles, names = axis.get_legend_handles_labels()
             labels |= dict(zip(names, handles, strict=True))
@@ -97,6 +100,7 @@ def curve_of(results, arm):
 def draw_curve(axis, curve, x="epoch", **style):
     """Accuracy in per cent with a band of one deviation over the seeds."""
     places = getattr(curve, x)
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.plot(places, curve.objective, linewidth=1.6, **style)
     axis.fill_between(
         places,
@@ -155,8 +159,22 @@ def draw_stats(axis, places, stats, scale=100, **style):
     axis.errorbar(x, [scale * s.mean for s in stats], errors, **style)
 
 
-def stat_of(values):
-    return Stat.of(values)
+def interval_panel(title, rows, label):
+    """Numbers with error bars below one another.
+
+    `rows` has a name, the number, its error and a colour each.
+    """
+
+    def draw(axis):
+        axis.axvline(0, color=INK, linewidth=1.0)
+        for place, (_, number, error, color) in enumerate(rows):
+            look = {"color": color, "marker": "o", "capsize": 3}
+            axis.errorbar(number, place, xerr=error, **look)
+        axis.set_yticks(range(len(rows)), [name for name, *_ in rows])
+        axis.invert_yaxis()
+        axis.set_xlabel(label)
+
+    return title, draw
 
 
 def logarithmic(axis, values):

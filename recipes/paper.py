@@ -426,6 +426,8 @@ MOVING = "-moving"
 FORMAT = 1
 # Of the manifest, what no reader of a record needs.
 DROPPED = ("argv", "platform", "virtual_devices")
+# Of an arm, what only says what the numbers say.
+WORDS = ("title", "group", "control", "changes")
 FIELDS = ("epoch", "updates", "time", "elapsed", "learning_rate")
 
 
@@ -544,15 +546,17 @@ def merged(old, new, path):
     new = dataclasses.replace(new, runs=tuple(filter(has_ended, new.runs)))
     if old is None:
         return new
-    for part in ("workload", "config"):
-        before, now = old.manifest[part], json_of(new.manifest[part])
-        different = [k for k in before if before[k] != now.get(k, before[k])]
-        if different:
-            raise ValueError(
-                f"{path} holds results of another experiment, which differs "
-                f"in {', '.join(different)}. Move it away, or start afresh, "
-                "which deletes it."
-            )
+    different = [
+        name
+        for name, value in settings(old.manifest).items()
+        if settings(new.manifest).get(name, value) != value
+    ]
+    if different:
+        raise ValueError(
+            f"{path} holds results of another experiment, which differs in "
+            f"{', '.join(different)}. Move it away, or start afresh, which "
+            "deletes it."
+        )
     arms = {arm["name"]: arm for arm in (*old.arms, *new.arms)}
     manifest = {
         **old.manifest,
@@ -569,5 +573,10 @@ def has_ended(run):
     return run.status == "finished" or failed
 
 
-def json_of(content):
-    return json.loads(json.dumps(content))
+def settings(manifest):
+    """What two runs have to share to stand in one record."""
+    found = {**manifest["workload"], **manifest["config"]}
+    for arm in manifest["arms"]:
+        known = {k: v for k, v in arm.items() if k not in WORDS}
+        found |= {f"{arm['name']}.{name}": v for name, v in known.items()}
+    return json.loads(json.dumps(found))

@@ -215,8 +215,15 @@ def noise_figure(paper):
     """Trace of the noise's covariance and effective batch, and formulas."""
     noise = paper.measured("covariance")["measured"]["cells"]
     shares = paper.measured("effective_batch")["measured"]["cells"]
-    trace = joined(noise, "trace", "trace_standard_error")
+    # Its standard error is relative to the formula.
+    error = joined(noise, "trace_error", "trace_standard_error")
     formula = joined(noise, "trace_formula", "trace_standard_error")
+    trace = {
+        key: (mean, error[key][1] * formula[key][0])
+        for key, (mean, _) in joined(
+            noise, "trace", "trace_standard_error"
+        ).items()
+    }
     share = joined(shares, "share", "standard_error")
 
     def panel(title, measured, expected, scale):

@@ -3,12 +3,12 @@
 import functools
 import pathlib
 
-from keras_lbreg.comparison.plots import make_plots
+from keras_lbreg.comparison.plots import gap_closed_rows
 from keras_lbreg.comparison.statistics import Stat, share_closed
 from keras_lbreg.comparison.table import format_stat
 from keras_lbreg.formatting import MISSING, format_count, markdown_table
-from keras_lbreg.plot_style import GREY, INK, PALETTE
-from recipes.figures import figure_of
+from keras_lbreg.plot_style import GREY, PALETTE
+from recipes.figures import figure_of, interval_panel
 from recipes.paper import Paper
 from recipes.tables import accuracy, by_seed, difference, runs_table
 from recipes.together.configuration import DIGITS_PAIR, F1_PAIR
@@ -103,32 +103,43 @@ def confirm_table(paper, problem):
 
 def effects_figure(paper):
     """What each factor does to the held-out accuracy."""
-
-    def panel(comparison):
-        found = effects(paper.results(comparison.name))
-
-        def draw(axis):
-            axis.axvline(0, color=INK, linewidth=1.0)
-            for place, effect in enumerate(found):
-                color = PALETTE[0] if effect.exceeds_chance else GREY
-                look = {"color": color, "marker": "o", "capsize": 3}
-                mean, error = 100 * effect.mean, 100 * effect.error
-                axis.errorbar(mean, place, xerr=error, **look)
-            axis.set_yticks(range(len(found)), map(factor_title, found))
-            axis.invert_yaxis()
-            axis.set_xlabel("points (grey: may be chance)")
-
-        return comparison.title.partition(":")[0], draw
-
-    screens = [pair[0] for pair in (DIGITS_PAIR, F1_PAIR)]
-    setting = "Effects on held-out accuracy, with 95 % intervals"
-    return figure_of([panel(screen) for screen in screens], setting, columns=1)
+    panels = []
+    for screen, _ in (DIGITS_PAIR, F1_PAIR):
+        rows = [
+            (
+                factor_title(effect),
+                100 * effect.mean,
+                100 * effect.error,
+                PALETTE[0] if effect.exceeds_chance else GREY,
+            )
+            for effect in effects(paper.results(screen.name))
+        ]
+        title = screen.title.partition(":")[0]
+        label = "points, with 95 % intervals (grey: may be chance)"
+        panels.append(interval_panel(title, rows, label))
+    return figure_of(panels, "Effects on held-out accuracy", columns=1)
 
 
-def closed_figure(paper, problem):
+def closed_figure(paper):
     """The share of the gap closed on fresh seeds."""
-    plots = make_plots(paper.results(f"{problem}_confirm"))
-    return next(plot for plot in plots if plot.name == "gap_closed").figure()
+    panels = []
+    for _, confirmation in (DIGITS_PAIR, F1_PAIR):
+        results = paper.results(confirmation.name)
+        # One that diverged would leave the others no room.
+        rows = [
+            (
+                f"{row.title}, {100 * row.closed.mean:.0f} %",
+                100 * row.closed.mean,
+                100 * row.closed.std,
+                GREY if row.group == "control" else PALETTE[0],
+            )
+            for row in gap_closed_rows(results)
+            if row.closed.mean > -1
+        ]
+        title = confirmation.title.partition(":")[0]
+        panels.append(interval_panel(title, rows, "%, with deviations"))
+    setting = "Share of the gap closed at equal epochs, fresh seeds"
+    return figure_of(panels, setting, columns=1)
 
 
 PROBLEMS = ("digits", "f1")
@@ -149,11 +160,5 @@ PAPER = Paper(
         for kind, make in TABLES.items()
     }
     | {"runs": runs_table},
-    figures={"effects.png": effects_figure}
-    | {
-        f"{problem}_closed.png": functools.partial(
-            closed_figure, problem=problem
-        )
-        for problem in PROBLEMS
-    },
+    figures={"effects.png": effects_figure, "closed.png": closed_figure},
 )

@@ -325,8 +325,9 @@ def stability_figure(paper):
         panel("other λ and η, momentum .9", SETTINGS[8:]),
     ]
     setting = (
-        "Digits (ours, small), batch 128: distance, λ, η, m; dotted: predicted; "
-        "cross: the loss is no longer finite;\nline: the penalty is infinite"
+        "Digits (ours, small), batch 128: distance, λ, η, m\n"
+        "dotted: predicted; cross: the loss is no longer finite; line: the "
+        "penalty is infinite"
     )
     return figure_of(panels, setting, sharey=True)
 
