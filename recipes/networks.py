@@ -48,11 +48,10 @@ def c1(images):
     return networks.c1(*images)
 
 
-def residual_network(images, blocks, widths, stem=None):
+def residual_network(images, blocks, widths):
     """A residual network of post-activation basic blocks.
 
-    A 3x3 convolution to `stem` channels, then one stage for each of `widths`,
-    of `blocks` blocks
+    A 3x3 convolution, then one stage of `blocks` blocks for each of `widths`,
 
     ```
     y = relu(norm(conv3x3(relu(norm(conv3x3(x))))) + shortcut(x))
@@ -63,22 +62,11 @@ def residual_network(images, blocks, widths, stem=None):
     where the shape changes. Global average pooling, then the logits. No
     biases in the convolutions.
 
-    Args:
-        images: The images.
-        blocks: Blocks in each stage.
-        widths: Channels of the stages.
-        stem: Channels of the first convolution. Defaults to the first width.
-
-    Returns:
-        An uncompiled `keras.Model`. The second convolution of block `b` in
-        stage `s` is named `stage_{s}_block_{b}_conv_2`.
-
     Reference: https://arxiv.org/abs/1512.03385, and for the variant
     https://arxiv.org/abs/1705.08741
     """
     inputs, x = normalized_inputs(images)
-    stem = widths[0] if stem is None else stem
-    x = residual_convolution(x, stem, 3, 1, "stem_conv")
+    x = residual_convolution(x, widths[0], 3, 1, "stem_conv")
     x = batch_normalization("stem_norm")(x)
     x = keras.layers.ReLU(name="stem_relu")(x)
     for stage, width in enumerate(widths, 1):
@@ -141,15 +129,9 @@ def residual_convolution(x, width, size, stride, name):
 
 
 def resnet50(images):
-    """`keras.applications.ResNet50` on images of any size, from scratch.
+    """`keras.applications.ResNet50` from scratch, on images of any size.
 
-    Returns:
-        An uncompiled `keras.Model` whose layers are those of
-        `keras.applications`; the last 3x3 convolution is
-        `conv5_block3_2_conv`. 23,743,590 trainable parameters at 102
-        classes.
-
-    Reference: https://arxiv.org/abs/1512.03385
+    23,743,590 trainable parameters at 102 classes.
     """
     _, x = normalized_inputs(images)
     return keras.applications.ResNet50(
@@ -174,19 +156,8 @@ VGG_STAGES = (
 def vgg16(images, hidden=(4096, 4096)):
     """Thirteen 3x3 convolutions with batch normalization, three dense layers.
 
-    [conv 3x3, batch normalization, ReLU] two or three times in five stages,
-    each followed by max pooling 2/2; then [dense, ReLU, dropout 0.5] for each
-    of `hidden`, and the logits. Neither source paper prints its VGG: the depth
-    and the dense layers are the usual ones (512-4096-4096-classes on 32x32
-    images), and 33,642,442 parameters on CIFAR-10 follow.
-
-    Args:
-        images: The images, with images of at least 32x32.
-        hidden: Units of the hidden dense layers.
-
-    Returns:
-        An uncompiled `keras.Model`; convolutions are named `conv_1` ...
-        `conv_13`.
+    Neither source paper prints its VGG: the depth and the dense layers are the
+    usual ones, and 33,642,442 parameters on CIFAR-10 follow.
 
     Reference: https://arxiv.org/abs/1409.1556
     """
@@ -240,10 +211,6 @@ def mobilenet_v2(images):
     keep the size, so that the last blocks see 4x4 pixels. 2,236,682 parameters
     on CIFAR-10.
 
-    Returns:
-        An uncompiled `keras.Model`. The depthwise convolutions are named
-        `block_1_depthwise` ... `block_17_depthwise`.
-
     Reference: https://arxiv.org/abs/1801.04381
     """
     inputs, x = normalized_inputs(images)
@@ -285,68 +252,3 @@ def mobile_convolution(x, width, size, name, activate=True):
     )(x)
     x = batch_normalization(f"{name}_norm")(x)
     return keras.layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
-
-
-def alexnet(images):
-    """The "one weird trick" AlexNet with batch normalization.
-
-    ```
-    conv 64 11x11/4, pool, norm, ReLU
-    conv 192 5x5,    pool, ReLU, norm
-    conv 384 3x3,    ReLU, norm
-    conv 256 3x3,    ReLU, norm
-    conv 256 3x3,    pool, ReLU, norm
-    2 x [dense 4096, norm, ReLU, dropout 0.5], logits
-    ```
-
-    Every pooling is a max pooling 3/2. No biases but in the last layer.
-
-    Returns:
-        An uncompiled `keras.Model`; convolutions are named `conv_1` ...
-        `conv_5`.
-
-    Reference: https://arxiv.org/abs/1404.5997, with the normalizations of
-    https://arxiv.org/abs/1705.08741
-    """
-    inputs, x = normalized_inputs(images)
-    # Two pixels on each side, as the paper's framework pads.
-    x = keras.layers.ZeroPadding2D(2, name="pad")(x)
-    x = alexnet_convolution(x, 64, 11, "conv_1", strides=4, padding="valid")
-    x = alexnet_pooling(x, 1)
-    x = batch_normalization("norm_1")(x)
-    x = alexnet_relu(x, 1)
-    x = alexnet_relu(
-        alexnet_pooling(alexnet_convolution(x, 192, 5, "conv_2"), 2), 2
-    )
-    x = batch_normalization("norm_2")(x)
-    for index, width in ((3, 384), (4, 256)):
-        x = alexnet_relu(
-            alexnet_convolution(x, width, 3, f"conv_{index}"), index
-        )
-        x = batch_normalization(f"norm_{index}")(x)
-    x = alexnet_relu(
-        alexnet_pooling(alexnet_convolution(x, 256, 3, "conv_5"), 5), 5
-    )
-    x = batch_normalization("norm_5")(x)
-    x = keras.layers.Flatten(name="flatten")(x)
-    for index in (1, 2):
-        x = keras.layers.Dense(4096, use_bias=False, name=f"dense_{index}")(x)
-        x = batch_normalization(f"dense_norm_{index}")(x)
-        x = keras.layers.ReLU(name=f"dense_relu_{index}")(x)
-        x = keras.layers.Dropout(0.5, name=f"dropout_{index}")(x)
-    logits = keras.layers.Dense(images.classes, name="logits")(x)
-    return keras.Model(inputs, logits, name="network")
-
-
-def alexnet_convolution(x, width, size, name, strides=1, padding="same"):
-    return keras.layers.Conv2D(
-        width, size, strides=strides, padding=padding, use_bias=False, name=name
-    )(x)
-
-
-def alexnet_pooling(x, index):
-    return keras.layers.MaxPooling2D(3, 2, name=f"pool_{index}")(x)
-
-
-def alexnet_relu(x, index):
-    return keras.layers.ReLU(name=f"relu_{index}")(x)

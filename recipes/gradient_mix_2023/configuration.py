@@ -8,7 +8,6 @@ the README of this folder.
 import functools
 
 from keras_lbreg import Arm
-from keras_lbreg.data import Augmentation
 from recipes import networks
 from recipes.paper import Comparison, Recipe
 
@@ -58,14 +57,14 @@ def mix_name(groups, concentration):
     return f"mix_k{groups}_c{number_name(concentration)}"
 
 
-def mix_arm(groups, concentration, scaling=()):
+def mix_arm(groups, concentration):
     settings = {"groups": groups, "concentration": concentration}
     return Arm(
         f"mix, K = {groups}, c = {concentration:g}",
-        {**{name: {} for name in scaling}, "gradient_mix": settings},
+        {"gradient_mix": settings},
         name=mix_name(groups, concentration),
         group="alone",
-        control="lr" if scaling else BASELINE,
+        control=BASELINE,
     )
 
 
@@ -108,52 +107,4 @@ MIX_COMPARISONS = tuple(
         seeds=5,
     )
     for optimizer, title in OPTIMIZERS.items()
-)
-
-
-# Batch 32K, the submission's. Goyal et al.'s regime stands in for the unknown
-# one, and their rate per 256 for SGD's; the rates of the others are decided by
-# the arms with factors.
-IMAGENET_RATES = {"sgd": 0.1, "lars": 0.2, "lamb": 1e-4}
-IMAGENET_ARMS = (
-    "lr",
-    *(
-        Arm(
-            f"LR x{factor:g}",
-            ("lr_scaling",),
-            learning_rate_factor=factor,
-            name=f"lr_x{number_name(factor)}",
-            group="tuned",
-            control="lr",
-        )
-        for factor in (0.25, 0.5, 2.0, 4.0)
-    ),
-    *(
-        mix_arm(*pair, ("lr_scaling",))
-        for pair in ((8, 1.0), (32, 0.1), (32, 1.0), (32, 10.0))
-    ),
-)
-IMAGENET_COMPARISONS = tuple(
-    Comparison(
-        f"imagenet_{optimizer}",
-        f"{OPTIMIZERS[optimizer]}, ResNet-50, ImageNet, batch 32,768",
-        "imagenet2012",
-        Recipe(
-            networks.resnet50,
-            small_batch_size=256,
-            batch_size=32768,
-            learning_rate=rate,
-            epochs=90,
-            milestones=((30 / 90, 0.1), (60 / 90, 0.01), (80 / 90, 1e-3)),
-            optimizer=optimizer,
-            weight_decay=1e-4,
-            image_size=(256, 256),
-            augmentation=Augmentation(crop=(224, 224), flip=True),
-            techniques={"lr_scaling": {"rule": "linear", "warmup_epochs": 5}},
-        ),
-        IMAGENET_ARMS,
-        "the submission's setting",
-        seeds=1,
-    )
-    for optimizer, rate in IMAGENET_RATES.items()
 )

@@ -16,7 +16,6 @@ from recipes.gradient_mix_2023.configuration import (
     BASELINE,
     CONCENTRATIONS,
     GROUPS,
-    IMAGENET_COMPARISONS,
     MIX_COMPARISONS,
     OPTIMIZERS,
     RATE_COMPARISONS,
@@ -258,7 +257,7 @@ PAPER = Paper(
     name="gradient_mix_2023",
     title="GradientMix (ICLR 2023 submission), with Dirichlet weights",
     folder=pathlib.Path(__file__).parent,
-    comparisons=(*RATE_COMPARISONS, *MIX_COMPARISONS, *IMAGENET_COMPARISONS),
+    comparisons=(*RATE_COMPARISONS, *MIX_COMPARISONS),
     measurements=(
         Measurement(
             "covariance",
