@@ -27,7 +27,7 @@ DOUBLED = Arm(
 )
 
 
-def dreg_arm(name="dreg", title="DReg (the paper's form)", **settings):
+def dreg_arm(name="dreg", title="DReg", **settings):
     """An arm with DReg, in the paper's form where `settings` say nothing.
 
     Reference: Eq. 3 of https://arxiv.org/abs/2011.08968
@@ -47,6 +47,23 @@ def dreg_arm(name="dreg", title="DReg (the paper's form)", **settings):
     )
 
 
+# What the arms of every comparison of batch sizes change of the paper's form.
+FORMS = {
+    "dreg": ("DReg (the paper's form)", {}),
+    "dreg_mean": (
+        "DReg, mean of the paths (control)",
+        {"path_reduction": "mean"},
+    ),
+    "dreg_split": ("DReg, split batch (ours)", {"paths": "split"}),
+    # Recorded with the bare ratio of ‖D‖² and the sum of squares: the bounded
+    # distance with λ / n_0.
+    "dreg_relative": (
+        "DReg, bounded distance (recorded: bare ratio)",
+        {"distance": "bounded"},
+    ),
+}
+
+
 def all_arms(weight=0.1):
     """The arms of every comparison of batch sizes.
 
@@ -54,31 +71,11 @@ def all_arms(weight=0.1):
     kernels follows one law. The mean and the split data term are half of the
     sum: the penalty counts double beside them.
     """
-    return (
-        BASELINE,
-        DOUBLED,
-        dreg_arm(weight=weight),
-        dreg_arm(
-            "dreg_mean",
-            "DReg, mean of the paths (control)",
-            weight=weight,
-            path_reduction="mean",
-        ),
-        dreg_arm(
-            "dreg_split",
-            "DReg, split batch (ours)",
-            weight=weight,
-            paths="split",
-        ),
-        dreg_arm(
-            "dreg_relative",
-            # Recorded with the bare ratio of ‖D‖² and the sum of squares: the
-            # bounded distance with λ / n_0.
-            "DReg, bounded distance (recorded: bare ratio)",
-            weight=weight,
-            distance="bounded",
-        ),
+    forms = (
+        dreg_arm(name, title, weight=weight, **changes)
+        for name, (title, changes) in FORMS.items()
     )
+    return BASELINE, DOUBLED, *forms
 
 
 def weight_arms():
@@ -158,6 +155,9 @@ def momenta(name, title, dataset, recipe, part, batch_size, seeds=3):
     )
 
 
+POSITION, WEIGHT = "position of the layer", "weight of the penalty"
+MOBILENET_ARMS = position_arms(MOBILENET_POSITIONS)
+RESNET18_ARMS = position_arms(RESNET18_POSITIONS)
 PUBLISHED = (
     *(
         Comparison(
@@ -172,29 +172,20 @@ PUBLISHED = (
         for figure, (title, dataset, recipe) in FIGURES.items()
         for batch in BATCH_SIZES
     ),
-    Comparison(
-        "fig6_mobilenet_v2",
-        "MobileNetV2, CIFAR-100, position of the layer",
-        "cifar100",
-        MOBILENET_V2,
-        (BASELINE, DOUBLED, *position_arms(MOBILENET_POSITIONS)),
-        "Fig. 6",
-    ),
-    Comparison(
-        "fig6_resnet18",
-        "ResNet18, CIFAR-100, position of the layer",
-        "cifar100",
-        RESNET18,
-        (BASELINE, DOUBLED, *position_arms(RESNET18_POSITIONS)),
-        "Fig. 6",
-    ),
-    Comparison(
-        "fig7",
-        "VGG16, CIFAR-10, weight of the penalty",
-        "cifar10",
-        VGG16,
-        (BASELINE, DOUBLED, *weight_arms()),
-        "Fig. 7",
+    *(
+        Comparison(
+            name,
+            f"{title}, {what}",
+            dataset,
+            recipe,
+            (BASELINE, DOUBLED, *arms),
+            f"Fig. {name[3]}",
+        )
+        for name, (title, dataset, recipe), what, arms in (
+            ("fig6_mobilenet_v2", FIGURES[4], POSITION, MOBILENET_ARMS),
+            ("fig6_resnet18", FIGURES[5], POSITION, RESNET18_ARMS),
+            ("fig7", FIGURES[2], WEIGHT, weight_arms()),
+        )
     ),
     *momenta(
         "fig8_momentum",
@@ -240,6 +231,7 @@ DIGITS_MOMENTA = momenta(
     batch_size=1024,
     seeds=5,
 )
+DIGITS_POSITIONS = position_arms(("conv_1", "conv_2", "conv_3"))
 DIGITS_OTHERS = tuple(
     Comparison(
         f"digits_{name}",
@@ -251,18 +243,8 @@ DIGITS_OTHERS = tuple(
         seeds=5,
     )
     for name, what, arms, part in (
-        (
-            "positions",
-            "position of the layer",
-            position_arms(("conv_1", "conv_2", "conv_3")),
-            "Fig. 6 in small",
-        ),
-        (
-            "weights",
-            "weight of the penalty",
-            weight_arms(),
-            "Fig. 7 in small",
-        ),
+        ("positions", POSITION, DIGITS_POSITIONS, "Fig. 6 in small"),
+        ("weights", WEIGHT, weight_arms(), "Fig. 7 in small"),
     )
 )
 
