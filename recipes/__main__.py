@@ -24,8 +24,8 @@ NAMES = (
     "gradient_mix_2023",
     "together",
 )
-# Exit codes: a run failed, bad input, Ctrl-C.
-RUN_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+# Exit codes: a run failed, bad input.
+RUN_FAILED, BAD_INPUT = 1, 2
 
 console = rich.console.Console(soft_wrap=True)
 
@@ -171,18 +171,18 @@ def state(paper, part):
 
 def main():
     app = typer.Typer(
-        help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False
+        help=__doc__,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
     )
     for name in NAMES:
         app.add_typer(make_app(load(name)), name=name)
     try:
-        app(prog_name="python -m recipes", standalone_mode=True)
+        app(prog_name="python -m recipes")
     except (ValueError, OSError) as error:
         console.print(f"Error: {error}", markup=False)
         raise SystemExit(BAD_INPUT) from error
-    except KeyboardInterrupt:
-        console.print("Interrupted. The same command goes on from there.")
-        raise SystemExit(INTERRUPTED) from None
 
 
 if __name__ == "__main__":

@@ -35,17 +35,13 @@ STEPS = tuple(zip(list(COLUMNS)[1:], list(COLUMNS), strict=False))
 
 
 def recorded_rows(paper):
-    """Triples of a row's comparison, its record, and whether it is the first.
+    """Triples of a comparison, a record of it, and whether it is the first.
 
-    A comparison has a row for each length that it was run with.
+    A comparison has a row for each length and judgement that it was run with.
     """
     for comparison in ROWS:
-        lengths = set()
-        for results in paper.records(comparison.name):
-            epochs = results.manifest["config"]["epochs"]
-            if epochs not in lengths:
-                yield comparison, results, not lengths
-            lengths.add(epochs)
+        for place, results in enumerate(paper.records(comparison.name)):
+            yield comparison, results, not place
 
 
 def results_table(paper):
@@ -78,8 +74,8 @@ def effects_table(paper):
             rows.append((title, "paper", *cells, ""))
         cells = [difference(results, a, b) for a, b in STEPS]
         cells.append(difference(results, "lr_gbn", WARM_UP))
-        ours = length(results, comparison.recipe.epochs)
-        rows.append((title, f"ours, {ours} epochs", *cells))
+        ours = f"ours, {length(results, comparison.recipe.epochs)} epochs"
+        rows.append((title, f"{ours}, {judgement(results)}", *cells))
     names = [f"{COLUMNS[a]} − {COLUMNS[b]}" for a, b in STEPS]
     head = ("network, data", "", *names, "+GBN − LR, warm-up")
     return markdown_table(head, rows)
@@ -133,9 +129,8 @@ def gap_by_column(paper):
 
     def panel(comparison, results):
         title = comparison.title.removesuffix(" (ours, small)")
-        run = results.manifest["config"]["epochs"]
-        if run != comparison.recipe.epochs:
-            title += f"\n{run} of {comparison.recipe.epochs} epochs"
+        epochs = length(results, comparison.recipe.epochs)
+        title += f", {epochs} epochs, {judgement(results)} statistics"
 
         def draw(axis):
             axis.axhline(0, color=INK, linewidth=1.0)

@@ -17,6 +17,7 @@ from recipes.networks import Images
 from recipes.together import screening
 from recipes.together.configuration import DIGITS_PAIR, F1_PAIR
 from recipes.yuan_2020.configuration import BATCH_SIZES, PUBLISHED, SCALE
+from tests.recipes import recorded
 
 
 def made_up(shape, classes=10, samples=64):
@@ -67,6 +68,7 @@ def test_an_epoch(name, part, arm, tmp_path, monkeypatch):
 
 
 # Trained anew on TensorFlow, as recorded.
+@recorded
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("name", "part", "arm"),
@@ -232,6 +234,7 @@ def test_designs_have_resolution_4(runs, letters):
     assert len(names) == len(runs)
 
 
+@recorded
 @pytest.mark.parametrize("pair", [DIGITS_PAIR, F1_PAIR])
 def test_what_is_confirmed_was_not_seen_when_it_was_chosen(pair):
     screen, confirmation = pair

@@ -24,6 +24,7 @@ from recipes.jaiswal_taura.noise_size import (
     minibatch_noise,
 )
 from recipes.yuan_2020 import growth, kernels
+from tests.recipes import recorded
 
 
 @pytest.mark.parametrize("concentration", [0.1, 1.0, 10.0])
@@ -194,6 +195,7 @@ def test_growth_of_the_layer_under_a_real_optimizer(distance):
         assert now == pytest.approx(expected[step], rel=2e-3)
 
 
+@recorded
 def test_yuans_measurements_at_tiny_scale():
     found = kernels.lagging(0.01, 512, epochs=1, seed=0)
     assert 0 <= found["accuracy"] <= 1

@@ -1,6 +1,5 @@
 """Every table and figure of a recipe is that of its records."""
 
-import pathlib
 import re
 
 import pytest
@@ -10,8 +9,10 @@ from recipes.__main__ import NAMES, load
 from recipes.gradient_mix_2023.configuration import RATES, TUNED, rate_name
 from recipes.paper import Measurement
 from recipes.tables import render_readme
+from tests.recipes import RECIPES, recorded
 
-RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
+pytestmark = recorded
+
 LARGEST_FILE = 1_000_000
 
 
