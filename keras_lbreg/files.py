@@ -75,6 +75,11 @@ def lock(folder):
     import filelock
 
     folder = pathlib.Path(folder)
+    if folder.is_file():
+        raise ValueError(
+            f"Cannot write results to {folder}: it is a file. Expected a "
+            "folder, which is made where there is none."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     holder = filelock.FileLock(folder / ".lock", timeout=0)
     try:

@@ -1,6 +1,7 @@
-"""Numbers and tables as files, plots and the terminal print them."""
+"""Numbers, tables and errors as files and the terminal print them."""
 
 import math
+import re
 
 import rich.console
 
@@ -67,3 +68,36 @@ def markdown_table(columns, rows):
     cells = [[str(c).replace("|", "\\|") for c in row] for row in rows]
     lines = (columns, rule, *cells)
     return "".join(f"| {' | '.join(row)} |\n" for row in lines)
+
+
+def rich_table(columns, rows, left=1):
+    """A table for a terminal; the first `left` columns to the left."""
+    import rich.box
+    import rich.table
+    import rich.text
+
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1))
+    for place, name in enumerate(columns):
+        side = "left" if place < left else "right"
+        # A name is copied from here.
+        table.add_column(name, justify=side, no_wrap=place == 0)
+    for row in rows:
+        # Not markup: a layer or a file may be called anything.
+        table.add_row(*map(rich.text.Text, row))
+    return table
+
+
+def reason(error):
+    """The sentence of an error that says what is wrong.
+
+    Keras puts where it was raised before it, and colours; TensorFlow adds the
+    nodes of its graph.
+    """
+    text = re.sub(r"\x1b\[\d+m|\{\{.*?\}\} ?", "", str(error)).strip()
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.strip() and not line.startswith("Exception encountered")
+    ]
+    first = lines[0] if lines else type(error).__name__
+    return first.partition(". ")[0].rstrip(".")

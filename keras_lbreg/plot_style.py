@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import math
 from collections.abc import Callable
 
 # Okabe and Ito's palette without yellow and black, and two of Paul Tol's:
@@ -27,6 +28,9 @@ GREY = "#8b949e"
 # on a desk.
 PANEL_WIDTH = 5.0
 PANEL_HEIGHT = 3.6
+
+# Panels side by side in a file.
+ROW = 3
 
 STYLE = {
     "font.family": "sans-serif",
@@ -146,14 +150,18 @@ class Plot:
     caption: str = ""
 
     def figure(self):
-        """All panels side by side, a `matplotlib.figure.Figure`."""
+        """All panels, `ROW` side by side, a `matplotlib.figure.Figure`."""
+        columns = min(len(self.panels), ROW)
+        rows = math.ceil(len(self.panels) / columns)
         with plot_style():
-            height = max(panel.height for panel in self.panels)
-            width = PANEL_WIDTH * max(len(self.panels), 1.3)
+            height = rows * max(panel.height for panel in self.panels)
+            width = PANEL_WIDTH * max(columns, 1.3)
             figure = new_figure(width, height + 0.3)
-            axes = figure.subplots(1, len(self.panels), squeeze=False)[0]
-            for axis, panel in zip(axes, self.panels, strict=True):
+            axes = figure.subplots(rows, columns, squeeze=False).flat
+            for axis, panel in zip(axes, self.panels, strict=False):
                 panel.draw_on(axis)
+            for axis in axes[len(self.panels) :]:
+                axis.set_axis_off()
             figure.suptitle(self.setting, x=0.01, ha="left", fontsize=11)
         return figure
 

@@ -1,72 +1,57 @@
 """The papers' networks, and small ones of ours.
 
-Each is a function of a dataset: anything with `input_shape`, `classes`,
-`moments()` (mean and variance of the pixels by channel) and `x_train.dtype`.
-It returns an uncompiled `keras.Model` whose first layer normalises the pixels
-and whose last one gives logits.
+Each is a function of the `Images` it is for and returns an uncompiled
+`keras.Model` whose first layer normalises the pixels and whose last one gives
+logits.
 """
+
+import typing
 
 import keras
 
 from keras_lbreg.workloads import networks
+from keras_lbreg.workloads.networks import batch_normalization
 
 
-def batch_normalization(name):
-    """A `BatchNormalization` with momentum 0.9 and epsilon 1e-5."""
-    return keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, name=name
-    )
+class Images(typing.NamedTuple):
+    """What a network has to know of its images."""
+
+    input_shape: tuple
+    dtype: str
+    classes: int
+    # Mean and variance of the pixels by channel.
+    moments: tuple
 
 
-def normalized_inputs(dataset):
-    """An input of the dataset's shape, and that input normalised.
-
-    Returns:
-        The pair `(inputs, x)` of Keras tensors; `x` has mean 0 and variance 1
-        in each channel over the training images.
-
-    Reference: `keras.layers.Normalization`.
-    """
-    mean, variance = dataset.moments()
-    inputs = keras.Input(
-        dataset.input_shape, dtype=str(dataset.x_train.dtype), name="images"
-    )
+def normalized_inputs(images):
+    """An input and that input with mean 0 and variance 1 in each channel."""
+    mean, variance = images.moments
+    inputs = keras.Input(images.input_shape, dtype=images.dtype, name="images")
     normalize = keras.layers.Normalization(
         mean=mean, variance=variance, name="normalize"
     )
     return inputs, normalize(inputs)
 
 
-def fully_connected(dataset, widths):
-    """`keras_lbreg.workloads.networks.fully_connected` of a dataset."""
-    return networks.fully_connected(*facts(dataset), widths)
+def fully_connected(images, widths):
+    """Dense layers with batch normalization and ReLU; F1 is 5 of 512."""
+    return networks.fully_connected(*images, widths)
 
 
-def small_convolution(dataset, widths=(32, 64, 128)):
-    """`keras_lbreg.workloads.networks.small_convolution` of a dataset."""
-    return networks.small_convolution(*facts(dataset), widths)
+def small_convolution(images, widths=(32, 64, 128)):
+    """3x3 convolutions, each normalised and pooled but for the last; ours."""
+    return networks.small_convolution(*images, widths)
 
 
-def c1(dataset):
-    """`keras_lbreg.workloads.networks.c1` of a dataset."""
-    return networks.c1(*facts(dataset))
+def c1(images):
+    """Hoffer et al.'s C1: 1,388,490 parameters on CIFAR-10."""
+    return networks.c1(*images)
 
 
-def facts(dataset):
-    """What a network has to know of a dataset."""
-    return (
-        dataset.input_shape,
-        str(dataset.x_train.dtype),
-        dataset.classes,
-        dataset.moments(),
-    )
-
-
-def residual_network(dataset, blocks, widths, stem=None):
+def residual_network(images, blocks, widths):
     """A residual network of post-activation basic blocks.
 
-    A 3x3 convolution to `stem` channels, then one stage for each of `widths`,
-    of `blocks` blocks
+    A 3x3 convolution, then one stage of `blocks` blocks for each of `widths`,
 
     ```
     y = relu(norm(conv3x3(relu(norm(conv3x3(x))))) + shortcut(x))
@@ -77,22 +62,11 @@ def residual_network(dataset, blocks, widths, stem=None):
     where the shape changes. Global average pooling, then the logits. No
     biases in the convolutions.
 
-    Args:
-        dataset: The dataset.
-        blocks: Blocks in each stage.
-        widths: Channels of the stages.
-        stem: Channels of the first convolution. Defaults to the first width.
-
-    Returns:
-        An uncompiled `keras.Model`. The second convolution of block `b` in
-        stage `s` is named `stage_{s}_block_{b}_conv_2`.
-
     Reference: https://arxiv.org/abs/1512.03385, and for the variant
     https://arxiv.org/abs/1705.08741
     """
-    inputs, x = normalized_inputs(dataset)
-    stem = widths[0] if stem is None else stem
-    x = residual_convolution(x, stem, 3, 1, "stem_conv")
+    inputs, x = normalized_inputs(images)
+    x = residual_convolution(x, widths[0], 3, 1, "stem_conv")
     x = batch_normalization("stem_norm")(x)
     x = keras.layers.ReLU(name="stem_relu")(x)
     for stage, width in enumerate(widths, 1):
@@ -100,23 +74,28 @@ def residual_network(dataset, blocks, widths, stem=None):
             stride = 2 if stage > 1 and block == 1 else 1
             x = basic_block(x, width, stride, f"stage_{stage}_block_{block}")
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    logits = keras.layers.Dense(dataset.classes, name="logits")(x)
+    logits = keras.layers.Dense(images.classes, name="logits")(x)
     return keras.Model(inputs, logits, name="network")
 
 
-def resnet44(dataset):
+def resnet44(images):
     """He et al.'s ResNet of 44 layers for CIFAR: 661,338 parameters."""
-    return residual_network(dataset, blocks=7, widths=(16, 32, 64))
+    return residual_network(images, blocks=7, widths=(16, 32, 64))
 
 
-def resnet18(dataset):
+def resnet8(images):
+    """The smallest of He et al.'s ResNets for CIFAR; ours, for 16x16."""
+    return residual_network(images, blocks=1, widths=(16, 32, 64))
+
+
+def resnet18(images):
     """ResNet18 with a 3x3 stem, as usual for CIFAR: 11,173,962 parameters."""
-    return residual_network(dataset, blocks=2, widths=(64, 128, 256, 512))
+    return residual_network(images, blocks=2, widths=(64, 128, 256, 512))
 
 
-def wide_resnet16_4(dataset):
+def wide_resnet16_4(images):
     """Hoffer et al.'s WResnet16-4: 2,800,804 parameters at 100 classes."""
-    return residual_network(dataset, blocks=2, widths=(64, 128, 256))
+    return residual_network(images, blocks=2, widths=(64, 128, 256))
 
 
 def basic_block(x, width, stride, name):
@@ -149,22 +128,16 @@ def residual_convolution(x, width, size, stride, name):
     )(x)
 
 
-def resnet50(dataset):
-    """`keras.applications.ResNet50` on images of any size, from scratch.
+def resnet50(images):
+    """`keras.applications.ResNet50` from scratch, on images of any size.
 
-    Returns:
-        An uncompiled `keras.Model` whose layers are those of
-        `keras.applications`; the last 3x3 convolution is
-        `conv5_block3_2_conv`. 23,743,590 trainable parameters at 102
-        classes.
-
-    Reference: https://arxiv.org/abs/1512.03385
+    23,743,590 trainable parameters at 102 classes.
     """
-    _, x = normalized_inputs(dataset)
+    _, x = normalized_inputs(images)
     return keras.applications.ResNet50(
         weights=None,
         input_tensor=x,
-        classes=dataset.classes,
+        classes=images.classes,
         classifier_activation=None,
         name="network",
     )
@@ -180,26 +153,15 @@ VGG_STAGES = (
 )
 
 
-def vgg16(dataset, hidden=(4096, 4096)):
+def vgg16(images, hidden=(4096, 4096)):
     """Thirteen 3x3 convolutions with batch normalization, three dense layers.
 
-    [conv 3x3, batch normalization, ReLU] two or three times in five stages,
-    each followed by max pooling 2/2; then [dense, ReLU, dropout 0.5] for each
-    of `hidden`, and the logits. Neither source paper prints its VGG: the depth
-    and the dense layers are the usual ones (512-4096-4096-classes on 32x32
-    images), and 33,642,442 parameters on CIFAR-10 follow.
-
-    Args:
-        dataset: The dataset, with images of at least 32x32.
-        hidden: Units of the hidden dense layers.
-
-    Returns:
-        An uncompiled `keras.Model`; convolutions are named `conv_1` ...
-        `conv_13`.
+    Neither source paper prints its VGG: the depth and the dense layers are the
+    usual ones, and 33,642,442 parameters on CIFAR-10 follow.
 
     Reference: https://arxiv.org/abs/1409.1556
     """
-    inputs, x = normalized_inputs(dataset)
+    inputs, x = normalized_inputs(images)
     index = 0
     for stage, widths in enumerate(VGG_STAGES, 1):
         for width in widths:
@@ -224,7 +186,7 @@ def vgg16(dataset, hidden=(4096, 4096)):
             name=f"dense_{index}",
         )(x)
         x = keras.layers.Dropout(0.5, name=f"dropout_{index}")(x)
-    logits = keras.layers.Dense(dataset.classes, name="logits")(x)
+    logits = keras.layers.Dense(images.classes, name="logits")(x)
     return keras.Model(inputs, logits, name="network")
 
 
@@ -241,7 +203,7 @@ MOBILENET_STAGES = (
 )
 
 
-def mobilenet_v2(dataset):
+def mobilenet_v2(images):
     """Seventeen inverted residual blocks, with strides for 32x32 images.
 
     `keras.applications.MobileNetV2` reduces its input 32 times, which leaves
@@ -249,13 +211,9 @@ def mobilenet_v2(dataset):
     keep the size, so that the last blocks see 4x4 pixels. 2,236,682 parameters
     on CIFAR-10.
 
-    Returns:
-        An uncompiled `keras.Model`. The depthwise convolutions are named
-        `block_1_depthwise` ... `block_17_depthwise`.
-
     Reference: https://arxiv.org/abs/1801.04381
     """
-    inputs, x = normalized_inputs(dataset)
+    inputs, x = normalized_inputs(images)
     x = mobile_convolution(x, 32, 3, "stem")
     block = 0
     for expansion, width, blocks, first_stride in MOBILENET_STAGES:
@@ -265,7 +223,7 @@ def mobilenet_v2(dataset):
             x = inverted_residual(x, expansion, width, stride, f"block_{block}")
     x = mobile_convolution(x, 1280, 1, "head")
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    logits = keras.layers.Dense(dataset.classes, name="logits")(x)
+    logits = keras.layers.Dense(images.classes, name="logits")(x)
     return keras.Model(inputs, logits, name="network")
 
 
@@ -294,68 +252,3 @@ def mobile_convolution(x, width, size, name, activate=True):
     )(x)
     x = batch_normalization(f"{name}_norm")(x)
     return keras.layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
-
-
-def alexnet(dataset):
-    """The "one weird trick" AlexNet with batch normalization.
-
-    ```
-    conv 64 11x11/4, pool, norm, ReLU
-    conv 192 5x5,    pool, ReLU, norm
-    conv 384 3x3,    ReLU, norm
-    conv 256 3x3,    ReLU, norm
-    conv 256 3x3,    pool, ReLU, norm
-    2 x [dense 4096, norm, ReLU, dropout 0.5], logits
-    ```
-
-    Every pooling is a max pooling 3/2. No biases but in the last layer.
-
-    Returns:
-        An uncompiled `keras.Model`; convolutions are named `conv_1` ...
-        `conv_5`.
-
-    Reference: https://arxiv.org/abs/1404.5997, with the normalizations of
-    https://arxiv.org/abs/1705.08741
-    """
-    inputs, x = normalized_inputs(dataset)
-    # Two pixels on each side, as the paper's framework pads.
-    x = keras.layers.ZeroPadding2D(2, name="pad")(x)
-    x = alexnet_convolution(x, 64, 11, "conv_1", strides=4, padding="valid")
-    x = alexnet_pooling(x, 1)
-    x = batch_normalization("norm_1")(x)
-    x = alexnet_relu(x, 1)
-    x = alexnet_relu(
-        alexnet_pooling(alexnet_convolution(x, 192, 5, "conv_2"), 2), 2
-    )
-    x = batch_normalization("norm_2")(x)
-    for index, width in ((3, 384), (4, 256)):
-        x = alexnet_relu(
-            alexnet_convolution(x, width, 3, f"conv_{index}"), index
-        )
-        x = batch_normalization(f"norm_{index}")(x)
-    x = alexnet_relu(
-        alexnet_pooling(alexnet_convolution(x, 256, 3, "conv_5"), 5), 5
-    )
-    x = batch_normalization("norm_5")(x)
-    x = keras.layers.Flatten(name="flatten")(x)
-    for index in (1, 2):
-        x = keras.layers.Dense(4096, use_bias=False, name=f"dense_{index}")(x)
-        x = batch_normalization(f"dense_norm_{index}")(x)
-        x = keras.layers.ReLU(name=f"dense_relu_{index}")(x)
-        x = keras.layers.Dropout(0.5, name=f"dropout_{index}")(x)
-    logits = keras.layers.Dense(dataset.classes, name="logits")(x)
-    return keras.Model(inputs, logits, name="network")
-
-
-def alexnet_convolution(x, width, size, name, strides=1, padding="same"):
-    return keras.layers.Conv2D(
-        width, size, strides=strides, padding=padding, use_bias=False, name=name
-    )(x)
-
-
-def alexnet_pooling(x, index):
-    return keras.layers.MaxPooling2D(3, 2, name=f"pool_{index}")(x)
-
-
-def alexnet_relu(x, index):
-    return keras.layers.ReLU(name=f"relu_{index}")(x)

@@ -5,8 +5,11 @@ import dataclasses
 import numpy as np
 
 from keras_lbreg.analysis.loss_surface import LossSurface
-from keras_lbreg.checks import check_positive_int
-from keras_lbreg.data.samples import count_samples
+from keras_lbreg.checks import (
+    check_non_negative_int,
+    check_positive_int,
+    invalid,
+)
 
 # Batches drawn again and again for the confidence interval.
 RESAMPLES = 1000
@@ -112,10 +115,10 @@ def gradient_noise_scale(
     - [McCandlish et al., 2018](https://arxiv.org/abs/1812.06162), Appendix A.1
     """
     check_positive_int("pairs", pairs)
-    big_batch = check_batches(small_batch, big_batch, count_samples(x))
-    surface = LossSurface(
-        model, x, y, loss, batch_size=small_batch, statistics=statistics
-    )
+    check_positive_int("small_batch", small_batch)
+    check_non_negative_int("seed", seed)
+    surface = LossSurface(model, x, y, loss, small_batch, statistics)
+    big_batch = check_batches(small_batch, big_batch, surface.samples)
     theta = surface.point()
     generator = np.random.default_rng(seed)
     sizes = small_batch, big_batch
@@ -165,14 +168,14 @@ def check_batches(small_batch, big_batch, samples):
     """The big batch that the data allows; raises if it is too small."""
     check_positive_int("small_batch", small_batch)
     check_positive_int("big_batch", big_batch)
-    big_batch = min(big_batch, samples // small_batch * small_batch)
-    if big_batch % small_batch or big_batch < 2 * small_batch:
-        raise ValueError(
-            "Invalid value for argument `big_batch`. Expected a multiple of "
-            f"the small batch, {small_batch}, at least twice it and not more "
-            f"than the {samples:,} samples. Received: big_batch={big_batch}"
+    largest = min(big_batch, samples // small_batch * small_batch)
+    if largest % small_batch or largest < 2 * small_batch:
+        expected = (
+            f"a multiple of the small batch, {small_batch}, at least twice it "
+            f"and not more than the {samples:,} samples"
         )
-    return big_batch
+        raise invalid("big_batch", expected, big_batch)
+    return largest
 
 
 def advice(noise_scale, big_batch, low=None, high=None):

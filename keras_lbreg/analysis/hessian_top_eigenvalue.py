@@ -5,7 +5,11 @@ import dataclasses
 import numpy as np
 
 from keras_lbreg.analysis.loss_surface import LossSurface
-from keras_lbreg.checks import check_positive_int, check_positive_number
+from keras_lbreg.checks import (
+    check_non_negative_int,
+    check_positive_int,
+    check_positive_number,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +93,7 @@ def hessian_top_eigenvalue(
 
     check_positive_number("tolerance", tolerance)
     check_positive_int("max_iterations", max_iterations)
+    check_non_negative_int("seed", seed)
     surface = LossSurface(model, x, y, loss, batch_size)
     theta = surface.point()
     count = 0

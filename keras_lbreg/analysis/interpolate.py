@@ -5,7 +5,13 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_lbreg.analysis.loss_surface import check_data, resolve_loss
+from keras_lbreg.analysis.loss_surface import (
+    check_fit,
+    check_model,
+    resolve_loss,
+)
+from keras_lbreg.checks import check_choice, check_positive_int
+from keras_lbreg.data.samples import check_data, take_rows
 from keras_lbreg.models._keras_trainer import compile_arguments
 from keras_lbreg.models.layer_search import is_graph_model
 from keras_lbreg.models.surgery import rebuild
@@ -91,8 +97,12 @@ def interpolate(
     - Goodfellow et al., 2015, https://arxiv.org/abs/1412.6544
     """
     data = data if isinstance(data, dict) else {"data": data}
-    for x, y in data.values():
-        check_data(x, y, batch_size)
+    data = {
+        name: check_data(f"data[{name!r}]", part) for name, part in data.items()
+    }
+    check_positive_int("batch_size", batch_size)
+    check_model("first", first)
+    check_model("second", second)
     check_same_weights(first, second)
     if not is_graph_model(first):
         raise ValueError(
@@ -100,11 +110,7 @@ def interpolate(
             "Sequential model, of which a copy can be made. Received: "
             f"first={first!r} (of type {type(first)})"
         )
-    if statistics not in ("interpolate", "estimate"):
-        raise ValueError(
-            "Invalid value for argument `statistics`. Expected 'interpolate' "
-            f"or 'estimate'. Received: statistics={statistics!r}"
-        )
+    check_choice("statistics", statistics, ("interpolate", "estimate"))
     if statistics == "estimate" and statistics_data is None:
         raise ValueError(
             "Invalid value for argument `statistics_data`. Expected training "
@@ -114,15 +120,16 @@ def interpolate(
     positions = np.linspace(-1, 2, 25) if positions is None else positions
     positions = np.asarray(positions, "float64")
     model = rebuild(first, lambda layer: None)
-    ends = first.get_weights(), second.get_weights()
     function = resolve_loss(first, loss)
-    results = {name: [] for name in data}
     if function is None:
         # One loss an output: which of them has an accuracy is not known.
         known = compile_arguments(first)
         model.compile(loss=known["loss"], loss_weights=known["loss_weights"])
     else:
         model.compile(loss=function, metrics=["accuracy"])
+    for name, (x, y, *_) in data.items():
+        few = take_rows((x, y), slice(2))
+        check_fit(f"data[{name!r}]", model.test_on_batch, *few)
     if statistics == "estimate":
         # Not above: the callbacks import modules of this package.
         from keras_lbreg.callbacks.reestimate_batch_normalization import (
@@ -130,12 +137,14 @@ def interpolate(
         )
 
         estimate = StatisticsEstimator(model)
+    ends = first.get_weights(), second.get_weights()
+    results = {name: [] for name in data}
     for done, a in enumerate(positions, 1):
         model.set_weights([between(*w, a) for w in zip(*ends, strict=True)])
         if statistics == "estimate":
             for variable, value in estimate((statistics_data,), batch_size):
                 variable.assign(value)
-        for name, (x, y) in data.items():
+        for name, (x, y, *_) in data.items():
             result = model.evaluate(
                 x, y, batch_size=batch_size, verbose=0, return_dict=True
             )

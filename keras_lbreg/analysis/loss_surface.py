@@ -6,14 +6,11 @@ import math
 import keras
 import numpy as np
 
-from keras_lbreg.analysis.derivatives import make_derivatives
-from keras_lbreg.checks import check_positive_int
-from keras_lbreg.data.samples import count_samples, take_rows
+from keras_lbreg.checks import check_choice, check_positive_int
+from keras_lbreg.data.samples import check_data, count_samples, take_rows
+from keras_lbreg.formatting import reason
 from keras_lbreg.models._keras_trainer import data_loss
 from keras_lbreg.models.dreg_model import DRegModel
-
-# Data up to this size is handed to the backend once and stays there.
-MOST_KEPT_BYTES = 2**30
 
 # Samples on which statistics are estimated, and how many at a time.
 MOST_FOR_STATISTICS = 10_000
@@ -41,8 +38,6 @@ class LossSurface:
             model is compiled with, or all of its losses with their weights.
         batch_size: Samples at a time; it changes the speed alone. Defaults
             to `1000`.
-        on_progress: Optional, called with the number of samples of each batch
-            as it is done.
         statistics: `"moving"` (the default) keeps the moving statistics of
             batch normalization, which lag behind the weights, `"estimate"`
             those that `keras_lbreg.reestimate_batch_norm` measures on the
@@ -65,29 +60,17 @@ class LossSurface:
     """
 
     def __init__(
-        self,
-        model,
-        x,
-        y,
-        loss=None,
-        batch_size=1000,
-        on_progress=None,
-        statistics="moving",
+        self, model, x, y, loss=None, batch_size=1000, statistics="moving"
     ):
-        check_data(x, y, batch_size)
+        check_model("model", model)
+        check_positive_int("batch_size", batch_size)
         check_statistics(statistics)
-        if not model.built or not model.trainable_variables:
-            raise ValueError(
-                "Invalid value for argument `model`. Expected a built model "
-                f"with trainable variables. Received: model={model!r}"
-            )
         self.model = model
-        self.x, self.y = keras.tree.map_structure(np.asarray, (x, y))
+        self.x, self.y = check_data("(x, y)", (x, y))
         self.samples = count_samples(self.x)
         self.loss_function = resolve_loss(model, loss)
         self.batch_size = batch_size
         self.statistics = statistics
-        self.on_progress = on_progress or (lambda samples: None)
         variables = model.trainable_variables
         self.shapes = [tuple(v.shape) for v in variables]
         self.sizes = [math.prod(shape) for shape in self.shapes]
@@ -99,9 +82,17 @@ class LossSurface:
         takes = inspect.signature(model.call).parameters
         mode = {"training": statistics == "batch"}
         self._mode = mode if "training" in takes else {}
-        self._derivatives = make_derivatives(self._batch_loss)
-        self._estimate = self._batches = None
+        self._loss, self._gradient, self._hessian_vector_product = derivatives(
+            self._batch_loss
+        )
+        self._estimate = None
         self.read_frozen()
+        point = self._unflat(self.point())
+        check_fit(
+            "(x, y)",
+            lambda x, y: self._batch_loss(point, self._frozen, x, y),
+            *self._batch(slice(2)),
+        )
 
     def read_frozen(self):
         """Read anew what the model has beside its trainable variables."""
@@ -120,45 +111,33 @@ class LossSurface:
             found = self._estimate((self.x,), STATISTICS_BATCH, steps=steps)
             for variable, value in found:
                 frozen[id(variable)] = value.astype(to_array(variable).dtype)
-        self._frozen = list(frozen.values())
+        self._frozen = list(map(keras.ops.convert_to_tensor, frozen.values()))
 
     @property
     def size(self):
         """Number of parameters."""
         return sum(self.sizes)
 
-    def point(self, model=None):
-        """The parameters of the model, or of another of the same shape."""
-        variables = (model or self.model).trainable_variables
-        return np.concatenate(
-            [to_array(v).astype("float64").reshape(-1) for v in variables]
-        )
-
-    def unflat(self, vector):
-        parts = np.split(np.asarray(vector), np.cumsum(self.sizes)[:-1])
-        return [
-            keras.ops.convert_to_tensor(part.reshape(shape).astype(dtype))
-            for part, shape, dtype in zip(
-                parts, self.shapes, self.dtypes, strict=True
-            )
-        ]
+    def point(self):
+        """The parameters of the model."""
+        return flat(map(to_array, self.model.trainable_variables))
 
     def loss(self, theta):
         """f(θ), a float."""
-        return float(self._mean("loss", theta)[0])
+        return float(self._mean(self._loss, theta)[0])
 
     def loss_and_gradient(self, theta):
         """The pair of f(θ) and its gradient."""
-        total = self._mean("loss_and_gradient", theta)
+        total = self._mean(self._gradient, theta)
         return float(total[0]), total[1:]
 
     def hessian_vector_product(self, theta, vector):
         """The product of the Hessian of f at θ with a vector."""
-        return self._mean("hessian_vector_product", theta, vector)
+        return self._mean(self._hessian_vector_product, theta, vector)
 
     def gradient_of(self, theta, index):
         """The gradient of the mean loss of the samples of these numbers."""
-        return self._mean("loss_and_gradient", theta, index=index)[1:]
+        return self._mean(self._gradient, theta, index=index)[1:]
 
     def squared_gradients(self, theta, parts):
         """Squared lengths of the gradients of parts, and of all together.
@@ -169,52 +148,47 @@ class LossSurface:
 
         for g_i the gradient of the mean loss of part i, a list of arrays of
         equal length, the numbers of samples. Beside the sum of the gradients,
-        none of them is kept.
+        none of them is kept, and all stay on the device.
         """
-        point = self.unflat(theta)
-        total = self.unflat(np.zeros(self.size))
-        small = 0.0
+        point, small, total = self._unflat(theta), 0.0, None
         for part in parts:
-            x, y = take_rows((self.x, self.y), part)
-            squared, *total = self._derivatives.squared_gradient(
-                point, total, self._frozen, x, y
+            _, gradient = self._gradient(
+                point, self._frozen, *self._batch(part)
             )
-            small += float(squared) / len(parts)
-        big = float(self._derivatives.squared_length(total)) / len(parts) ** 2
-        return small, big
+            small += squared_length(gradient) / len(parts)
+            if total is not None:
+                pairs = zip(total, gradient, strict=True)
+                gradient = [a + b for a, b in pairs]
+            total = gradient
+        return small, squared_length(total) / len(parts) ** 2
 
-    def _mean(self, kind, theta, *vectors, index=None):
-        function = getattr(self._derivatives, kind)
-        points = [self.unflat(vector) for vector in (theta, *vectors)]
-        samples = self.samples if index is None else len(index)
+    def _unflat(self, vector):
+        parts = np.split(np.asarray(vector), np.cumsum(self.sizes)[:-1])
+        return [
+            keras.ops.convert_to_tensor(part.reshape(shape).astype(dtype))
+            for part, shape, dtype in zip(
+                parts, self.shapes, self.dtypes, strict=True
+            )
+        ]
+
+    def _mean(self, function, *vectors, index=None):
+        """The mean of a function over the samples, as one flat vector."""
+        points = list(map(self._unflat, vectors))
+        index = np.arange(self.samples) if index is None else index
         total = 0.0
-        for x, y in self._parts(index):
-            size = count_samples(x)
-            result = function(*points, self._frozen, x, y)
-            flat = np.concatenate([np.asarray(a).reshape(-1) for a in result])
+        for first in range(0, len(index), self.batch_size):
+            rows = index[first : first + self.batch_size]
+            result = function(*points, self._frozen, *self._batch(rows))
             # Means of batches that may differ in size.
-            total = total + (flat * (size / samples)).astype("float64")
-            self.on_progress(size)
+            share = len(rows) / len(index)
+            arrays = map(keras.ops.convert_to_numpy, keras.tree.flatten(result))
+            total = total + share * flat(arrays)
         return total
 
-    def _parts(self, index):
-        """The batches, of the samples that `index` names or of all."""
-        arrays = keras.tree.flatten((self.x, self.y))
-        size = sum(array.nbytes for array in arrays)
-        if index is not None or size > MOST_KEPT_BYTES:
-            return self._cut(index)
-        if self._batches is None:
-            self._batches = list(self._cut(None))
-        return self._batches
-
-    def _cut(self, index):
-        count = self.samples if index is None else len(index)
-        for first in range(0, count, self.batch_size):
-            rows = slice(first, first + self.batch_size)
-            rows = rows if index is None else index[rows]
-            yield keras.tree.map_structure(
-                keras.ops.convert_to_tensor, take_rows((self.x, self.y), rows)
-            )
+    def _batch(self, rows):
+        return keras.tree.map_structure(
+            keras.ops.convert_to_tensor, take_rows((self.x, self.y), rows)
+        )
 
     def _batch_loss(self, point, frozen, x, y):
         predicted, _ = self.model.stateless_call(point, frozen, x, **self._mode)
@@ -237,6 +211,76 @@ class LossSurface:
         if getattr(self.model, "path_reduction", "mean") == "sum":
             loss = loss * keras.ops.cast(paths, loss.dtype)
         return loss
+
+
+def derivatives(function):
+    """A scalar function of `(point, *rest)` and its derivatives, compiled.
+
+    ```
+    loss(point, *rest)                               f
+    gradient(point, *rest)                           f, ∇f
+    hessian_vector_product(point, vector, *rest)     (∂²f/∂θ²) v = ∇(∇f · v)
+    ```
+
+    `point` and `vector` are lists of tensors, one for each variable.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        differentiate, compiled = jax.value_and_grad, jax.jit
+    elif backend == "tensorflow":
+        import tensorflow as tf
+
+        differentiate = differentiate_on_tensorflow
+
+        def compiled(function):
+            return tf.function(function, reduce_retracing=True)
+    else:
+        raise RuntimeError(
+            "Derivatives of the loss need the backend tensorflow or jax. "
+            f"Received: {backend}"
+        )
+    gradient = differentiate(function)
+
+    def slope(point, vector, *rest):
+        _, partial = gradient(point, *rest)
+        pairs = zip(partial, vector, strict=True)
+        return sum(keras.ops.sum(g * v) for g, v in pairs)
+
+    slope_and_gradient = differentiate(slope)
+
+    def hessian_vector_product(point, vector, *rest):
+        return slope_and_gradient(point, vector, *rest)[1]
+
+    return tuple(map(compiled, (function, gradient, hessian_vector_product)))
+
+
+def differentiate_on_tensorflow(function):
+    """What `jax.value_and_grad` does, for TensorFlow."""
+    import tensorflow as tf
+
+    def value_and_gradient(point, *rest):
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            value = function(point, *rest)
+        gradient = tape.gradient(
+            value, point, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        # That of an embedding is sparse.
+        return value, [tf.convert_to_tensor(g) for g in gradient]
+
+    return value_and_gradient
+
+
+def flat(arrays):
+    """Arrays one after the other in one float64 vector."""
+    return np.concatenate([np.ravel(a).astype("float64") for a in arrays])
+
+
+def squared_length(tensors):
+    """The sum of the squares of all numbers, a float."""
+    return float(sum(keras.ops.sum(keras.ops.square(t)) for t in tensors))
 
 
 def at_least_float32(values):
@@ -265,19 +309,33 @@ def resolve_loss(model, loss):
     return keras.losses.get(loss)
 
 
-def check_data(x, y, batch_size):
-    lengths = {len(array) for array in keras.tree.flatten((x, y))}
-    if len(lengths) != 1 or 0 in lengths:
+def check_model(name, model):
+    """Raises unless it is a model with variables to differentiate by."""
+    is_model = isinstance(model, keras.Model)
+    if not (is_model and model.built and model.trainable_variables):
         raise ValueError(
-            "Expected at least one sample, and as many inputs as targets. "
-            f"Received: arrays of {sorted(lengths)} samples"
+            f"Invalid value for argument `{name}`. Expected a built "
+            "`keras.Model` with trainable variables. Received: "
+            f"{name}={model!r}"
         )
-    check_positive_int("batch_size", batch_size)
+
+
+def check_fit(argument, function, x, y):
+    """Raises unless a function of a model can be called with some samples."""
+    try:
+        function(x, y)
+    except Exception as error:
+        # Whatever Keras and its backend raise, at length.
+        standardize_dtype = keras.backend.standardize_dtype
+        shapes = keras.tree.map_structure(
+            lambda a: f"{standardize_dtype(a.dtype)}{list(a.shape)}", (x, y)
+        )
+        raise ValueError(
+            f"Invalid value for argument `{argument}`. Expected samples that "
+            f"the model takes. Received: {shapes}, of which Keras says: "
+            f"{reason(error)}"
+        ) from error
 
 
 def check_statistics(statistics):
-    if statistics not in ("moving", "estimate", "batch"):
-        raise ValueError(
-            "Invalid value for argument `statistics`. Expected 'moving', "
-            f"'estimate' or 'batch'. Received: statistics={statistics!r}"
-        )
+    check_choice("statistics", statistics, ("moving", "estimate", "batch"))

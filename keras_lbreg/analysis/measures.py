@@ -1,19 +1,21 @@
-"""The diagnostics: how their records are printed, read and drawn."""
+"""The diagnostics of saved models: how each is measured, shown and read."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
 
-from keras_lbreg.analysis.gradient_noise_scale import advice
+from keras_lbreg.analysis.gradient_noise_scale import gradient_noise_scale
+from keras_lbreg.analysis.hessian_top_eigenvalue import hessian_top_eigenvalue
+from keras_lbreg.analysis.interpolate import interpolate
 from keras_lbreg.analysis.plots import (
-    by_epsilon,
     hessian_panels,
     interpolation_panels,
-    name,
     noise_panels,
     sharpness_panels,
 )
+from keras_lbreg.analysis.sharpness import sharpness
 from keras_lbreg.formatting import MISSING, format_count, format_significant
 
 SCALES = (
@@ -24,227 +26,151 @@ SCALES = (
 )
 
 
-def percent(fraction):
-    return MISSING if fraction is None else f"{100 * fraction:.1f} %"
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """One diagnostic: its words, its defaults and its functions.
+
+    `unit` is what its progress counts, `caption` what it is, `caveat` how it
+    misleads. A record is what `keras_lbreg.analysis.report` keeps of a result.
+    """
+
+    title: str
+    unit: str
+    caption: str
+    caveat: str
+    settings: dict
+    # `run(models, parts, settings, on_progress)` returns the result.
+    run: Callable
+    # The texts of a record by the table's column.
+    cells: Callable
+    # Lines on what these records show, and `Panel`s of them.
+    notes: Callable
+    panels: Callable
 
 
-def model_row(record, cells):
-    """The only row of a record of one model: its key and its cells."""
-    result = record["result"]
-    fit = {"loss": format_significant(result["loss"], 3)}
-    if "accuracy" in result:
-        fit["accuracy"] = percent(result["accuracy"])
-    return [(name(record), {"model": name(record), **fit, **cells})]
+def of_one_model(function):
+    """Runs one of the public functions on one model."""
+
+    def run(models, parts, settings, on_progress):
+        [model], [samples] = models, parts
+        found = function(
+            model.model,
+            samples.x,
+            samples.y,
+            on_progress=on_progress,
+            **settings,
+        )
+        # Infinity is null in JSON, and an eigenvector is long.
+        return {
+            name: None if value == math.inf else value
+            for name, value in vars(found).items()
+            if name != "eigenvector"
+        }
+
+    return run
 
 
-def sharpness_rows(record):
-    column = f"sharpness, ε = {record['settings']['epsilon']:g}"
-    value = format_significant(record["result"]["sharpness"], 3)
-    return model_row(record, {column: value})
+def of_the_line(models, parts, settings, on_progress):
+    """Runs `interpolate` on two models, training and validation data."""
+    start, end, points = (settings[k] for k in ("start", "end", "points"))
+    if not start < end or points < 2:
+        raise ValueError(
+            "Invalid value for arguments `points`, `start` and `end`. Expected "
+            "two points or more, from a smaller a to a larger one. Received: "
+            f"points={points}, start={start:g}, end={end:g}"
+        )
+    # Rounded: 0 and 1 are among them, and the file is read by people.
+    positions = np.round(np.linspace(start, end, points), 9)
+    line = interpolate(
+        *(model.model for model in models),
+        {s.description["part"]: (s.x, s.y) for s in parts},
+        positions,
+        settings["statistics"],
+        parts[0].x,
+        on_progress=on_progress,
+    )
+    result = {"positions": positions.tolist(), "loss": finite(line.loss)}
+    if any("acc" in metric for metric in models[0].description["fit"]):
+        result["accuracy"] = finite(line.accuracy)
+    return result
 
 
-def sharpness_words(records):
-    """Lines on the sharpness of one model or several, by ε."""
-    lines = []
-    for epsilon, group in by_epsilon(records):
-        for record in group:
-            r = record["result"]
-            lines.append(
-                f"{name(record)}: within ε = {epsilon:g} the loss rises from "
-                f"{r['loss']:.4g} to at least {r['largest_loss']:.4g}: "
-                f"sharpness {r['sharpness']:.3g}."
-            )
-        lines += compared(group, "sharpness")
-    space = records[0]["settings"]["subspace"]
-    if space:
-        lines.append(f"Sought in {space} random directions, not in all.")
-    return [*lines, *unequal_fit(records), SCALES]
+def finite(curves):
+    """Curves as JSON takes them."""
+    return {
+        name: [float(v) if np.isfinite(v) else None for v in values]
+        for name, values in curves.items()
+    }
 
 
-def hessian_rows(record):
+def sharpness_cells(record):
+    settings = record["settings"]
+    column = f"sharpness, ε = {settings['epsilon']:g}"
+    if settings["subspace"] is not None:
+        column += f", in {settings['subspace']} directions"
+    value = record["result"]["sharpness"]
+    return {column: format_significant(value, 3)}
+
+
+def hessian_cells(record):
     value = record["result"]["eigenvalue"]
-    cells = {
+    return {
         "largest eigenvalue λ": format_significant(value, 3),
         "2/λ": format_significant(2 / value, 3) if value > 0 else MISSING,
     }
-    return model_row(record, cells)
 
 
-def hessian_words(records):
-    """Lines on the largest eigenvalue and the learning rates it allows."""
-    lines = []
-    for record in records:
-        value = record["result"]["eigenvalue"]
-        line = f"{name(record)}: largest eigenvalue {value:.4g}."
-        if value > 0:
-            line += (
-                " Plain gradient descent is stable here up to a learning rate "
-                f"of 2/λ = {2 / value:.3g}, with momentum 0.9 up to "
-                f"{3.8 / value:.3g}."
-            )
-        else:
-            line += " The loss curves downwards everywhere: no minimum."
-        lines.append(line)
-    lines += compared(records, "eigenvalue")
-    return [*lines, *unequal_fit(records), SCALES]
-
-
-def noise_rows(record):
-    result = record["result"]
-    cells = {
-        "B_simple, samples": samples(result["noise_scale"]),
-        "90 % interval": interval(result),
-    }
-    return model_row(record, cells)
-
-
-def samples(number):
-    return "∞" if number is None else format_count(number)
-
-
-def interval(result):
-    """The 90 % interval of a noise scale."""
-    return f"{samples(result['low'])} to {samples(result['high'])}"
-
-
-def noise_words(records):
-    """Lines on the batch size that each model could still use."""
-    lines = []
-    for record in records:
-        r = record["result"]
-        if r["noise_scale"] is None:
-            found = advice(float("inf"), r["big_batch"])
-        else:
-            found = (
-                f"B_simple is about {r['noise_scale']:,.0f} samples "
-                f"({interval(r)})."
-            )
-        lines.append(f"{name(record)}: {found}")
-    lines.append(
-        "Updates needed at batch B: 1 + B_simple / B times the fewest; samples "
-        "needed: 1 + B / B_simple times the fewest. Well below B_simple, twice "
-        "the batch nearly halves the updates; far above, it buys little."
+def noise_cells(record):
+    low, value, high = (
+        "∞" if number is None else format_count(number)
+        for number in map(record["result"].get, ("low", "noise_scale", "high"))
     )
-    drawn, there = r["pairs"] * r["big_batch"], record["data"]["samples"]
-    if drawn > there:
-        lines.append(
-            f"The big batches share samples ({drawn:,} drawn of {there:,}): "
-            "the interval is narrower than the truth."
-        )
-    lines.append(
-        "It holds for these weights: earlier in training it is smaller, often "
-        "by far. Measured for plain SGD."
-    )
-    return lines
-
-
-def interpolation_rows(record):
-    """A row for each position on the line."""
-    result = record["result"]
-    columns = {"a": [f"{a:g}" for a in result["positions"]]}
-    parts = {"training": "train", "validation": "val"}
-    for words, part in parts.items():
-        values = result["loss"][part]
-        columns[f"{words} loss"] = [format_significant(v, 3) for v in values]
-    if "accuracy" in result:
-        for words, part in parts.items():
-            values = map(percent, result["accuracy"][part])
-            columns[f"{words} accuracy"] = values
-    rows = zip(*columns.values(), strict=True)
-    return [(row[0], dict(zip(columns, row, strict=True))) for row in rows]
-
-
-def interpolation_words(records):
-    """Lines on the ends, the barrier between them, and what lies beyond."""
-    (record,) = records
-    r = record["result"]
-    names = [model["name"] for model in record["models"]]
-    a = np.array(r["positions"])
-    loss = np.array(r["loss"]["train"], "float64")
-    lines = []
-    for end, label in enumerate(names):
-        at = int(np.argmin(np.abs(a - end)))
-        if abs(a[at] - end) < 1e-6:
-            line = f"{label} (a = {end}): training loss {loss[at]:.4g}"
-            if "accuracy" in r:
-                train, val = (r["accuracy"][part][at] for part in r["accuracy"])
-                line += (
-                    f", accuracy {percent(train)} in training and "
-                    f"{percent(val)} in validation"
-                )
-            lines.append(f"{line}.")
-    between = (a > 0) & (a < 1)
-    ends = loss[np.isin(np.round(a, 6), (0, 1))]
-    if between.any() and len(ends) == 2:
-        top = np.nanmax(loss[between])
-        lines.append(
-            f"Between them the training loss rises to {top:.4g}: a barrier "
-            "lies between two valleys."
-            if top > 1.1 * max(ends) + 1e-3
-            else "Between them it does not rise above the higher end: no "
-            "barrier."
-        )
-    return [*lines, *beyond(a, loss, names), SCALES]
-
-
-def beyond(a, loss, names):
-    """A line on the two sides of the valley, where both were measured."""
-    if a[0] > -0.5 or a[-1] < 1.5:
-        return []
-    at = np.interp((-0.5, 0, 1, 1.5), a, loss)
-    rises = at[0] - at[1], at[3] - at[2]
-    if not np.all(np.isfinite(rises)):
-        return []
-    flatter = f"flatter on the side of {names[int(rises[0] > rises[1])]}"
-    if np.isclose(*rises, rtol=0.1):
-        flatter = "about as flat on both sides"
-    return [
-        f"Half the distance beyond {names[0]} it changes by {rises[0]:+.3g}, "
-        f"beyond {names[1]} by {rises[1]:+.3g}: on this line the valley is "
-        f"{flatter}."
-    ]
-
-
-def compared(records, key):
-    """How the extremes of several models compare."""
-    values = [record["result"][key] for record in records]
-    if len(values) < 2 or min(values) <= 0:
-        return []
-    low, high = records[np.argmin(values)], records[np.argmax(values)]
-    ratio = max(values) / min(values)
-    if ratio < 1.05:
-        return ["They are about equally sharp."]
-    times = f"{ratio:.2g}" if ratio < 100 else f"{ratio:,.0f}"
-    return [f"{name(high)} is {times} times as sharp as {name(low)}."]
+    return {"B_simple, samples": value, "90 % interval": f"{low} to {high}"}
 
 
 def unequal_fit(records):
     """A warning where one model has fitted the samples far less."""
-    losses = [record["result"]["loss"] for record in records]
-    least, most = min(losses), max(losses)
+    models = [record["models"][0] for record in records]
+    low, *_, high = sorted(models * 2, key=lambda model: model["fit"]["loss"])
+    least, most = low["fit"]["loss"], high["fit"]["loss"]
     if most < max(2 * least, 0.01):
         return []
-    high, low = (name(records[losses.index(x)]) for x in (most, least))
     return [
-        f"But the loss of {high} is {most:.3g}, that of {low} "
+        f"The loss of {high['name']} is {most:.3g}, that of {low['name']} "
         f"{least:.3g}: the less a model has fitted the samples, the more "
         "slope and curvature the loss has left. Compare at equal loss to "
         "learn about the shape of the minima."
     ]
 
 
-@dataclasses.dataclass(frozen=True)
-class Measure:
-    """One diagnostic; `unit` is what its progress counts."""
+def noise_notes(records):
+    """A warning where the big batches are not independent."""
+    result, [data] = records[0]["result"], records[0]["data"]
+    drawn, there = result["pairs"] * result["big_batch"], data["samples"]
+    if drawn <= there:
+        return []
+    return [
+        f"The big batches share samples ({drawn:,} drawn of {there:,}): "
+        "the interval is narrower than the truth."
+    ]
 
-    title: str
-    unit: str
-    caption: str
-    # Of a record: pairs of a row's key and its texts by column.
-    rows: Callable
-    # Of all records: lines of text, and `Panel`s.
-    words: Callable
-    panels: Callable
+
+def interpolation_notes(records):
+    """The largest loss between two models, if it was measured."""
+    [record] = records
+    a = np.array(record["result"]["positions"])
+    loss = np.array(record["result"]["loss"]["training"], "float64")
+    inside = (a >= 0) & (a <= 1) & np.isfinite(loss)
+    if inside.sum() < 3:
+        return []
+    a, loss = a[inside], loss[inside]
+    first, second = (model["name"] for model in record["models"])
+    top = np.argmax(loss)
+    return [
+        f"From {first} (a = {a[0]:g}) to {second} (a = {a[-1]:g}) the training "
+        f"loss goes from {loss[0]:.4g} to {loss[-1]:.4g}; its largest value on "
+        f"the way is {loss[top]:.4g}, at a = {a[top]:g}."
+    ]
 
 
 MEASURES = {
@@ -253,36 +179,59 @@ MEASURES = {
         "evaluations",
         "100 (max f - f) / (1 + f), the maximum over a box of "
         "|z_i| <= ε (|θ_i| + 1) around the weights (Keskar et al. 2017): how "
-        "much the loss rises close by.",
-        sharpness_rows,
-        sharpness_words,
+        "much the loss rises close by. A lower bound.",
+        SCALES,
+        {"epsilon": (1e-3, 5e-4), "subspace": None, "iterations": 10},
+        of_one_model(sharpness),
+        sharpness_cells,
+        unequal_fit,
         sharpness_panels,
     ),
     "hessian": Measure(
         "Largest eigenvalue of the Hessian",
         "Hessian-vector products",
-        "Curvature along the sharpest direction. Gradient descent is stable "
-        "there up to a learning rate of 2/λ.",
-        hessian_rows,
-        hessian_words,
+        "Curvature along the sharpest direction. Plain gradient descent is "
+        "stable there up to a learning rate of 2/λ, with momentum m up to "
+        "2 (1 + m)/λ. Where λ is not positive, this is no minimum.",
+        SCALES,
+        {"tolerance": 1e-3, "max_iterations": 100},
+        of_one_model(hessian_top_eigenvalue),
+        hessian_cells,
+        unequal_fit,
         hessian_panels,
     ),
     "noise": Measure(
         "Gradient noise scale",
         "big batches",
         "The batch size at which noise and signal of the gradient are equal "
-        "(McCandlish et al. 2018), with its 90 % interval.",
-        noise_rows,
-        noise_words,
+        "(McCandlish et al. 2018), with its 90 % interval. Updates needed at "
+        "batch B: 1 + B_simple / B times the fewest; samples needed: "
+        "1 + B / B_simple times the fewest. Well below B_simple, twice the "
+        "batch nearly halves the updates; far above, it buys little.",
+        "The noise scale holds for these weights, and for plain SGD: earlier "
+        "in training it is smaller, often by far. ∞: larger than these "
+        "batches can show.",
+        {
+            "small_batch": 64,
+            "big_batch": 1024,
+            "pairs": 20,
+            "statistics": "batch",
+        },
+        of_one_model(gradient_noise_scale),
+        noise_cells,
+        noise_notes,
         noise_panels,
     ),
-    "interpolate": Measure(
+    "interpolation": Measure(
         "Interpolation",
         "points",
         "On the line θ = (1 - a) θ₀ + a θ₁ through the weights of two models "
         "(Keskar et al. 2017, Figure 3).",
-        interpolation_rows,
-        interpolation_words,
+        SCALES,
+        {"points": 25, "start": -1.0, "end": 2.0, "statistics": "estimate"},
+        of_the_line,
+        lambda record: {},
+        interpolation_notes,
         interpolation_panels,
     ),
 }

@@ -5,7 +5,12 @@ import dataclasses
 import numpy as np
 
 from keras_lbreg.analysis.loss_surface import LossSurface
-from keras_lbreg.checks import check_positive_int, check_positive_number
+from keras_lbreg.checks import (
+    check_non_negative_int,
+    check_positive_int,
+    check_positive_number,
+    invalid,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +98,7 @@ def sharpness(
 
     check_positive_number("epsilon", epsilon)
     check_positive_int("iterations", iterations)
+    check_non_negative_int("seed", seed)
     surface = LossSurface(model, x, y, loss, batch_size)
     theta = surface.point()
     here = surface.loss(theta)
@@ -103,8 +109,12 @@ def sharpness(
         )
     inside, basis = theta, None
     if subspace is not None:
-        check_subspace(subspace, surface.size)
-        basis = random_basis(surface.size, subspace, seed)
+        check_positive_int("subspace", subspace)
+        if subspace > surface.size:
+            expected = f"at most the number of parameters, {surface.size}"
+            raise invalid("subspace", expected, subspace)
+        generator = np.random.default_rng(seed)
+        basis = generator.standard_normal((surface.size, subspace), "float32")
         # A⁺ = (Aᵀ A)⁻¹ Aᵀ; the columns of A are nearly orthogonal.
         square = (basis.T @ basis).astype("float64")
         inside = pull(basis, theta)
@@ -140,23 +150,3 @@ def pull(basis, vector):
     if basis is None:
         return vector
     return (basis.T @ vector.astype("float32")).astype("float64")
-
-
-def random_basis(size, subspace, seed):
-    """A, `size x subspace` of independent standard normal numbers."""
-    generator = np.random.default_rng(seed)
-    basis = np.empty((size, subspace), "float32")
-    # In pieces: at millions of parameters, A in float64 may not fit.
-    for first in range(0, size, 4096):
-        piece = basis[first : first + 4096]
-        piece[...] = generator.standard_normal(piece.shape)
-    return basis
-
-
-def check_subspace(subspace, size):
-    check_positive_int("subspace", subspace)
-    if subspace > size:
-        raise ValueError(
-            "Invalid value for argument `subspace`. Expected at most the "
-            f"number of parameters, {size}. Received: subspace={subspace}"
-        )

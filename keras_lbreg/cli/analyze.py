@@ -8,10 +8,13 @@ import typer
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import start_keras
 from keras_lbreg.cli.errors import report_errors
-from keras_lbreg.formatting import make_console
+from keras_lbreg.cli.options import WHAT, WHERE, option
+from keras_lbreg.formatting import make_console, rich_table
 
-WHAT = options.WHAT
-INTERPOLATION = "interpolation"
+SHARPNESS = "Sharpness"
+HESSIAN = "Hessian"
+NOISE = "Noise scale"
+LINE = "Interpolation"
 
 
 @report_errors
@@ -29,174 +32,109 @@ def analyze(
     ],
     what: Annotated[
         str,
-        typer.Option(
-            metavar="A,B,...",
-            help="Of sharpness, hessian, noise and interpolation, these.",
-            rich_help_panel=WHAT,
+        option(
+            WHAT,
+            "A,B,...",
+            "Of sharpness, hessian, noise and interpolation, these.",
         ),
     ] = "sharpness,hessian,noise",
     samples: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Use so many samples, chosen at random.",
-            rich_help_panel=WHAT,
-        ),
+        int, option(WHAT, "N", "Use so many samples, chosen at random.")
     ] = 10_000,
     split: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help="Which data of the workload to use, train or val.",
-            rich_help_panel=WHAT,
+        option(
+            WHAT, "NAME", "Which data of the workload to use, train or val."
         ),
     ] = "train",
     seed: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Seed of random directions and batches.",
-            rich_help_panel=WHAT,
-        ),
+        int, option(WHAT, "N", "Seed of random directions and batches.")
     ] = 0,
     epsilon: Annotated[
         list[float],
-        typer.Option(
-            metavar="X",
-            help=(
-                "Size of the box. May be repeated. Default: both of the "
-                "paper's."
-            ),
+        option(
+            SHARPNESS,
+            "X",
+            "Size of the box. May be repeated. Default: both of the paper's.",
             show_default=False,
-            rich_help_panel="Sharpness",
         ),
     ] = [1e-3, 5e-4],  # noqa: B006
     subspace: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Search in N random directions (the paper: 100), not in all.",
-            rich_help_panel="Sharpness",
+        option(
+            SHARPNESS,
+            "N",
+            "Search in N random directions (the paper: 100), not in all.",
         ),
     ] = None,
     iterations: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Iterations of L-BFGS-B.",
-            rich_help_panel="Sharpness",
-        ),
+        int, option(SHARPNESS, "N", "Iterations of L-BFGS-B.")
     ] = 10,
     tolerance: Annotated[
-        float,
-        typer.Option(
-            metavar="X",
-            help="Relative accuracy of the eigenvalue.",
-            rich_help_panel="Hessian",
-        ),
+        float, option(HESSIAN, "X", "Relative accuracy of the eigenvalue.")
     ] = 1e-3,
     max_iterations: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Most restarts of the iteration.",
-            rich_help_panel="Hessian",
-        ),
+        int, option(HESSIAN, "N", "Most restarts of the iteration.")
     ] = 100,
-    small_batch: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="The small batch.",
-            rich_help_panel="Noise scale",
-        ),
-    ] = 64,
+    small_batch: Annotated[int, option(NOISE, "N", "The small batch.")] = 64,
     big_batch: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            help=(
-                "The big batch, a multiple of the small one; at most what "
-                "the data allow."
-            ),
-            rich_help_panel="Noise scale",
+        option(
+            NOISE,
+            "N",
+            "The big batch, a multiple of the small one; at most what the "
+            "data allow.",
         ),
     ] = 1024,
     pairs: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            help="Big batches to draw. More narrow the interval.",
-            rich_help_panel="Noise scale",
+        option(
+            NOISE, "N", "Big batches to draw. More narrow the interval.", min=1
         ),
     ] = 20,
     statistics: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help=(
-                "Statistics of batch normalization: batch, each small batch's "
-                "own, as in training; estimate, measured anew; moving, which "
-                "lag behind in mid-run."
-            ),
-            rich_help_panel="Noise scale",
+        option(
+            NOISE,
+            "NAME",
+            "Statistics of batch normalization: batch, each small batch's "
+            "own, as in training; estimate, measured anew; moving, which lag "
+            "behind in mid-run.",
         ),
     ] = "batch",
     points: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            help="Number of values of a; 0 is the first model, 1 the second.",
-            rich_help_panel="Interpolation",
+        option(
+            LINE,
+            "N",
+            "Number of values of a; 0 is the first model, 1 the second.",
+            min=2,
         ),
     ] = 25,
-    start: Annotated[
-        float,
-        typer.Option(
-            "--from",
-            metavar="X",
-            help="The first a.",
-            rich_help_panel="Interpolation",
-        ),
-    ] = -1.0,
-    stop: Annotated[
-        float,
-        typer.Option(
-            "--to",
-            metavar="X",
-            help="The last a.",
-            rich_help_panel="Interpolation",
-        ),
-    ] = 2.0,
+    start: Annotated[float, option(LINE, "X", "The first a.", "--from")] = -1.0,
+    stop: Annotated[float, option(LINE, "X", "The last a.", "--to")] = 2.0,
     line_statistics: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help=(
-                "Statistics of batch normalization: estimate, measured anew "
-                "at each point on the training data; interpolate, moved along "
-                "the line."
-            ),
-            rich_help_panel="Interpolation",
+        option(
+            LINE,
+            "NAME",
+            "Statistics of batch normalization: estimate, measured anew at "
+            "each point on the training data; interpolate, moved along the "
+            "line.",
         ),
     ] = "estimate",
     backend: options.Backend = None,
     data_dir: options.DataDir = None,
     out: Annotated[
         str | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder of the results. Default: runs/analyze-MODEL.",
-            rich_help_panel=options.WHERE,
+        option(
+            WHERE,
+            "FOLDER",
+            "Folder of the results. Default: runs/analyze-MODEL.",
         ),
     ] = None,
     fresh: Annotated[
-        bool,
-        typer.Option(
-            "--fresh",
-            help="Compute everything again.",
-            rich_help_panel=options.WHERE,
-        ),
+        bool, option(WHERE, None, "Compute everything again.", "--fresh")
     ] = False,
     debug: options.Debug = False,
 ):
@@ -227,71 +165,51 @@ def analyze(
     **What comes out**, in `runs/analyze-MODEL/`: a page with table and plots,
     and the numbers as JSON.
     """
-    wanted = [word.strip() for word in what.split(",") if word.strip()]
     start_keras(backend)
 
-    from keras_lbreg.analysis import report
+    from keras_lbreg.analysis.report import analyze as run_analysis
 
-    known = (*report.MEASURES, INTERPOLATION)
-    check_what(wanted, known, models)
-    loaded = options.load_workload(workload, data_dir)
+    settings = {
+        "sharpness": {
+            "epsilon": tuple(dict.fromkeys(epsilon)),
+            "subspace": subspace,
+            "iterations": iterations,
+        },
+        "hessian": {"tolerance": tolerance, "max_iterations": max_iterations},
+        "noise": {
+            "small_batch": small_batch,
+            "big_batch": big_batch,
+            "pairs": pairs,
+            "statistics": statistics,
+        },
+        "interpolation": {
+            "points": points,
+            "start": start,
+            "end": stop,
+            "statistics": line_statistics,
+        },
+    }
     console = make_console()
-    common = {"samples": samples, "seed": seed, "out": out, "fresh": fresh}
     with Progress(console) as progress:
-        common |= progress.callbacks
-        measures = tuple(word for word in wanted if word != INTERPOLATION)
-        found = []
-        if measures:
-            found.append(
-                report.analyze(
-                    models,
-                    loaded,
-                    what=measures,
-                    split=split,
-                    epsilons=tuple(dict.fromkeys(epsilon)),
-                    subspace=subspace,
-                    iterations=iterations,
-                    tolerance=tolerance,
-                    max_iterations=max_iterations,
-                    small_batch=small_batch,
-                    big_batch=big_batch,
-                    pairs=pairs,
-                    statistics=statistics,
-                    **common,
-                )
-            )
-        if INTERPOLATION in wanted:
-            found.append(
-                report.analyze_interpolation(
-                    *models,
-                    loaded,
-                    points=points,
-                    start=start,
-                    end=stop,
-                    statistics=line_statistics,
-                    **common,
-                )
-            )
-    for analysis in found:
-        for line in ("", *analysis.words()):
-            console.print(line, markup=False)
-        console.print(
-            f"Report: {analysis.report_path}", markup=False, soft_wrap=True
+        analysis = run_analysis(
+            models,
+            options.load_workload(workload, data_dir),
+            options.split(what),
+            settings,
+            samples=samples,
+            split=split,
+            seed=seed,
+            out=out,
+            fresh=fresh,
+            on_progress=progress.advance_to,
+            on_result=progress.print_line,
         )
-
-
-def check_what(wanted, known, models):
-    if not wanted or set(wanted) - set(known):
-        raise ValueError(
-            "Invalid value for option `--what`. Expected some of "
-            f"{', '.join(known)}, with commas between them. Received: "
-            f"--what {','.join(wanted)}"
-        )
-    if INTERPOLATION in wanted and len(models) != 2:
-        raise ValueError(
-            "Invalid value for argument `MODEL`. Expected two models, the ends "
-            f"of the interpolation's line. Received: {len(models)}"
-        )
+    console.print(rich_table(*analysis.cells()))
+    for line in analysis.notes():
+        console.print(line, markup=False)
+    console.print(
+        f"Report: {analysis.report_path}", markup=False, soft_wrap=True
+    )
 
 
 class Progress(rich.progress.Progress):
@@ -308,19 +226,13 @@ class Progress(rich.progress.Progress):
             transient=True,
             disable=not console.is_terminal,
         )
-        self.title = None
-        self.callbacks = {
-            "on_progress": self.advance_to,
-            "on_result": self.print_result,
-        }
 
     def advance_to(self, title, done, total, unit):
-        if title != self.title:
+        if done == 0:
             for task in self.task_ids:
                 self.remove_task(task)
             self.add_task(title, total=total, unit=unit)
-            self.title = title
-        self.update(self.task_ids[-1], completed=done, total=total, unit=unit)
+        self.update(self.task_ids[-1], completed=done)
 
-    def print_result(self, line):
+    def print_line(self, line):
         self.console.print(line, markup=False, soft_wrap=True)

@@ -20,22 +20,17 @@ BACKENDS = ("tensorflow", "jax")
 
 
 def start_keras(backend=None, virtual_devices=None):
-    """Import Keras on `backend`, quietly.
+    """Imports Keras on `backend`, quietly; returns the backend's name.
 
-    Args:
-        backend: `"tensorflow"` or `"jax"`. `None` leaves the choice to Keras
-            (the environment variable `KERAS_BACKEND`, then `~/.keras`), or is
-            JAX where TensorFlow is not installed.
-        virtual_devices: Number of devices to divide the processor into, with
-            no GPU in use; `None` leaves the devices as they are.
-
-    Returns:
-        The name of the backend in use.
+    `None` leaves the choice to Keras (the environment variable
+    `KERAS_BACKEND`, then `~/.keras`), or is JAX where TensorFlow is not
+    installed. The processor is divided into `virtual_devices`, with no GPU in
+    use; `None` leaves the devices as they are.
     """
-    if backend is not None and backend not in BACKENDS:
+    if backend not in (None, *BACKENDS):
         raise ValueError(
-            "Invalid value for argument `backend`. Expected one of "
-            f"{', '.join(BACKENDS)}. Received: backend={backend}"
+            "Invalid value for option `--backend`. Expected one of "
+            f"{', '.join(BACKENDS)}. Received: --backend {backend}"
         )
     if "keras" not in sys.modules:
         if backend is not None:
@@ -65,26 +60,13 @@ def start_keras(backend=None, virtual_devices=None):
             '".[jax]"`), and `--backend` to name it.'
         ) from error
     running = keras.backend.backend()
-    if backend is not None and backend != running:
+    if running != (backend or running) or running not in BACKENDS:
         raise ValueError(
-            "Invalid value for argument `backend`. Expected the backend that "
-            f"Keras already runs on in this process, {running}. Received: "
-            f"backend={backend}. Set the environment variable KERAS_BACKEND "
-            f"to {backend} and start again."
-        )
-    if running not in BACKENDS:
-        raise ValueError(
-            f"Keras runs on {running}. Expected one of {', '.join(BACKENDS)}. "
-            "Choose one with `--backend` or the environment variable "
-            "KERAS_BACKEND."
+            f"Keras runs on {running} in this process. Expected "
+            f"{backend or ' or '.join(BACKENDS)}. Set the environment variable "
+            "KERAS_BACKEND to it and start again."
         )
     if virtual_devices is not None:
-        if virtual_devices < 1:
-            raise ValueError(
-                "Invalid value for option `--virtual-devices`. Expected an "
-                "integer of at least 1. "
-                f"Received: --virtual-devices {virtual_devices}"
-            )
         from keras_lbreg.distribute.divide_processor import divide_processor
 
         divide_processor(virtual_devices, running)

@@ -2,50 +2,34 @@
 
 from typing import Annotated
 
-import typer
-
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import end, start_keras
 from keras_lbreg.cli.errors import report_errors
-from keras_lbreg.cli.report import show_results
 from keras_lbreg.formatting import make_console
 
 
 @report_errors
 def compare(
-    workload: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="WORKLOAD",
-            help=f"{options.WORKLOAD_HELP.strip()} Default: digits.",
-        ),
-    ] = None,
+    workload: options.OptionalWorkload = None,
     batch_size: options.BatchSize = None,
     small_batch_size: options.SmallBatchSize = None,
     epochs: options.Epochs = None,
     arms: Annotated[
         str | None,
-        typer.Option(
-            metavar="A,B,...",
-            help="Only these arms, of those that `lbreg arms` lists.",
-            rich_help_panel=options.WHAT,
+        options.option(
+            options.WHAT,
+            "A,B,...",
+            "Only these arms, of those that `lbreg arms` lists.",
         ),
     ] = None,
     seeds: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            help="Runs of each arm, with consecutive seeds.",
-            rich_help_panel=options.WHAT,
+        options.option(
+            options.WHAT, "N", "Runs of each arm, with consecutive seeds."
         ),
     ] = 3,
     first_seed: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="The first of the seeds.",
-            rich_help_panel=options.WHAT,
-        ),
+        int, options.option(options.WHAT, "N", "The first of the seeds.")
     ] = 0,
     settings: options.Set = None,
     config: options.Config = None,
@@ -56,10 +40,10 @@ def compare(
     data_dir: options.DataDir = None,
     out: Annotated[
         str | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder of the results. Default: runs/NAME.",
-            rich_help_panel=options.WHERE,
+        options.option(
+            options.WHERE,
+            "FOLDER",
+            "Folder of the results. Default: runs/NAME.",
         ),
     ] = None,
     fresh: options.Fresh = False,
@@ -146,3 +130,17 @@ def compare(
     if placement.is_chief:
         show_results(results, console)
     end(placement, any(run.status != "finished" for run in results.runs))
+
+
+def show_results(results, console):
+    """Prints the table of a comparison and its headline."""
+    from keras_lbreg.comparison.statistics import headline
+    from keras_lbreg.comparison.table import excluded_runs, to_rich
+
+    console.print(to_rich(results, console.width))
+    console.print(headline(results), markup=False)
+    for line in excluded_runs(results):
+        console.print(line, style="red", markup=False, soft_wrap=True)
+    console.print(
+        f"Report: {results.report_path}", markup=False, soft_wrap=True
+    )

@@ -4,14 +4,12 @@ import pathlib
 import re
 from typing import Annotated
 
-import rich.box
-import rich.table
 import typer
 
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import start_keras
 from keras_lbreg.cli.errors import report_errors
-from keras_lbreg.formatting import make_console
+from keras_lbreg.formatting import make_console, rich_table
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -55,24 +53,23 @@ def list_datasets(
         name: (version, "" if samples is None else f"{samples:,}")
         for name, version, samples in prepared_datasets(data_dir)
     }
-    table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-    for column in ("name", "ready", "samples", "what"):
-        side = "right" if column == "samples" else "left"
-        table.add_column(column, justify=side)
-    for name in [*KNOWN, *(name for name in prepared if name not in KNOWN)]:
+    rows = []
+    for name in dict.fromkeys([*KNOWN, *prepared]):
         source = source_name(name)
         version, samples = prepared.get(source, (None, ""))
         ready = f"no: lbreg data prepare {source}"
         if name == "digits" or version:
             ready = f"yes, {version}" if version else "yes"
-        table.add_row(name, ready, samples, KNOWN.get(name, ""))
+        rows.append((name, ready, KNOWN.get(name, ""), samples))
     console = make_console()
+    folder = data_folder(data_dir)
+    line = f"Prepared datasets in {folder}"
+    if not folder.is_dir():
+        line = f"There is no folder {folder}: nothing is prepared."
+    console.print(line, markup=False, soft_wrap=True)
     console.print(
-        f"Prepared datasets in {data_folder(data_dir)}",
-        markup=False,
-        soft_wrap=True,
+        rich_table(("name", "ready", "what", "samples"), rows, left=3)
     )
-    console.print(table)
 
 
 @app.command("prepare")
@@ -105,7 +102,7 @@ def prepare(
         return
     start_keras("tensorflow")
 
-    from keras_lbreg.data.prepare_dataset import prepare_dataset
+    from keras_lbreg.data.tfds import prepare_dataset
 
     folder = prepare_dataset(name, data_dir)
     console.print(f"Ready: {folder}", markup=False, soft_wrap=True)
@@ -127,12 +124,11 @@ def export(
     ],
     image_size: Annotated[
         str | None,
-        typer.Option(
-            metavar="H,W",
-            help=(
-                "Height and width, or one number for both, to resize the "
-                "images to where they differ in size."
-            ),
+        options.option(
+            None,
+            "H,W",
+            "Height and width, or one number for both, to resize the images "
+            "to where they differ in size.",
         ),
     ] = None,
     data_dir: options.DataDir = None,

@@ -43,6 +43,9 @@ def prepare_process():
             # A sign that the terminal does not have is no reason to fail.
             stream.reconfigure(errors="replace")
 
+    # Typer prints help pages on consoles of its own.
+    rich.console.Console.on_broken_pipe = end_quietly
+
     def terminate(signum, frame):
         raise Terminated
 
@@ -98,6 +101,11 @@ def interruption_words(arguments):
         f"Interrupted. The same command{without} goes on from the last saved "
         "epoch."
     )
+
+
+def end_quietly(console):
+    silence()
+    raise SystemExit(BROKEN_PIPE)
 
 
 def silence():

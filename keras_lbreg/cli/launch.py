@@ -17,10 +17,8 @@ import typer
 
 from keras_lbreg.cli import options
 from keras_lbreg.cli.errors import report_errors
-from keras_lbreg.formatting import make_console
+from keras_lbreg.cli.options import warn
 
-# What TensorFlow, JAX's CPU client, and OpenMP or OpenBLAS compute with.
-THREADS = ("TF_NUM_INTRAOP_THREADS", "PJRT_NPROC", "OMP_NUM_THREADS")
 # Seconds that a worker has to end before it is killed.
 GRACE = 10.0
 
@@ -44,11 +42,10 @@ def launch(
 
     Each worker gets a `TF_CONFIG`, which `lbreg train` and TensorFlow's
     multi-worker strategy read, `KERAS_DISTRIBUTION_*` for a program of yours
-    that calls `keras.distribution.initialize()` on JAX, and its share of cores
-    (unless you have set `OMP_NUM_THREADS` and the like) and of GPUs. When one
-    fails, the others are stopped and `lbreg launch` ends with its exit code;
-    Ctrl-C and SIGTERM go to all. Several machines, and restarts, are the
-    business of a scheduler: start the command there without `lbreg launch`.
+    that calls `keras.distribution.initialize()` on JAX, and its share of the
+    GPUs. When one fails, the others are stopped and `lbreg launch` ends with
+    its exit code; Ctrl-C and SIGTERM go to all. On several machines, a
+    scheduler starts the command as it is.
 
     **Examples**
 
@@ -57,13 +54,12 @@ def launch(
     lbreg launch --workers 4 -- my_fit.py --epochs 10
     ```
     """
-    for name in ("TF_CONFIG", "KERAS_DISTRIBUTION_JOB_ADDRESSES"):
-        if os.environ.get(name, "").strip() not in ("", "{}"):
-            raise ValueError(
-                f"The environment variable {name} is set: this process is "
-                "already part of a cluster. Expected none. Run the command "
-                f"without `lbreg launch`, or `unset {name}` first."
-            )
+    if os.environ.get("TF_CONFIG", "").strip() not in ("", "{}"):
+        raise ValueError(
+            "The environment variable TF_CONFIG is set: this process is "
+            "already part of a cluster. Expected none. Run the command "
+            "without `lbreg launch`, or `unset TF_CONFIG` first."
+        )
     words = worker_command(command)
     raise typer.Exit(run_workers(words, worker_environments(workers)))
 
@@ -73,14 +69,13 @@ def worker_command(words):
     from keras_lbreg.cli.app import app
 
     commands = typer.main.get_command(app).commands
-    words = words[1:] if words[0] == "lbreg" else words
-    first = words[0] if words else ""
+    first, *others = words
     if first in commands:
         return [sys.executable, "-m", "keras_lbreg", *words]
     if first.endswith(".py") and os.path.isfile(first):
         return [sys.executable, *words]
     if program := shutil.which(first):
-        return [program, *words[1:]]
+        return [program, *others]
     raise ValueError(
         "Invalid value for argument `COMMAND`. Expected an lbreg command "
         f"({', '.join(commands)}), a Python file that exists, or a program on "
@@ -91,33 +86,29 @@ def worker_command(words):
 def worker_environments(workers):
     """The environment variables of each worker."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    common = {
-        **dict.fromkeys(THREADS, str(max(1, cores // workers))),
-        **os.environ,
-        "KERAS_DISTRIBUTION_JOB_ADDRESSES": ",".join(addresses),
-        "KERAS_DISTRIBUTION_NUM_PROCESSES": str(workers),
-        # What a killed worker has printed last is printed.
-        "PYTHONUNBUFFERED": "1",
-    }
     gpus = visible_gpus()
-    environments = [dict(common) for _ in range(workers)]
-    for index, environment in enumerate(environments):
+    environments = []
+    for index in range(workers):
         task = {"type": "worker", "index": index}
         config = {"cluster": {"worker": addresses}, "task": task}
-        environment["TF_CONFIG"] = json.dumps(config)
-        environment["KERAS_DISTRIBUTION_PROCESS_ID"] = str(index)
+        environment = {
+            **os.environ,
+            "TF_CONFIG": json.dumps(config),
+            "KERAS_DISTRIBUTION_JOB_ADDRESSES": ",".join(addresses),
+            "KERAS_DISTRIBUTION_NUM_PROCESSES": str(workers),
+            "KERAS_DISTRIBUTION_PROCESS_ID": str(index),
+            "PYTHONUNBUFFERED": "1",
+        }
         if share := gpus[index::workers][: len(gpus) // workers]:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(share)
+        environments.append(environment)
     return environments
 
 
 def free_ports(count):
     """Ports of this machine that nobody listens on."""
     # Below the range of outgoing connections, none of which can then occupy a
-    # port before the worker listens on it. All stay bound until the last is
-    # found, so that none is given twice.
+    # port before its worker does. All stay bound, so that none comes twice.
     ports = []
     with contextlib.ExitStack() as stack:
         while len(ports) < count:
@@ -132,15 +123,15 @@ def free_ports(count):
 def visible_gpus():
     """The names by which CUDA knows the GPUs that may be used."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        # CUDA ignores an invalid name and all that follow it.
-        names = chosen.replace(" ", "").partition("-1")[0].split(",")
-        return [name for name in names if name]
-    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    if shutil.which(query[0]) is None:
-        return []
-    answer = subprocess.run(query, capture_output=True, text=True, timeout=30)
-    return [] if answer.returncode else answer.stdout.split()
+    if chosen is None:
+        query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+        if shutil.which(query[0]) is None:
+            return []
+        answer = subprocess.run(query, capture_output=True, text=True)
+        return [] if answer.returncode else answer.stdout.split()
+    # CUDA ignores an invalid name and all that follow it.
+    names = chosen.replace(" ", "").partition("-1")[0].split(",")
+    return [name for name in names if name]
 
 
 def run_workers(command, environments):
@@ -150,7 +141,6 @@ def run_workers(command, environments):
         # A shell's background jobs ignore Ctrl-C.
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, lambda number, frame: received.append(number))
-    exit_code, kill_at = 0, None
     try:
         for index, environment in enumerate(environments):
             # In a group of its own: the processes it starts end with it.
@@ -159,51 +149,45 @@ def run_workers(command, environments):
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 process_group=0,
             )
             workers.append(worker)
-            for name in ("stdout", "stderr"):
-                pipes = getattr(worker, name), getattr(sys, name).buffer
-                reader = threading.Thread(
-                    target=copy, args=(index, *pipes, received), daemon=True
-                )
-                reader.start()
-                readers.append(reader)
-        while True:
-            ended = [worker.poll() for worker in workers]
-            failed = [(i, code) for i, code in enumerate(ended) if code]
-            signum = received.pop(0) if received else None
-            if kill_at is None and (signum or failed):
-                kill_at = time.monotonic() + GRACE
-                if signum:
-                    exit_code = 128 + signum
-                    say(f"Stopping the workers ({signal.Signals(signum).name})")
-                else:
-                    index, code = failed[0]
-                    exit_code = code if code > 0 else 128 - code
-                    say(f"Worker {index} ended with exit code {exit_code}.")
-                polite = signum if signum == signal.SIGINT else signal.SIGTERM
-                send(workers, polite)
-            elif kill_at and (signum or time.monotonic() > kill_at):
-                send(workers, signal.SIGKILL)
-            if None not in ended:
-                return exit_code
+            reader = threading.Thread(
+                target=copy, args=(index, worker, received), daemon=True
+            )
+            reader.start()
+            readers.append(reader)
+        codes = [None]
+        while None in codes and not any(codes) and not received:
             time.sleep(0.05)
+            codes = [worker.poll() for worker in workers]
+        exit_code = 128 + received[0] if received else 0
+        for index, code in enumerate(codes):
+            if code and not exit_code:
+                exit_code = code if code > 0 else 128 - code
+                warn(f"Worker {index} ended with exit code {exit_code}.")
+        polite = signal.SIGINT if signal.SIGINT in received else signal.SIGTERM
+        send(workers, polite)
+        deadline = time.monotonic() + GRACE
+        for worker in workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(deadline - time.monotonic())
+        return exit_code
     finally:
         send(workers, signal.SIGKILL)
         for reader in readers:
             reader.join(GRACE)
 
 
-def copy(index, source, target, received):
+def copy(index, worker, received):
     """Prints a worker's lines behind its name."""
-    for line in source:
+    for line in worker.stdout:
         # Of a line that was written over, as a progress bar, the end.
         line = line.rstrip(b"\r\n").rpartition(b"\r")[2]
         try:
-            target.write(f"[worker {index}] ".encode() + line + b"\n")
-            target.flush()
+            sys.stdout.buffer.write(b"[worker %d] %s\n" % (index, line))
+            sys.stdout.flush()
         except BrokenPipeError:
             received.append(signal.SIGPIPE)
             break
@@ -214,7 +198,3 @@ def send(workers, signum):
     for worker in workers:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(worker.pid, signum)
-
-
-def say(sentence):
-    make_console(stderr=True).print(sentence, style="yellow", soft_wrap=True)

@@ -8,6 +8,7 @@ import typer
 
 from keras_lbreg.cli import options
 from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.files import write_file
 from keras_lbreg.formatting import make_console
 
 TEMPLATE = '''"""A workload: a model, its data, and how it is trained today.
@@ -94,10 +95,13 @@ def new(
             "Invalid value for argument `FILE.py`. Expected a file name that "
             f"ends in .py. Received: {file!r}"
         )
-    # Never over what is there.
-    with open(path, "x", encoding="utf-8") as stream:
-        stem = re.sub(r"[^\w.+-]", "_", path.stem)
-        stream.write(TEMPLATE.format(name=path.name, stem=stem))
+    if path.exists():
+        raise ValueError(
+            f"{file} exists, and nothing is written over it. Expected another "
+            "name."
+        )
+    stem = re.sub(r"[^\w.+-]", "_", path.stem)
+    write_file(path, TEMPLATE.format(name=path.name, stem=stem))
     make_console().print(
         f"Wrote {file}. Next, in less than a minute:\nlbreg compare {file} "
         "--seeds 1 --arms small_batch,large_batch,lr,lr_gbn",

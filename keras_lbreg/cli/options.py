@@ -19,127 +19,122 @@ What to train. Your own file: train.py, train.py:NAME, package.module:NAME
 any image set of TensorFlow Datasets by its name, or an .npz file.
 """
 
+
+def option(panel, metavar, help, *names, **settings):
+    """A `typer.Option` in a panel of the help page."""
+    return typer.Option(
+        *names,
+        metavar=metavar,
+        help=help,
+        rich_help_panel=panel,
+        **settings,
+    )
+
+
 WorkloadSpec = Annotated[
     str, typer.Argument(metavar="WORKLOAD", help=WORKLOAD_HELP)
 ]
-BatchSize = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        help="The large batch. Default: the workload's.",
-        rich_help_panel=WHAT,
+# `None` where `--config` may name it.
+OptionalWorkload = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="WORKLOAD", help=f"{WORKLOAD_HELP.strip()} Default: digits."
     ),
+]
+BatchSize = Annotated[
+    int | None, option(WHAT, "N", "The large batch. Default: the workload's.")
 ]
 SmallBatchSize = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        help="The small batch. Default: that of the workload's regime.",
-        rich_help_panel=WHAT,
+    option(
+        WHAT, "N", "The small batch. Default: that of the workload's regime."
     ),
 ]
 Epochs = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        help=(
-            "Epochs of all arms but regime adaptation. Default: those of the "
-            "workload's regime."
-        ),
-        rich_help_panel=WHAT,
+    option(
+        WHAT,
+        "N",
+        "Epochs of all arms but regime adaptation. Default: those of the "
+        "workload's regime.",
     ),
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        WHAT,
+        "T.NAME=VALUE",
+        "A setting NAME of a technique T, such as dreg.weight=0.05. `lbreg "
+        "arms` lists all. May be repeated.",
         "--set",
-        metavar="T.NAME=VALUE",
-        help=(
-            "A setting NAME of a technique T, such as dreg.weight=0.05. "
-            "`lbreg arms` lists all. May be repeated."
-        ),
-        rich_help_panel=WHAT,
     ),
 ]
 Config = Annotated[
     str | None,
-    typer.Option(
-        metavar="BEST.json",
-        help=(
-            "What `lbreg tune` has found, as the arm `tuned`: it says "
-            "workload, batch sizes and epochs where you do not."
-        ),
-        rich_help_panel=WHAT,
+    option(
+        WHAT,
+        "BEST.json",
+        "What `lbreg tune` has found, as the arm `tuned`: it says workload, "
+        "batch sizes and epochs where you do not.",
     ),
 ]
 Backend = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME",
-        help=(
-            "tensorflow or jax. Default: KERAS_BACKEND, then Keras's own "
-            "choice."
-        ),
-        rich_help_panel=WHERE,
+    option(
+        WHERE,
+        "NAME",
+        "tensorflow or jax. Default: KERAS_BACKEND, then Keras's own choice.",
     ),
 ]
 Strategy = Annotated[
     str,
-    typer.Option(
-        metavar="NAME",
-        help=(
-            "How devices share every batch: one device; mirrored or, on JAX, "
-            "jax-data-parallel: this machine's GPUs; multi-worker: those of "
-            "all workers in TF_CONFIG; auto: the largest there is, which is "
-            "printed."
-        ),
-        rich_help_panel=WHERE,
+    option(
+        WHERE,
+        "NAME",
+        "How devices share every batch: one device; mirrored or, on JAX, "
+        "jax-data-parallel: this machine's GPUs; multi-worker: those of all "
+        "workers in TF_CONFIG; auto: the largest there is, which is printed.",
     ),
 ]
 Devices = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        help="How many of this machine's devices to use. Default: all.",
-        rich_help_panel=WHERE,
+    option(
+        WHERE, "N", "How many of this machine's devices to use. Default: all."
     ),
 ]
 VirtualDevices = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        help=(
-            "Use no GPU and divide the processor into N devices: to try a "
-            "strategy without the hardware. It trains no faster."
-        ),
-        rich_help_panel=WHERE,
+    option(
+        WHERE,
+        "N",
+        "Use no GPU and divide the processor into N devices: to try a "
+        "strategy without the hardware. It trains no faster.",
+        min=1,
     ),
 ]
 DataDir = Annotated[
     str | None,
-    typer.Option(
-        metavar="FOLDER",
+    option(
+        WHERE,
+        "FOLDER",
+        "Prepared datasets (tensorflow_datasets layout). Nothing is "
+        "downloaded.",
         envvar="LBREG_DATA_DIR",
-        help=(
-            "Prepared datasets (tensorflow_datasets layout). Nothing is "
-            "downloaded."
-        ),
-        rich_help_panel=WHERE,
     ),
 ]
 Fresh = Annotated[
     bool,
-    typer.Option(
+    option(
+        WHERE,
+        None,
+        "Delete the results of an earlier run in the folder first.",
         "--fresh",
-        help="Delete the results of an earlier run in the folder first.",
-        rich_help_panel=WHERE,
     ),
 ]
 Debug = Annotated[
     bool,
     typer.Option(
-        "--debug",
-        help="Show Python's traceback when something goes wrong.",
+        "--debug", help="Show Python's traceback when something goes wrong."
     ),
 ]
 
@@ -147,21 +142,7 @@ Debug = Annotated[
 def load_workload(
     spec, data_dir=None, batch_size=None, small_batch_size=None, epochs=None
 ):
-    """The workload of a command line, once Keras runs.
-
-    Args:
-        spec: What `get_workload` takes.
-        data_dir: Folder of the prepared datasets.
-        batch_size: The large batch; only checked.
-        small_batch_size: In place of that of the workload's regime.
-        epochs: Likewise.
-
-    Returns:
-        A `Workload`.
-
-    Raises:
-        ValueError: A value makes no sense.
-    """
+    """The workload of a command line; `batch_size` is only checked."""
     from keras_lbreg.checks import check_positive_int
     from keras_lbreg.workloads import get_workload
 
@@ -183,9 +164,8 @@ def load_workload(
 def read_config(file, spec, batch_size, small_batch_size, epochs):
     """What a file of `lbreg tune` adds to a command line, which comes first.
 
-    Returns:
-        The arm or `None`, the workload's spec, the large batch, the small
-        batch and the epochs.
+    Returns the arm or `None`, the workload's spec, the large batch, the small
+    batch and the epochs.
     """
     if file is None:
         return None, spec or "digits", batch_size, small_batch_size, epochs
@@ -193,11 +173,9 @@ def read_config(file, spec, batch_size, small_batch_size, epochs):
 
     arm, found = read_best(file)
     if spec is not None and spec != found["workload"]:
-        make_console(stderr=True).print(
+        warn(
             f"The configuration was found on {found['workload']}; it is used "
-            f"on {spec} here.",
-            style="yellow",
-            markup=False,
+            f"on {spec} here."
         )
     return (
         arm,
@@ -215,7 +193,7 @@ def choose_arms(text, tuned=None):
     """
     if text is None:
         return None if tuned is None else [*RIVALS, tuned]
-    names = [word.strip() for word in text.split(",") if word.strip()]
+    names = split(text)
     if not names:
         raise ValueError(
             "Invalid value for option `--arms`. Expected names with commas "
@@ -225,7 +203,12 @@ def choose_arms(text, tuned=None):
     return names if tuned is None else [*names, tuned]
 
 
-def parse_settings(settings):
+def split(text):
+    """`"a, b"` as `["a", "b"]`."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def parse_settings(settings, option="--set"):
     """`["dreg.weight=0.1"]` as `{"dreg": {"weight": 0.1}}`."""
     parsed = {}
     for setting in settings or ():
@@ -233,7 +216,7 @@ def parse_settings(settings):
         technique, dot, name = path.partition(".")
         if not (equals and dot and technique and name):
             raise ValueError(
-                "Invalid value for option `--set`. Expected "
+                f"Invalid value for option `{option}`. Expected "
                 "TECHNIQUE.NAME=VALUE, such as dreg.weight=0.05. "
                 f"Received: {setting}"
             )
@@ -257,9 +240,11 @@ def warn_of_unused(hyperparameters, arms):
     used = {technique for arm in chosen if arm for technique in arm.techniques}
     for technique in hyperparameters:
         if technique not in used:
-            make_console(stderr=True).print(
+            warn(
                 f"Unused: --set {technique}.*; none of the arms that run has "
-                "this technique.",
-                style="yellow",
-                markup=False,
+                "this technique."
             )
+
+
+def warn(text):
+    make_console(stderr=True).print(text, style="yellow", markup=False)

@@ -7,6 +7,7 @@ import typer
 
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import start_keras
+from keras_lbreg.cli.compare import show_results
 from keras_lbreg.cli.errors import report_errors
 from keras_lbreg.formatting import make_console
 
@@ -47,13 +48,17 @@ def report(
     from keras_lbreg.files import read_json
 
     manifest = pathlib.Path(folder) / "manifest.json"
-    if not manifest.is_file():
+    command = None
+    if manifest.is_file():
+        command = read_json(manifest).get("command")
+    if not manifest.is_file() or command == "analyze":
         raise ValueError(
             "Invalid value for argument `FOLDER`. Expected a folder with "
             "results of `lbreg compare` or `lbreg tune`. Received: "
-            f"{folder}, which has no manifest.json"
+            f"{folder}, whose manifest.json "
+            + ("is of `lbreg analyze`" if command else "does not exist")
         )
-    if read_json(manifest).get("command") == "tune":
+    if command == "tune":
         from keras_lbreg.cli.tune import show_search
 
         show_search(folder, make_console())
@@ -64,17 +69,3 @@ def report(
     results = read_results(folder)
     write_report(results)
     show_results(results, make_console())
-
-
-def show_results(results, console):
-    """Prints the table of a comparison and its headline."""
-    from keras_lbreg.comparison.statistics import headline
-    from keras_lbreg.comparison.table import excluded_runs, to_rich
-
-    console.print(to_rich(results, console.width))
-    console.print(headline(results), markup=False)
-    for line in excluded_runs(results):
-        console.print(line, style="red", markup=False, soft_wrap=True)
-    console.print(
-        f"Report: {results.report_path}", markup=False, soft_wrap=True
-    )

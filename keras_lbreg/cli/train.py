@@ -2,8 +2,6 @@
 
 from typing import Annotated
 
-import typer
-
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import end, start_keras
 from keras_lbreg.cli.errors import report_errors
@@ -12,31 +10,20 @@ from keras_lbreg.formatting import make_console
 
 @report_errors
 def train(
-    workload: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="WORKLOAD",
-            help=f"{options.WORKLOAD_HELP.strip()} Default: digits.",
-        ),
-    ] = None,
+    workload: options.OptionalWorkload = None,
     arm: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help=(
-                "The arm to train, of those that `lbreg arms` lists. Default: "
-                "lr, or that of --config."
-            ),
-            rich_help_panel=options.WHAT,
+        options.option(
+            options.WHAT,
+            "NAME",
+            "The arm to train, of those that `lbreg arms` lists. Default: lr, "
+            "or that of --config.",
         ),
     ] = None,
     batch_size: options.BatchSize = None,
     small_batch_size: options.SmallBatchSize = None,
     epochs: options.Epochs = None,
-    seed: Annotated[
-        int,
-        typer.Option(metavar="N", help="Seed.", rich_help_panel=options.WHAT),
-    ] = 0,
+    seed: Annotated[int, options.option(options.WHAT, "N", "Seed.")] = 0,
     settings: options.Set = None,
     config: options.Config = None,
     backend: options.Backend = None,
@@ -46,18 +33,16 @@ def train(
     data_dir: options.DataDir = None,
     out: Annotated[
         str,
-        typer.Option(
-            metavar="MODEL.keras",
-            help="File to save the trained model in.",
-            rich_help_panel=options.WHERE,
+        options.option(
+            options.WHERE, "MODEL.keras", "File to save the trained model in."
         ),
     ] = "model.keras",
     run_dir: Annotated[
         str | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder of records and checkpoints. Default: runs/train-NAME.",
-            rich_help_panel=options.WHERE,
+        options.option(
+            options.WHERE,
+            "FOLDER",
+            "Folder of records and checkpoints. Default: runs/train-NAME.",
         ),
     ] = None,
     fresh: options.Fresh = False,

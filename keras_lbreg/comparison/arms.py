@@ -48,16 +48,6 @@ def standard_arms(epochs=20, warm_up=False):
     Reference: https://arxiv.org/abs/1705.08741
     """
     warm = {"lr_scaling": {"warmup_epochs": WARM_UP_SHARE * epochs}}
-    small = Arm("Small batch", (), "small", 1.0, REFERENCE, "reference")
-    large = Arm("Large batch", name=BASELINE, group="reference")
-    scaled = Arm("LR", ["lr_scaling"], group="cumulative", control=BASELINE)
-    doubled = Arm(
-        "LR x2",
-        scaled.techniques,
-        learning_rate_factor=2.0,
-        name=DOUBLED,
-        **CONTROL,
-    )
     mean = {"lr_scaling": {}, "ghost_batch_norm": {"statistics": "mean"}}
     beside = {*CUMULATIVE, *RATE_RULES}
     alone = [t.name for t in TECHNIQUES if t.name not in beside]
@@ -68,11 +58,11 @@ def standard_arms(epochs=20, warm_up=False):
         and t.name not in {"regime_adaptation", *RATE_RULES[1:]}
     ]
     arms = [
-        small,
-        large,
-        scaled,
+        Arm("Small batch", (), "small", 1.0, REFERENCE, "reference"),
+        Arm("Large batch", (), "large", 1.0, BASELINE, "reference"),
+        Arm("LR", ["lr_scaling"], group="cumulative", control=BASELINE),
         Arm("LR + warm-up", warm, name=WARM_UP, **CONTROL),
-        doubled,
+        Arm("LR x2", ["lr_scaling"], "large", 2.0, DOUBLED, **CONTROL),
         *(
             dataclasses.replace(combined("alone", (SCALING_RULE, x)), **CONTROL)
             for x in ("adam_scaling", "average_scaling")
@@ -133,7 +123,14 @@ def choose_arms(workload, facts, batch_size, wanted=None):
     chosen = {}
     for arm in wanted:
         if not isinstance(arm, Arm):
-            arm = known.get(arm) or unknown(arm, known)
+            if arm not in known:
+                close = difflib.get_close_matches(str(arm), known, n=1)
+                hint = f". Did you mean {close[0]!r}?" if close else ""
+                raise invalid(
+                    f"names out of {', '.join(known)}, or `Arm`s",
+                    f"{arm!r}{hint}",
+                )
+            arm = known[arm]
         if known.get(arm.name, arm) != arm:
             raise invalid(
                 "a name that no standard arm has",
@@ -152,14 +149,6 @@ def invalid(expected, received):
     return ValueError(
         f"Invalid value for argument `arms`. Expected {expected}. Received: "
         f"{received}"
-    )
-
-
-def unknown(name, known):
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f".{f' Did you mean {close[0]!r}?' if close else ''}"
-    raise invalid(
-        f"names out of {', '.join(known)}, or `Arm`s", f"{name!r}{hint}"
     )
 
 

@@ -213,14 +213,10 @@ def course_panel(title, curves, x, y, sign=1, number=None, **settings):
     The legend has the best final value first: the largest where `sign` is 1.
     With the format `number`, that value stands before the name.
     """
-    labels = [
-        f"{getattr(c, y)[-1]:{number}}  {c.title}" if number else c.title
-        for c in curves
-    ]
 
     def draw(axis):
-        for curve, label in zip(curves, labels, strict=True):
-            draw_course(axis, curve, x, y, label)
+        for curve in curves:
+            draw_course(axis, curve, x, y, number)
         ends = [getattr(curve, x)[-1] for curve in curves]
         if x == "updates" or max(ends) > 3 * min(ends):
             log_axis(axis)
@@ -232,11 +228,13 @@ def course_panel(title, curves, x, y, sign=1, number=None, **settings):
             log_axis(axis, "y")
         legend(axis, sign)
 
-    return Panel(title, draw, PANEL_HEIGHT + legend_height(labels))
+    height = PANEL_HEIGHT + 0.21 * math.ceil(len(curves) / 2)
+    return Panel(title, draw, height)
 
 
-def draw_course(axis, curve, x, y, label):
+def draw_course(axis, curve, x, y, number):
     span, values = getattr(curve, x), getattr(curve, y)
+    label = f"{values[-1]:{number}}  {curve.title}" if number else curve.title
     style = {"color": curve.color, "linestyle": curve.dashes, "label": label}
     if y == "learning_rate":
         style["drawstyle"] = "steps-post"
@@ -287,16 +285,12 @@ def rate_panels(curves):
     for curve in curves:
         course = (tuple(curve.epoch), tuple(np.round(curve.learning_rate, 12)))
         shared.setdefault(course, []).append(curve)
-    lines = [
-        dataclasses.replace(same[0], title="; ".join(c.title for c in same))
-        for same in shared.values()
-    ]
-    panel = course_panel(
-        *("", lines, "epoch", "learning_rate"),
-        xlabel="epoch",
-        ylabel="learning rate",
-    )
-    return [panel]
+    lines = []
+    for first, *more in shared.values():
+        title = first.title + (f" and {len(more)} more" if more else "")
+        lines.append(dataclasses.replace(first, title=title))
+    labels = {"xlabel": "epoch", "ylabel": "learning rate"}
+    return [course_panel("", lines, "epoch", "learning_rate", **labels)]
 
 
 def distance_panels(results, curves):
@@ -393,11 +387,10 @@ def legend(axis, sign):
     """Adds the legend under the axis, the best final value first."""
     lines = zip(*axis.get_legend_handles_labels(), strict=True)
     lines = sorted(lines, key=lambda line: -sign * line[0].get_ydata()[-1])
-    handles, labels = zip(*lines, strict=True)
-    columns = legend_columns(labels)
+    columns = 2 if len(lines) > 3 else 1
     axis.legend(
-        handles,
-        [textwrap.fill(label, LEGEND // columns) for label in labels],
+        [handle for handle, _ in lines],
+        [textwrap.fill(label, LEGEND // columns) for _, label in lines],
         fontsize=9 if columns > 1 else 10,
         loc="upper left",
         bbox_to_anchor=(-0.02, -0.16),
@@ -406,14 +399,3 @@ def legend(axis, sign):
         columnspacing=1.5,
         borderaxespad=0.0,
     )
-
-
-def legend_columns(labels):
-    return 2 if len(labels) > 3 and max(map(len, labels)) < LEGEND else 1
-
-
-def legend_height(labels):
-    """The legend's height in inches."""
-    columns = legend_columns(labels)
-    lines = [len(textwrap.wrap(label, LEGEND // columns)) for label in labels]
-    return 0.21 * math.ceil(sum(lines) / columns)

@@ -20,8 +20,36 @@ ENDED = ("finished", "failed")
 WORDS = ("name", "title", "notes", "source", "changes", "group", "control")
 
 
+class Judged:
+    """What the manifest of a results folder says of the judgement."""
+
+    @property
+    def objective(self):
+        """Name of the objective, such as `"val_accuracy"`."""
+        return self.manifest["workload"]["objective"]
+
+    @property
+    def maximize(self):
+        """Whether a larger objective is better."""
+        return self.manifest["workload"]["direction"] == "max"
+
+    @property
+    def sign(self):
+        """1 where a larger objective is better, otherwise -1."""
+        return 1 if self.maximize else -1
+
+    @property
+    def is_share(self):
+        """Whether the objective is a share, printed in per cent."""
+        return bool(self.manifest["workload"].get("is_share"))
+
+    @property
+    def report_path(self):
+        return self.path / "report.html"
+
+
 @dataclasses.dataclass(frozen=True)
-class Results:
+class Results(Judged):
     """Everything that one results folder holds.
 
     Args:
@@ -54,34 +82,10 @@ class Results:
         return [arm["name"] for arm in self.arms]
 
     @property
-    def objective(self):
-        """Name of what arms are judged by, such as `"val_accuracy"`."""
-        return self.manifest["workload"]["objective"]
-
-    @property
-    def maximize(self):
-        """Whether a larger objective is better."""
-        return self.manifest["workload"]["direction"] == "max"
-
-    @property
-    def sign(self):
-        """1 where a larger objective is better, otherwise -1."""
-        return 1 if self.maximize else -1
-
-    @property
-    def is_share(self):
-        """Whether the objective is a share, printed in per cent."""
-        return bool(self.manifest["workload"].get("is_share"))
-
-    @property
     def complete(self):
         """Whether every run of the manifest has ended."""
         ended = sum(run.status in ENDED for run in self.runs)
         return ended == len(self.arms) * len(self.manifest["seeds"])
-
-    @property
-    def report_path(self):
-        return self.path / "report.html"
 
     def runs_of(self, arm):
         """The runs of one arm."""

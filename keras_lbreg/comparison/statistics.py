@@ -48,22 +48,6 @@ def is_number(value):
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
-    """An arm against its control, by seed: above 0 where it is better.
-
-    `p` is the t test's before Holm's correction, `word` `"better"`, `"chance"`
-    or `"worse"` after it; `""` below two seeds.
-    """
-
-    arm: str
-    control: str | None
-    difference: Stat
-    interval: tuple
-    p: float
-    word: str
-
-
-@dataclasses.dataclass(frozen=True)
 class ArmStatistics:
     """What the finished runs of one arm come to, see `arm_statistics`."""
 
@@ -75,7 +59,15 @@ class ArmStatistics:
     best: Stat
     gap: Stat
     closed: Stat
-    verdict: Verdict
+    # Against the control, by seed, above 0 where the arm is better: the 95 %
+    # interval and the t test's p are those before Holm's correction.
+    control: str
+    difference: Stat
+    difference_low: float
+    difference_high: float
+    p: float
+    # "better", "chance" or "worse" after it; "" below two seeds.
+    verdict: str
     updates: Stat
     time: Stat
     elapsed: Stat
@@ -106,7 +98,7 @@ def arm_statistics(results):
     is `nan` where the large batch has no gap. The small batch's level is the
     mean final objective of its runs.
     """
-    judged = verdicts(results)
+    judged = judge_all(results)
     level = Stat.of(finals(results, REFERENCE).values()).mean
     rows = []
     for arm in results.arms:
@@ -121,7 +113,7 @@ def arm_statistics(results):
                 finished=len(runs),
                 gap=Stat.of(paired(results, REFERENCE, name)),
                 closed=share_closed(results, name),
-                verdict=judged[name],
+                **judged[name],
                 reached=len(hits),
                 time_to_small=Stat.of(e.time for e in hits),
                 epochs_to_small=Stat.of(e.epoch for e in hits),
@@ -211,24 +203,33 @@ def holm(p_values, level=LEVEL):
 
 
 def judge(results, pairs):
-    """The `Verdict`s of pairs of arm and control, one family of tests."""
-    differences = [paired(results, *p) if p[1] else [] for p in pairs]
-    tests = [t_test(values) for values in differences]
-    stands = holm([p for _, p in tests])
-    verdicts = []
-    for pair, values, test, stand in zip(
-        pairs, differences, tests, stands, strict=True
-    ):
-        stat = Stat.of(values)
-        word = "better" if stat.mean > 0 else "worse"
-        if not stand:
-            word = "chance" if stat.n > 1 else ""
-        verdicts.append(Verdict(*pair, stat, *test, word))
-    return verdicts
+    """Arms against their controls, one family of tests: `ArmStatistics`' part.
+
+    By the pairs of arm and control, in their order.
+    """
+    found = []
+    for arm, control in pairs:
+        values = paired(results, arm, control) if control else []
+        (low, high), p = t_test(values)
+        found.append(
+            {
+                "control": control or "",
+                "difference": Stat.of(values),
+                "difference_low": low,
+                "difference_high": high,
+                "p": p,
+            }
+        )
+    stands = holm([test["p"] for test in found])
+    for test, stand in zip(found, stands, strict=True):
+        word = "better" if test["difference"].mean > 0 else "worse"
+        unclear = "chance" if test["difference"].n > 1 else ""
+        test["verdict"] = word if stand else unclear
+    return found
 
 
-def verdicts(results):
-    """The `Verdict` of every arm against its control, by the arm's name.
+def judge_all(results):
+    """Every arm against its control, by the arm's name.
 
     All arms but the two references are one family of tests, corrected by
     Holm's method. The large batch against the small one is a test by itself:
@@ -246,7 +247,8 @@ def verdicts(results):
         family = references if name in ENDS else others
         family.append((name, next(there, None)))
     judged = judge(results, references) + judge(results, others)
-    return {verdict.arm: verdict for verdict in judged}
+    arms = (name for name, _ in references + others)
+    return dict(zip(arms, judged, strict=True))
 
 
 def headline(results):
@@ -274,7 +276,7 @@ def gap_words(results):
     better = titles(
         row
         for row in rows.values()
-        if row.verdict.word == "better" and row.arm != BASELINE
+        if row.verdict == "better" and row.arm != BASELINE
     )
     better = better and f" Better than their controls all the same: {better}."
     if gap <= 0:
@@ -284,7 +286,7 @@ def gap_words(results):
             f"to close.{better}"
         )
     text = f"Going {change} costs {quantity(results, gap)} of {words}"
-    if seeds > 1 and large.verdict.word != "worse":
+    if seeds > 1 and large.verdict != "worse":
         return (
             f"{text}, which is within the noise of {seeds} seeds: how much "
             f"of it an arm gives back is unknown.{better}"
@@ -312,9 +314,11 @@ def remedy_words(results, rows, tried):
     if not tried:
         return "No remedy has a finished run."
     judged = judge(results, [(row.arm, BASELINE) for row in tried])
-    judged = list(zip(tried, judged, strict=True))
+    judged = [
+        (row, sign_of(**test)) for row, test in zip(tried, judged, strict=True)
+    ]
     # The best on paper may owe it to one lucky seed.
-    helpful = [row for row, verdict in judged if differs(verdict, 1)]
+    helpful = [row for row, sign in judged if sign > 0]
     if not helpful:
         return (
             "No remedy gives back more than chance would; on paper "
@@ -332,7 +336,7 @@ def remedy_words(results, rows, tried):
         )
     if equal:
         text += against_control(rows, equal[0])
-    worse = titles(row for row, verdict in judged if differs(verdict, -1))
+    worse = titles(row for row, sign in judged if sign < 0)
     if worse:
         text += f". Worse than the plain large batch: {worse}"
     return f"{text}."
@@ -340,19 +344,21 @@ def remedy_words(results, rows, tried):
 
 def against_control(rows, row):
     """Whether the arm does more than the control it is judged against."""
-    control = rows.get(row.verdict.control)
+    control = rows.get(row.control)
     if not control or control.arm in ENDS or not is_number(control.closed.mean):
         return ""
     scaling = control.arm == SCALING
     by = "learning-rate scaling" if scaling else control.title
-    if differs(row.verdict, 1):
+    if sign_of(row.verdict, row.difference) > 0:
         return f", against {share(control)} by {by} alone"
     return f", no more than chance above {by} alone ({share(control)})"
 
 
-def differs(verdict, sign):
-    """Whether an arm is better (1) or worse (-1), of several seeds for sure."""
-    return verdict.word != "chance" and sign * verdict.difference.mean > 0
+def sign_of(verdict, difference, **_):
+    """1 where an arm is better, -1 where it is worse, 0 where it is chance."""
+    if verdict == "chance":
+        return 0
+    return (difference.mean > 0) - (difference.mean < 0)
 
 
 def share(row):

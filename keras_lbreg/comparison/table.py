@@ -7,7 +7,6 @@ import math
 from keras_lbreg.comparison.arms import BASELINE, REFERENCE
 from keras_lbreg.comparison.statistics import (
     Stat,
-    Verdict,
     arm_statistics,
     objective_words,
 )
@@ -50,11 +49,11 @@ def cells(results):
             return format_stat(stat, decimals, 100, signed)
         return format_number_stat(stat, signed, digits)
 
-    def against(verdict):
-        if not verdict.difference.n:
+    def against_control(row):
+        if not row.difference.n:
             return MISSING
-        difference = objective(verdict.difference, 3, signed=True)
-        return f"{difference} ({titles[verdict.control]})"
+        difference = objective(row.difference, 3, signed=True)
+        return f"{difference} ({titles[row.control]})"
 
     def cells_of(row):
         # The ends of the scale, 0 and 100 by definition.
@@ -66,8 +65,8 @@ def cells(results):
             f"best{percent}": objective(row.best),
             "gap": MISSING if row.arm == REFERENCE else objective(row.gap, 3),
             "closed, %": MISSING if end else format_stat(row.closed, 0, 100),
-            "against control": against(row.verdict),
-            "verdict": row.verdict.word or MISSING,
+            "against control": against_control(row),
+            "verdict": row.verdict or MISSING,
             "updates": format_count(row.updates.mean),
             "training": format_duration(row.time.mean),
             "all time": format_duration(row.elapsed.mean),
@@ -176,12 +175,6 @@ def to_csv(results):
         for name, value in vars(row).items():
             if isinstance(value, Stat):
                 fields |= stat_fields(name, value)
-            elif isinstance(value, Verdict):
-                low, high = value.interval
-                fields["control"] = value.control or ""
-                fields |= stat_fields("difference", value.difference)
-                fields |= {"difference_low": low, "difference_high": high}
-                fields |= {"p": value.p, "verdict": value.word}
             else:
                 fields[name] = value
         runs = results.runs_of(row.arm)

@@ -5,7 +5,11 @@ import dataclasses
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from keras_lbreg.checks import check_non_negative_int, check_positive_int
+from keras_lbreg.checks import (
+    check_non_negative_int,
+    check_positive_int,
+    invalid,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +53,9 @@ class Augmentation:
     def __post_init__(self):
         check_non_negative_int("pad", self.pad)
         if self.crop is not None:
-            if len(self.crop) != 2:
-                raise ValueError(
-                    "Invalid value for argument `crop`. Expected a height and "
-                    f"a width. Received: crop={self.crop!r}"
-                )
+            is_pair = isinstance(self.crop, tuple | list)
+            if not is_pair or len(self.crop) != 2:
+                raise invalid("crop", "a height and a width", self.crop)
             for size in self.crop:
                 check_positive_int("crop", size)
             object.__setattr__(self, "crop", tuple(map(int, self.crop)))
@@ -67,11 +69,8 @@ class Augmentation:
             )
         crop = self.crop or tuple(shape[:2])
         if any(c > s for c, s in zip(crop, shape[:2], strict=True)):
-            raise ValueError(
-                "Invalid value for argument `crop`. Expected at most the "
-                f"size of the images, {tuple(shape[:2])}. Received: "
-                f"crop={self.crop}"
-            )
+            expected = f"at most the size of the images, {tuple(shape[:2])}"
+            raise invalid("crop", expected, self.crop)
         return (*crop, shape[2])
 
     def __call__(self, images, generator):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_lbreg.checks import check_positive_int, invalid
+
 
 class Batches:
     """Endless training batches, shuffled anew in every epoch.
@@ -41,11 +43,12 @@ class Batches:
     def __init__(
         self, x, y, batch_size, seed, initial_epoch=0, steps_per_epoch=None
     ):
-        if not 1 <= batch_size <= len(x):
-            raise ValueError(
-                "Invalid value for argument `batch_size`. Expected an integer "
-                f"from 1 to the number of training samples, {len(x)}. "
-                f"Received: batch_size={batch_size}"
+        check_positive_int("batch_size", batch_size)
+        if batch_size > len(x):
+            raise invalid(
+                "batch_size",
+                f"at most the number of training samples, {len(x)}",
+                batch_size,
             )
         self.x = x
         self.y = y

@@ -43,6 +43,8 @@ class Dataset:
         if not self.title:
             object.__setattr__(self, "title", self.name)
         for part in ("train", "val"):
+            for name in (f"x_{part}", f"y_{part}"):
+                object.__setattr__(self, name, np.asarray(getattr(self, name)))
             self._check_inputs(f"x_{part}")
             self._check_labels(f"x_{part}", f"y_{part}")
         if self.input_shape != self.x_val.shape[1:]:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_lbreg.checks import check_positive_number
+
 
 def hold_out_rows(y, fraction, seed=0):
     """Which training samples are set apart to validate on.
@@ -37,7 +39,8 @@ def hold_out_rows(y, fraction, seed=0):
     Reference: Stone 1974, "Cross-validatory choice and assessment of
     statistical predictions".
     """
-    while isinstance(y, dict | tuple | list):
+    check_positive_number("holdout", fraction)
+    while isinstance(y, dict | tuple):
         y = y[min(y) if isinstance(y, dict) else 0]
     y = np.asarray(y)
     wanted = min(int(fraction * len(y) + 0.5), len(y) - 1)

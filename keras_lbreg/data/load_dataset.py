@@ -2,8 +2,18 @@
 
 from numbers import Integral
 
+import numpy as np
+
+from keras_lbreg.checks import check_positive_number, invalid, is_number
+from keras_lbreg.data.dataset import Dataset
+from keras_lbreg.data.npz import load_npz
+from keras_lbreg.data.tfds import load_tensorflow_dataset
+
 # Bytes of images.
 MEMORY_LIMIT = 8 * 2**30
+
+# A power of two: every batch size that is one divides the training set.
+DIGITS_TO_TRAIN = 1024
 
 
 def load_dataset(
@@ -40,21 +50,13 @@ def load_dataset(
     Reference: https://www.tensorflow.org/datasets
     """
     if not isinstance(name, str) or not name:
-        raise ValueError(
-            "Invalid value for argument `name`. Expected the name of a "
-            f"dataset or an .npz file. Received: name={name!r}"
-        )
+        raise invalid("name", "the name of a dataset or an .npz file", name)
     image_size = check_image_size(image_size)
+    check_positive_number("memory_limit", memory_limit)
     if name == "digits":
-        from keras_lbreg.data.digits import load_digits
-
         return load_digits()
     if name.endswith(".npz"):
-        from keras_lbreg.data.npz import load_npz
-
         return load_npz(name)
-    from keras_lbreg.data.tfds import load_tensorflow_dataset
-
     return load_tensorflow_dataset(name, data_dir, image_size, memory_limit)
 
 
@@ -64,12 +66,43 @@ def check_image_size(image_size):
         return None
     is_pair = isinstance(image_size, tuple | list) and len(image_size) == 2
     if not is_pair or not all(
-        isinstance(n, Integral) and not isinstance(n, bool) and n > 0
-        for n in image_size
+        is_number(n, Integral) and n > 0 for n in image_size
     ):
-        raise ValueError(
-            "Invalid value for argument `image_size`. Expected a height and a "
-            "width in pixels, two integers above 0. Received: "
-            f"image_size={image_size!r}"
+        raise invalid(
+            "image_size",
+            "a height and a width in pixels, two integers above 0",
+            image_size,
         )
-    return tuple(int(n) for n in image_size)
+    return tuple(map(int, image_size))
+
+
+def load_digits():
+    """The test part of https://archive.ics.uci.edu/dataset/80, in two.
+
+    It comes with scikit-learn and needs no download.
+    """
+    from sklearn.datasets import load_digits as sklearn_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = sklearn_digits()
+    images = digits.images[..., np.newaxis].astype("uint8")
+    x_train, x_val, y_train, y_val = train_test_split(
+        images,
+        digits.target.astype("int32"),
+        train_size=DIGITS_TO_TRAIN,
+        stratify=digits.target,
+        random_state=0,
+    )
+    return Dataset(
+        "digits",
+        x_train,
+        y_train,
+        x_val,
+        y_val,
+        classes=10,
+        title="Digits (8x8)",
+        notes=(
+            "The 1,797 handwritten digits of scikit-learn in a fixed "
+            "stratified split."
+        ),
+    )

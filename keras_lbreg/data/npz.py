@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keras_lbreg.checks import invalid
 from keras_lbreg.data.dataset import Dataset
 from keras_lbreg.files import write_file
 
@@ -18,10 +19,7 @@ def load_npz(path):
     """The `Dataset` that `save_npz` wrote, or any file with its four arrays."""
     path = pathlib.Path(path)
     if not path.is_file():
-        raise ValueError(
-            "Invalid value for argument `name`. Expected an .npz file that "
-            f"exists. Received: name={str(path)!r}"
-        )
+        raise invalid("name", "an .npz file that exists", str(path))
     try:
         content = read_arrays(path)
     except (ValueError, OSError) as error:
@@ -89,10 +87,7 @@ def check_npz_path(path):
     """The path, whose name has to end in `.npz`."""
     path = pathlib.Path(path)
     if path.suffix != ".npz":
-        raise ValueError(
-            "Invalid value for argument `path`. Expected a file name that "
-            f"ends in .npz. Received: path={str(path)!r}"
-        )
+        raise invalid("path", "a file name that ends in .npz", str(path))
     return path
 
 

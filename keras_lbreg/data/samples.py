@@ -23,43 +23,36 @@ def check_data(argument, data):
     if is_tf_dataset(data):
         return check_dataset(argument, data)
     if isinstance(data, keras.utils.PyDataset) or hasattr(data, "__next__"):
+        kind = type(data).__name__
         raise TypeError(
-            f"Invalid value for argument `{argument}`. Expected {KINDS}, which "
-            "can be cut into batches of any size. Received: a "
-            f"{type(data).__name__}, whose batches have their size already. "
-            "Give the arrays behind it, or a function `augmentation(x, rng)` "
-            "in place of what it does to a batch"
+            message(
+                argument,
+                f"{KINDS}, which can be cut into batches of any size",
+                f"a {kind}, whose batches have their size already. Give the "
+                "arrays behind it, or a function `augmentation(x, rng)` in "
+                "place of what it does to a batch",
+            )
         )
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        raise TypeError(
-            f"Invalid value for argument `{argument}`. Expected {KINDS}. "
-            f"Received: {describe(data)}"
-        )
+        raise TypeError(message(argument, KINDS, describe(data)))
     if len(data) == 3 and data[2] is None:
         data = data[:2]
     if any(part is None for part in data):
-        raise ValueError(
-            f"Invalid value for argument `{argument}`. Expected {KINDS}. "
-            f"Received: None in place of {'xy'[data[0] is not None]}"
-        )
+        received = f"None in place of {'xy'[data[0] is not None]}"
+        raise ValueError(message(argument, KINDS, received))
     # Tuples: TensorFlow takes a list for one tensor.
     data = keras.tree.map_structure(
         lambda values: as_array(argument, values),
         keras.tree.lists_to_tuples(tuple(data)),
         none_is_leaf=False,
     )
-    lengths = {len(array) for array in keras.tree.flatten(data)}
-    if len(lengths) != 1:
-        raise ValueError(
-            f"Invalid value for argument `{argument}`. Expected as many inputs "
-            f"as targets and weights. Received: arrays of {sorted(lengths)} "
-            "samples"
+    lengths = sorted({len(array) for array in keras.tree.flatten(data)})
+    if len(lengths) != 1 or lengths == [0]:
+        expected = (
+            "at least one sample, and as many inputs as targets and weights"
         )
-    if lengths == {0}:
-        raise ValueError(
-            f"Invalid value for argument `{argument}`. Expected at least one "
-            "sample. Received: none"
-        )
+        received = f"arrays of {lengths} samples"
+        raise ValueError(message(argument, expected, received))
     return data
 
 
@@ -67,21 +60,18 @@ def check_dataset(argument, dataset):
     """The `tf.data.Dataset`, or an error that says what is wrong."""
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) not in (2, 3):
-        raise ValueError(
-            f"Invalid value for argument `{argument}`. Expected a "
-            "`tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`. "
-            f"Received: elements of {spec}"
-        )
+        expected = "a `tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`"
+        raise ValueError(message(argument, expected, f"elements of {spec}"))
     count = int(dataset.cardinality())
     if count <= 0:
-        known = {0: "no elements", -1: "infinite cardinality"}
-        raise ValueError(
-            f"Invalid value for argument `{argument}`. Expected a "
-            "`tf.data.Dataset` of known cardinality, once through the data: "
+        expected = (
+            "a `tf.data.Dataset` of known cardinality, once through the data: "
             "leave out `repeat()`, or append `.apply(tf.data.experimental."
-            "assert_cardinality(n))`. Received: "
-            f"{known.get(count, 'unknown cardinality')}"
+            "assert_cardinality(n))`"
         )
+        known = {0: "no elements", -1: "infinite cardinality"}
+        received = known.get(count, "unknown cardinality")
+        raise ValueError(message(argument, expected, received))
     return dataset
 
 
@@ -91,13 +81,18 @@ def as_array(argument, values):
         return values
     array = np.asarray(values)
     if array.dtype.kind not in "biufSU" or array.ndim == 0:
-        raise TypeError(
-            f"Invalid value for argument `{argument}`. Expected arrays of "
-            f"numbers or strings. Received: {describe(values)}"
-        )
+        expected = "arrays of numbers or strings"
+        raise TypeError(message(argument, expected, describe(values)))
     if array.dtype.kind == "f":
         array = array.astype(keras.config.floatx(), copy=False)
     return array
+
+
+def message(argument, expected, received):
+    return (
+        f"Invalid value for argument `{argument}`. Expected {expected}. "
+        f"Received: {received}"
+    )
 
 
 def describe(values):

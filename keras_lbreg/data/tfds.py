@@ -1,17 +1,18 @@
 """Image classification datasets prepared by TensorFlow Datasets."""
 
 import math
+import pathlib
 
 import numpy as np
 
 from keras_lbreg.data.dataset import Dataset
 from keras_lbreg.data.prepared import (
     SPLIT_ANEW,
+    data_folder,
     find_prepared,
     not_prepared,
     source_name,
 )
-from keras_lbreg.data.three_to_one import three_to_one
 
 VALIDATION_SPLITS = ("validation", "test", "val")
 
@@ -23,6 +24,9 @@ TITLES = {
     "imagenet2012": "ImageNet (ILSVRC 2012)",
 }
 
+# Images by which it is told how all are stored.
+LOOKED_AT = 64
+
 BATCH = 1024
 BATCH_BYTES = 2**25
 
@@ -33,7 +37,11 @@ def load_tensorflow_dataset(name, data_dir, image_size, memory_limit):
     if version is None:
         raise ValueError(not_prepared(name, data_dir))
     tfds = import_tfds(name)
-    builder = open_builder(tfds, version)
+    try:
+        builder = tfds.builder_from_directory(version)
+    except Exception as error:
+        # Whatever a damaged file makes its readers raise.
+        raise damaged(version, error) from error
     info = builder.info
     check_features(name, info, image_size)
     if None not in info.features["image"].shape:
@@ -56,7 +64,8 @@ def load_tensorflow_dataset(name, data_dir, image_size, memory_limit):
         x_val, y_val = read(tfds, builder, [validation], image_size)
         split = f"validated on its {validation} split"
     source = source_name(name)
-    title, resized = TITLES.get(source, source), ""
+    title = TITLES.get(source, source) + what_was_done(tfds, builder)
+    resized = ""
     if image_size is not None:
         title += f", resized to {image_size[0]}x{image_size[1]}"
         resized = f" resized to {image_size}"
@@ -70,6 +79,28 @@ def load_tensorflow_dataset(name, data_dir, image_size, memory_limit):
         title=title,
         notes=f"{info.full_name} of TensorFlow Datasets{resized}, {split}.",
     )
+
+
+def what_was_done(tfds, builder):
+    """What a title has to say of how images are stored, or `""`.
+
+    Of images of one size that they are JPEG files, which have lost something;
+    of photographs of many sizes that somebody has shrunk all to one side.
+    """
+    import tensorflow as tf
+
+    samples = builder.as_dataset(
+        split="train",
+        decoders={"image": tfds.decode.SkipDecoding()},
+        shuffle_files=False,
+    )
+    images = [sample["image"] for sample in samples.take(LOOKED_AT)]
+    if None not in builder.info.features["image"].shape:
+        lossy = all(bool(tf.io.is_jpeg(image)) for image in images)
+        return " (JPEG)" if lossy else ""
+    shapes = (tf.io.decode_image(image).shape[:2] for image in images)
+    sides = set(map(min, shapes))
+    return f" at {sides.pop()} px" if len(sides) == 1 else ""
 
 
 def read(tfds, builder, splits, image_size):
@@ -108,18 +139,10 @@ def read(tfds, builder, splits, image_size):
                 labels[position : position + len(y)] = y
                 position += len(y)
         except (tf.errors.OpError, ValueError) as error:
-            raise ValueError(
-                f"Cannot read the split {split!r} of the dataset in "
-                f"{builder.data_path}: {error}. Expected the files that "
-                f"`lbreg data prepare {builder.name}` writes: delete the "
-                "folder and prepare it again."
-            ) from error
+            raise damaged(builder.data_path, error) from error
         if position != end:
-            raise ValueError(
-                f"Invalid dataset {builder.name!r}. Expected "
-                f"{count_samples(builder.info, [split])} samples in split "
-                f"{split!r}. Received: {len(labels) - (end - position)}"
-            )
+            error = f"the split {split!r} lacks {end - position} samples"
+            raise damaged(builder.data_path, error)
     return images, labels
 
 
@@ -145,16 +168,12 @@ def check_memory(name, info, splits, image_size, memory_limit):
         )
 
 
-def open_builder(tfds, version):
-    try:
-        return tfds.builder_from_directory(version)
-    except Exception as error:
-        # Whatever a damaged file makes its readers raise.
-        raise ValueError(
-            f"Cannot read the prepared dataset in {version}: {error}. Expected "
-            "the files that `lbreg data prepare` writes: delete the folder and "
-            "prepare it again."
-        ) from error
+def damaged(path, error):
+    return ValueError(
+        f"Cannot read the prepared dataset in {path}: {error}. Expected the "
+        "files that `lbreg data prepare` writes: delete the folder and prepare "
+        "it again."
+    )
 
 
 def validation_split(name, info):
@@ -196,3 +215,62 @@ def import_tfds(name):
             f"{name}.npz`) and give the file instead of the name."
         ) from error
     return tfds
+
+
+def three_to_one(labels, seed=0):
+    """Whether each sample trains, of its integer label, class by class.
+
+    Of every class with `n` samples `ceil(0.75 n)` train and the others
+    validate. Over the 9,144 images of Caltech-101's 102 folders that makes the
+    paper's 6,903 training images. Which images they were is unknown; here
+    those of class `c`, in the order in which they are stored, are shuffled by
+    `numpy.random.default_rng([seed, c])`, and the first ones train.
+
+    Reference: Jaiswal and Taura, ResNet50 on Caltech-101.
+    """
+    trains = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        random = np.random.default_rng([seed, int(label)])
+        # ceil(0.75 n) in integers.
+        count = -(-3 * len(members) // 4)
+        trains[random.permutation(members)[:count]] = True
+    return trains
+
+
+def prepare_dataset(name, data_dir=None):
+    """Make sure that a dataset can be loaded; download it if it must be.
+
+    Args:
+        name: Name in TensorFlow Datasets, `"caltech101_3to1"` or `"digits"`.
+        data_dir: Folder to prepare it in. Defaults to the environment variable
+            `LBREG_DATA_DIR`, or TensorFlow Datasets' default.
+
+    Returns:
+        The folder of the prepared version, or `None` for `"digits"`.
+
+    Raises:
+        ValueError: There is no such dataset, or its files have to be fetched
+            by hand, as those of ImageNet.
+    """
+    if name == "digits":
+        return None
+    path = find_prepared(name, data_dir)
+    if path:
+        return path
+    name = source_name(name)
+    tfds = import_tfds(name)
+    try:
+        builder = tfds.builder(name, data_dir=data_folder(data_dir))
+    except tfds.core.DatasetNotFoundError as error:
+        raise ValueError(
+            "Invalid value for argument `name`. Expected the name of a dataset "
+            "in the catalog of TensorFlow Datasets "
+            f"(https://www.tensorflow.org/datasets). Received: name={name!r}"
+        ) from error
+    try:
+        builder.download_and_prepare()
+    except AssertionError as error:
+        # How TensorFlow Datasets asks for files that cannot be downloaded.
+        raise ValueError(f"Cannot prepare {name!r}. {error}") from error
+    return pathlib.Path(str(builder.data_path))

@@ -23,6 +23,10 @@ def scale_rates(hp, ctx):
 LR_SCALING = Technique(
     name="lr_scaling",
     title="Learning-rate scaling",
+    does=(
+        "raises the learning rate with the batch: by the square root of "
+        "their ratio, or by the ratio itself"
+    ),
     symbol="LR",
     paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
     card="learning_rate_scaling",
@@ -219,6 +223,9 @@ def no_ghosts(model, ctx):
 GHOST_BATCH_NORM = Technique(
     name="ghost_batch_norm",
     title="Ghost batch normalization",
+    does=(
+        "normalizes small parts of the batch, each with statistics of its own"
+    ),
     symbol="GBN",
     paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
     card="ghost_batch_normalization",
@@ -240,6 +247,10 @@ GHOST_BATCH_NORM = Technique(
 REGIME_ADAPTATION = Technique(
     name="regime_adaptation",
     title="Regime adaptation",
+    does=(
+        "makes as many updates as the small batch, in as many times the "
+        "epochs as the batch is larger"
+    ),
     symbol="RA",
     paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
     card="regime_adaptation",
@@ -268,6 +279,7 @@ def noisy_already(model, ctx):
 GRADIENT_NOISE = Technique(
     name="gradient_noise",
     title="Annealed gradient noise",
+    does="adds Gaussian noise to the gradient, less with every update",
     symbol="noise",
     paper="Neelakantan et al. 2015, https://arxiv.org/abs/1511.06807; "
     "Jaiswal and Taura",
@@ -364,6 +376,10 @@ def nothing_to_double(model, ctx):
 DREG = Technique(
     name="dreg",
     title="Distinctive regularization",
+    does=(
+        "trains two copies of one layer, kept apart from each other, and "
+        "keeps the better one"
+    ),
     symbol="DReg",
     paper="Yuan et al. 2020, https://arxiv.org/abs/2011.08968",
     card="dreg",
@@ -459,6 +475,7 @@ def no_groups(model, ctx):
 GRADIENT_MIX = Technique(
     name="gradient_mix",
     title="GradientMix",
+    does="takes a random mean of the gradients of parts of the batch",
     symbol="mix",
     paper="ICLR 2023 submission; the mixing law is ours",
     card="gradient_mix",
@@ -483,6 +500,10 @@ GRADIENT_MIX = Technique(
 GROUP_NOISE = Technique(
     name="group_noise",
     title="Multiplicative group noise",
+    does=(
+        "multiplies the gradients of parts of the batch by random numbers "
+        "around one"
+    ),
     symbol="group-noise",
     paper="Hoffer et al. 2017 (multiplicative noise), "
     "https://arxiv.org/abs/1705.08741",

@@ -101,7 +101,7 @@ class Technique:
         public_names: The names of `keras_lbreg` that implement it.
         defaults: Every hyperparameter and its default.
         search_space: A `SearchRange` by hyperparameter.
-        helps_when: One sentence for the README.
+        helps_when: When it may help, in a few words.
         regime: `regime(hp, ctx)` returns arguments of `Regime.scaled`.
         model: `model(model, hp, ctx)` returns the changed model.
         optimizer: `optimizer(optimizer, hp, ctx)` returns the wrapped
@@ -119,6 +119,7 @@ class Technique:
             can do nothing for this plain model, or `""`.
         alternative_to: Name of the technique whose place it takes; the arm
             with everything holds only the first of them.
+        does: What it does to a run, in a few words.
 
     Raises:
         ValueError: `search_space` names no hyperparameter of `defaults`.
@@ -148,6 +149,7 @@ class Technique:
     code: Callable | None = None
     unfit: Callable | None = None
     alternative_to: str | None = None
+    does: str = ""
 
     def __post_init__(self):
         unknown = set(self.search_space) - set(self.defaults)

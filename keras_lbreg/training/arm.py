@@ -103,24 +103,17 @@ class Arm:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """One arm of one workload, before a seed is chosen.
-
-    Args:
-        arm: The `Arm`.
-        regime: The `Regime` at the arm's batch size.
-        context: The `Context` of a run with seed 0.
-        steps_per_epoch: Full batches that all training samples make, those
-            that are held out too: a run that leaves them out makes the same
-            updates.
-        techniques: All hyperparameters by technique name, in the register's
-            order.
-        placement: The `Placement`: what shares a batch.
-    """
+    """One arm of one workload, before a seed is chosen."""
 
     arm: Arm
+    # At the arm's batch size.
     regime: Regime
+    # Of a run with seed 0.
     context: Context
+    # Full batches that all training samples make, those that are held out too:
+    # a run that leaves them out makes the same updates.
     steps_per_epoch: int
+    # All hyperparameters by name, in the register's order.
     techniques: dict
     placement: Placement = ONE_DEVICE
 

@@ -20,6 +20,9 @@ class Display:
         quiet: Whether to show nothing.
     """
 
+    # What is counted.
+    unit = "runs"
+
     def __init__(self, console=None, quiet=False):
         self.console = console or make_console()
         self.quiet = quiet
@@ -91,10 +94,18 @@ class Display:
                 text = text.replace(
                     "finished before", f"{trained} of training, {whole} in all"
                 )
-        left = self.time_left.remaining()
+        left = self.remaining()
         if left and not self.console.is_terminal:
             text += f"; about {format_duration(left)} left"
         self.say(f"[{self.ended}/{self.total}] {self._title(run)}: {text}")
+
+    def remaining(self):
+        """Seconds that the rest takes, or `None`."""
+        return self.time_left.remaining()
+
+    def note(self):
+        """What is said beside the number of ended runs."""
+        return ""
 
     def _title(self, run):
         return f"{run.arm.title}, seed {run.seed}"
@@ -107,11 +118,11 @@ class Display:
     def _render(self):
         grid = rich.table.Table.grid(padding=(0, 2))
         bar = functools.partial(rich.progress_bar.ProgressBar, width=24)
-        left = self.time_left.remaining()
+        left = self.remaining()
         left = "measuring" if left is None else format_duration(left)
         grid.add_row(
             bar(self.total, self.ended),
-            f"{self.ended} of {self.total} runs",
+            f"{self.ended} of {self.total} {self.unit}{self.note()}",
             f"about {left} left",
         )
         run, record = self.current, self.record

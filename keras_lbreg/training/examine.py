@@ -36,22 +36,16 @@ SHARES = ("acc", "precision", "recall", "auc", "f1", "iou", "top_k")
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """A workload's data and what is known of its model.
+    """A workload's data and what is known of its model."""
 
-    Args:
-        train: `ArrayData` or `DatasetData`.
-        validation: `ValidationData`.
-        model: The plain model, as `build_model` made it.
-        objective: Name of what arms are judged by.
-        maximize: Whether larger is better.
-        is_share: Whether it is a share of all samples, printed in per cent.
-    """
-
-    train: object
-    validation: object
-    model: object
+    train: ArrayData | DatasetData
+    validation: ValidationData
+    # The plain model, as `build_model` made it.
+    model: keras.Model
+    # Name of what arms are judged by, and whether larger is better.
     objective: str
     maximize: bool
+    # Whether it is a share of all samples, printed in per cent.
     is_share: bool
 
     @property

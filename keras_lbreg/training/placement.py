@@ -20,22 +20,16 @@ STRATEGIES = ("auto", "one", *BACKENDS)
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """The devices that share every batch of a run.
-
-    Args:
-        strategy: One of `STRATEGIES` but `"auto"`.
-        devices: Number of devices that share a batch, in all processes.
-        why: Why it was chosen, in words.
-        handle: The `tf.distribute.Strategy` or the
-            `keras.distribution.DataParallel`; `None` for one device.
-        workers: Number of processes that train together.
-        worker: This process among them, from 0.
-    """
+    """The devices that share every batch of a run."""
 
     strategy: str = "one"
+    # In all processes.
     devices: int = 1
+    # In words.
     why: str = "the default"
+    # A `tf.distribute.Strategy` or a `keras.distribution.DataParallel`.
     handle: object = dataclasses.field(default=None, repr=False, compare=False)
+    # Processes that train together, and this one among them.
     workers: int = 1
     worker: int = 0
 
@@ -114,23 +108,12 @@ ONE_DEVICE = Placement()
 
 
 def choose_strategy(strategy="auto", devices=None):
-    """The `Placement` of this process.
+    """The `Placement` of this process, on the first `devices` of this machine.
 
-    TensorFlow allows one default `MirroredStrategy` and one
-    `MultiWorkerMirroredStrategy` in a process: they are made once and kept.
-    `"auto"` takes `"multi-worker"` if `TF_CONFIG` names several workers, then
-    `"mirrored"` or `"jax-data-parallel"` if there are several GPUs or virtual
-    devices, else `"one"`.
-
-    Args:
-        strategy: One of `STRATEGIES`.
-        devices: Number of this machine's devices to use, the first ones.
-            Defaults to all GPUs, or all (virtual) processors where there is no
-            GPU. Each worker of `"multi-worker"` uses all it sees.
-
-    Raises:
-        ValueError: The strategy cannot be had here, or `TF_CONFIG` names
-            several workers, and each of them would train alone.
+    These are GPUs, or (virtual) processors where there is none; each worker of
+    `"multi-worker"` uses all it sees. `"auto"` takes `"multi-worker"` if
+    `TF_CONFIG` names several workers, then `"mirrored"` or
+    `"jax-data-parallel"` if there are several devices, else `"one"`.
     """
     import keras
 
@@ -208,7 +191,11 @@ def all_devices(backend):
 
 @functools.cache
 def make(strategy, backend, devices):
-    """The placement without the reason for it; once in a process."""
+    """The placement without the reason for it.
+
+    TensorFlow allows one default `MirroredStrategy` and one
+    `MultiWorkerMirroredStrategy` in a process: they are made once and kept.
+    """
     if strategy == "multi-worker":
         return multi_worker(devices)
     if strategy == "one":

@@ -74,6 +74,7 @@ class Run:
         settings: Hyperparameters by technique name, under the arm's own.
         programs: A dictionary in which models are kept compiled for the other
             seeds of an arm. Defaults to none.
+        facts: The `Facts`. Defaults to those of the workload.
     """
 
     def __init__(
@@ -85,12 +86,13 @@ class Run:
         placement=ONE_DEVICE,
         settings=None,
         programs=None,
+        facts=None,
     ):
         self.workload = workload
         self.arm = arm
         self.seed = seed
         self.placement = placement
-        self.facts = examine(workload)
+        self.facts = facts or examine(workload)
         self.plan = make_plan(
             workload, self.facts, arm, batch_size, placement, settings
         )
@@ -276,14 +278,26 @@ class Run:
         plain.optimizer.build(plain.trainable_variables)
         return plain
 
-    def train(self, path, display, model_path=None):
-        """The run in the results folder `path`: resumed, recorded, or skipped.
+    def train(
+        self,
+        path,
+        display,
+        model_path=None,
+        state=None,
+        on_end=None,
+        **options,
+    ):
+        """The `RunResult` in the results folder `path`: trained or read.
 
         Args:
             path: The results folder.
             display: The `Display`.
             model_path: Optional `.keras` file for the trained plain model. A
-                finished run without its copy is trained again.
+                finished run without its copy of it is trained again.
+            state: The `training_state` to begin with. Defaults to the seed's.
+            on_end: Optional function of the trained model and the last
+                `EpochRecord`, before the run counts as finished.
+            options: `begin`, `until`, `callbacks` and `final_only` of `fit`.
 
         Returns:
             A `RunResult`, on every worker. One that failed has a reason;
@@ -301,7 +315,9 @@ class Run:
                     f"{self.seed}: {result.reason}"
                 )
             display.run_started(self)
-            self._train(path, folder, display, own_copy)
+            if "callbacks" not in options:
+                options["callbacks"] = self._tensorboard(path)
+            self._train(folder, display, own_copy, state, on_end, options)
             result = on_chief(lambda: self._read(path))
         display.run_ended(self, result, skipped)
         if own_copy is not None and result.status == "finished":
@@ -328,16 +344,18 @@ class Run:
         shutil.rmtree(folder)
         return result if result.status == "damaged" else None
 
-    def _train(self, path, folder, display, own_copy):
+    def _train(self, folder, display, own_copy, state, on_end, options):
         chief = self.placement.is_chief
         try:
             model = self.prepare()
+            if state is not None:
+                set_training_state(model, state)
             records = self.fit(
                 model,
                 folder,
-                callbacks=self._tensorboard(path),
                 on_epoch=display.epoch,
                 on_resume=display.run_resumed,
+                **options,
             )
         except Exception as error:
             self.programs.pop(self.arm.name, None)
@@ -359,6 +377,8 @@ class Run:
             plain = self.export(model)
             if chief:
                 save_model(plain, own_copy)
+        if on_end is not None and reason is None:
+            on_end(model, records[-1])
         if chief:
             status = "finished" if reason is None else "failed"
             write_summary(folder, status, reason)
@@ -381,14 +401,16 @@ def resume(folder):
     """
     backup, journal = folder / BACKUP, folder / JOURNAL
     (folder / "error.txt").unlink(missing_ok=True)
-    try:
-        epoch = int(read_arrays(backup)["epoch"])
-        records = parse(journal, journal.read_bytes())[:epoch]
-    except (ValueError, TypeError, KeyError, OSError):
-        epoch, records = 0, ()
-    if not records or len(records) < epoch:
-        records = ()
-        backup.unlink(missing_ok=True)
+    records = ()
+    if backup.is_file():
+        try:
+            epoch = int(read_arrays(backup)["epoch"])
+            records = parse(journal, journal.read_bytes())[:epoch]
+        except (ValueError, TypeError, KeyError, OSError):
+            epoch = 0
+        if not records or len(records) < epoch:
+            records = ()
+            backup.unlink()
     lines = [json.dumps(r.to_json(), allow_nan=False) + "\n" for r in records]
     write_file(journal, "".join(lines))
     return records

@@ -6,20 +6,15 @@ KerasTuner is imported when one of the names that need it is first asked for.
 import importlib
 
 from keras_lbreg.tuning.confirm import read_best
-from keras_lbreg.tuning.report import TuneResult, trial_statistics
-from keras_lbreg.tuning.space import SearchSpace
+from keras_lbreg.tuning.report import TuneResult, read_trials
 
-NEED_KERAS_TUNER = {
-    "LargeBatchHyperModel": "hyper_model",
-    "tune": "tune",
-}
+NEED_KERAS_TUNER = {"LargeBatchHyperModel": "hyper_model", "tune": "tune"}
 
 __all__ = [
     "LargeBatchHyperModel",
-    "SearchSpace",
     "TuneResult",
     "read_best",
-    "trial_statistics",
+    "read_trials",
     "tune",
 ]
 

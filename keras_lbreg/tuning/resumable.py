@@ -3,13 +3,13 @@
 KerasTuner writes its files in place, one after the other, so that a process
 killed between two of them loses a trial or runs it twice:
 
-| killed                                  | KerasTuner 1.4 | here             |
-| --------------------------------------- | -------------- | ---------------- |
-| while a file is written                 | unreadable     | the old file     |
-| before `oracle.json` knows a new trial  | it stays RUNNING | proposed again |
-| before `oracle.json` knows a trial's end | run again     | recorded         |
-| before the tuner's first own file       | all forgotten  | reloaded         |
-| anywhere in a grid                      | the grid ends  | it goes on       |
+| killed                                   | KerasTuner 1.4   | here           |
+| ---------------------------------------- | ---------------- | -------------- |
+| while a file is written                  | unreadable       | the old file   |
+| before `oracle.json` knows a new trial   | it stays RUNNING | proposed again |
+| before `oracle.json` knows a trial's end | run again        | recorded       |
+| before the tuner's first own file        | all forgotten    | reloaded       |
+| anywhere in a grid                       | the grid ends    | it goes on     |
 
 A trial that was running is run again, under its name: what it has recorded in
 its folder is not trained twice.
@@ -35,13 +35,15 @@ from keras_tuner.src.tuners.gridsearch import LinkedList
 
 from keras_lbreg.files import read_json, write_file, write_json
 from keras_lbreg.training.records import JOURNAL
+from keras_lbreg.training.run import in_one_line
+from keras_lbreg.tuning.workers import serve
 
 ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 PROJECT = "search"
 ERROR = "error.txt"
 STARTS = "starts.json"
 
-# One trial in so many has no technique but learning-rate scaling.
+# One trial in so many is a control.
 CONTROLS = 5
 
 # A trial that ends its process so often before the next epoch has failed.
@@ -50,71 +52,35 @@ MOST_STARTS = 6
 # KerasTuner's id of a tuner without workers.
 ALONE = "tuner0"
 
-# Seconds between two questions of a worker that has nothing to do.
-PAUSE = 0.1
-
 
 class ResumableOracle(keras_tuner.Oracle):
     """Mix-in in front of an oracle of KerasTuner.
 
-    Args:
-        most_trials: Number of trials after which none is proposed.
-        seconds: Seconds of searching after which none is proposed, over all
-            sessions.
-        control: Optional function from hyperparameter values to those of a
-            trial without techniques, for every fifth trial.
-        returning: Ids of the workers that ask again for the trial they had.
-            Defaults to all of them for a chief, as KerasTuner's workers keep
-            theirs, and to none without workers.
+    It proposes no trial after so many `seconds` of searching, over all
+    sessions, and makes one in `CONTROLS` a `control(values)`.
     """
 
-    def __init__(
-        self,
-        *args,
-        most_trials=None,
-        seconds=None,
-        control=None,
-        returning=None,
-        **kwargs,
-    ):
+    def __init__(self, *args, seconds=None, control=None, **kwargs):
         super().__init__(*args, **kwargs)
-        self.most_trials = most_trials
         self.seconds = seconds
         self.control = control
-        self.returning = returning
-        self._returned = {}
-        self._seconds_before = 0.0
         self._began = time.monotonic()
-
-    @property
-    def seconds_spent(self):
-        """Seconds of searching so far, in all sessions."""
-        return self._seconds_before + time.monotonic() - self._began
+        self.verbose = 0
 
     def populate_space(self, trial_id):
-        enough = self.most_trials is not None and (
-            len(self.trials) >= self.most_trials
-        )
-        late = self.seconds is not None and self.seconds_spent > self.seconds
-        if enough or late:
-            return {"status": TrialStatus.STOPPED, "values": None}
+        spent = time.monotonic() - self._began
+        if self.seconds is not None and spent > self.seconds:
+            return {"status": TrialStatus.STOPPED}
         number = len(self.trials)
         # Made from the trial's number: the same after a restart.
         self._random_state = np.random.RandomState(self.seed + number)
-        with warnings.catch_warnings():
-            # Of scikit-learn, on a kernel that KerasTuner has chosen.
-            warnings.filterwarnings("ignore", "The optimal value found for")
-            response = super().populate_space(trial_id)
+        response = super().populate_space(trial_id)
         values = response.get("values")
-        its_turn = self.control and number % CONTROLS == 0
+        its_turn = self.control is not None and number % CONTROLS == 0
         if its_turn and values and "tuner/trial_id" not in values:
             if number == 0:
                 # As published.
-                values |= {
-                    hp.name: hp.default
-                    for hp in self.hyperparameters.space
-                    if hp.name in values
-                }
+                values |= self.get_space().values
             response["values"] = self.control(values)
         return response
 
@@ -126,41 +92,29 @@ class ResumableOracle(keras_tuner.Oracle):
         write_file(path, json.dumps(trial.get_state()))
 
     def get_state(self):
-        return {**super().get_state(), "seconds": self.seconds_spent}
+        spent = time.monotonic() - self._began
+        return {**super().get_state(), "seconds": spent}
 
     def set_state(self, state):
         # Of other trials `oracle.json` knew nothing: they had not begun.
         self.trials = {key: self.trials[key] for key in state["start_order"]}
         super().set_state(state)
-        self._seconds_before = state.get("seconds", 0.0)
-        for tuner_id, trial in list(self.ongoing_trials.items()):
+        self._began = time.monotonic() - state["seconds"]
+        for trial in list(self.ongoing_trials.values()):
             if trial.status in ENDED:
-                del self.ongoing_trials[tuner_id]
-                if trial.trial_id not in self.end_order:
-                    self._run_times[trial.trial_id] += 1
-                    self.end_order.append(trial.trial_id)
-                    self.update_space(trial.hyperparameters)
-                    self._record_values(trial)
-        self._returned = {
-            tuner_id: trial
-            for tuner_id, trial in self.ongoing_trials.items()
-            if self._returns(tuner_id)
-        }
-
-    def _returns(self, tuner_id):
-        if self.returning is not None:
-            return tuner_id in self.returning
-        return roles.is_chief_oracle() and tuner_id != ALONE
+                self.end_trial(trial)
+            else:
+                trial.metrics = MetricsTracker()
+        self._before = self.ongoing_trials
 
     def reload(self):
         super().reload()
-        self.ongoing_trials = self._returned
-        running = {trial.trial_id for trial in self._returned.values()}
-        waiting = set(self._retry_queue) - running
-        # It is emptied from its end: in the order in which they began.
-        self._retry_queue = [x for x in reversed(self.trials) if x in waiting]
-        for key in waiting:
-            self.trials[key].metrics = MetricsTracker()
+        if roles.is_chief_oracle():
+            # Workers keep their trials, and ask for them under their ids.
+            kept = {k: v for k, v in self._before.items() if k != ALONE}
+            self.ongoing_trials = kept
+            for trial in kept.values():
+                self._retry_queue.remove(trial.trial_id)
 
 
 class ResumableGridOracle(
@@ -198,26 +152,19 @@ class ResumableTuner(keras_tuner.Tuner):
         # Before there is a trial: without the tuner's file nothing is reloaded.
         self.save()
 
-    def pre_create_trial(self):
-        if self._is_worker():
-            time.sleep(PAUSE)
-
-    def on_trial_begin(self, trial):
-        super().on_trial_begin(trial)
+    def run_trial(self, trial, *args, **kwargs):
         folder = pathlib.Path(self.get_trial_dir(trial.trial_id))
         path = folder / STARTS
-        before = read_json(path) if path.is_file() else {}
         recorded = sum(x.stat().st_size for x in folder.rglob(JOURNAL))
+        before = read_json(path) if path.is_file() else {}
         same = before.get("recorded") == recorded
-        trial.starts = 1 + (before["starts"] if same else 0)
-        write_json(path, {"starts": trial.starts, "recorded": recorded})
-
-    def run_trial(self, trial, *args, **kwargs):
-        if trial.starts > MOST_STARTS:
+        starts = 1 + (before["starts"] if same else 0)
+        if starts > MOST_STARTS:
             raise FailedTrialError(
                 f"its process ended {MOST_STARTS} times before the next epoch; "
                 "memory may be short"
             )
+        write_json(path, {"starts": starts, "recorded": recorded})
         return super().run_trial(trial, *args, **kwargs)
 
     def _try_run_and_update_trial(self, trial, *args, **kwargs):
@@ -230,17 +177,21 @@ class ResumableTuner(keras_tuner.Tuner):
         except Exception as error:
             trial.status = TrialStatus.FAILED
             trial.message = traceback.format_exc()
-            folder = pathlib.Path(self.get_trial_dir(trial.trial_id))
-            content = f"{in_one_line(error)}\n\n{trial.message}"
-            write_file(folder / ERROR, content)
+            reason = in_one_line(error).removeprefix("FailedTrialError: ")
+            path = pathlib.Path(self.get_trial_dir(trial.trial_id), ERROR)
+            write_file(path, f"{reason}\n\n{trial.message}")
+
+    def pre_create_trial(self):
+        if self._is_worker():
+            # One that has nothing to do asks again and again.
+            time.sleep(0.1)
 
     def search(self, *args, **kwargs):
         if not roles.is_chief_oracle():
-            return super().search(*args, **kwargs)
-        from keras_lbreg.tuning.workers import serve
-
+            super().search(*args, **kwargs)
+            return
         self.save()
-        return serve(self.oracle, self.on_progress)
+        serve(self.oracle, self.on_progress)
 
     def on_trial_end(self, trial):
         super().on_trial_end(trial)
@@ -259,42 +210,32 @@ class ResumableHyperband(ResumableTuner, keras_tuner.Hyperband):
         )
 
 
-class ResumableRandomOracle(
-    ResumableOracle, keras_tuner.oracles.RandomSearchOracle
-):
+class RandomOracle(ResumableOracle, keras_tuner.oracles.RandomSearchOracle):
     """Random search."""
 
 
-class ResumableBayesianOracle(
+class BayesianOracle(
     ResumableOracle, keras_tuner.oracles.BayesianOptimizationOracle
 ):
     """A Gaussian process, after some random trials."""
 
+    def populate_space(self, trial_id):
+        with warnings.catch_warnings():
+            # Of scikit-learn, on a kernel that KerasTuner has chosen.
+            warnings.filterwarnings("ignore", "The optimal value found for")
+            return super().populate_space(trial_id)
 
-class ResumableHyperbandOracle(
-    ResumableOracle, keras_tuner.oracles.HyperbandOracle
-):
+
+class HyperbandOracle(ResumableOracle, keras_tuner.oracles.HyperbandOracle):
     """Successive halving in brackets."""
 
 
 ENGINES = {
-    "bayesian": (ResumableTuner, ResumableBayesianOracle),
-    "random": (ResumableTuner, ResumableRandomOracle),
-    "hyperband": (ResumableHyperband, ResumableHyperbandOracle),
+    "bayesian": (ResumableTuner, BayesianOracle),
+    "random": (ResumableTuner, RandomOracle),
+    "hyperband": (ResumableHyperband, HyperbandOracle),
     "grid": (ResumableTuner, ResumableGridOracle),
 }
-
-
-def in_one_line(error):
-    """What went wrong in a trial."""
-    text = str(error).strip() or "no message"
-    if text.startswith("Graph execution error"):
-        # TensorFlow says where it was before it says what has happened.
-        text = text.split("\n\n")[-1].strip() or text
-    line = text.splitlines()[0]
-    if isinstance(error, FailedTrialError):
-        return line
-    return f"{type(error).__name__}: {line}"
 
 
 def make_tuner(
@@ -305,61 +246,42 @@ def make_tuner(
     trials,
     epochs=1,
     seed=0,
-    seconds=None,
-    control=None,
-    returning=None,
     executions=1,
-    tuner_class=None,
     **arguments,
 ):
     """A tuner of KerasTuner whose project is the folder `search` in `folder`.
 
-    Args:
-        engine: One of `ENGINES`.
-        hypermodel: The `keras_tuner.HyperModel`.
-        objective: The `keras_tuner.Objective`.
-        folder: Folder of the results.
-        trials: Number of trials, at most.
-        epochs: Epochs of the longest trial of Hyperband.
-        seed: Integer of at least 0.
-        seconds: See `ResumableOracle`.
-        control: See `ResumableOracle`.
-        returning: See `ResumableOracle`.
-        executions: Runs of a trial.
-        tuner_class: A subclass of the engine's tuner, in its place.
-        arguments: Arguments of the tuner.
+    `epochs` are those of the longest trial of Hyperband, `arguments` are the
+    `ResumableOracle`'s.
     """
     kind, oracle_kind = ENGINES[engine]
-    own = {"max_trials": trials}
     if engine == "hyperband":
-        own = {"max_epochs": epochs, "hyperband_iterations": None}
+        arguments |= {"max_epochs": epochs, "hyperband_iterations": None}
     elif engine == "bayesian":
         # KerasTuner's own number, three for each dimension of the space, is
         # more than most searches have trials.
-        own["num_initial_points"] = min(10, max(2, trials // 3))
+        arguments["num_initial_points"] = min(10, max(2, trials // 3))
+    elif engine == "grid":
+        # It has an order of its own.
+        arguments["control"] = None
     oracle = oracle_kind(
         objective=objective,
         # Neighbouring seeds of KerasTuner give nearly the same trials, and 0
         # is a random one.
         seed=1 + 1_000_003 * seed % 2**31,
         max_consecutive_failed_trials=10**9,
-        most_trials=trials,
-        seconds=seconds,
-        # A grid has an order of its own.
-        control=None if engine == "grid" else control,
-        returning=returning,
-        **own,
+        **arguments,
     )
-    oracle.verbose = 0
+    # Hyperband's oracle takes none.
+    oracle.max_trials = trials
     # It prints that it reloads.
     with contextlib.redirect_stdout(io.StringIO()):
-        return (tuner_class or kind)(
+        return kind(
             oracle=oracle,
             hypermodel=hypermodel,
             directory=str(folder),
             project_name=PROJECT,
             executions_per_trial=executions,
-            **arguments,
         )
 
 

@@ -2,21 +2,10 @@
 
 import contextlib
 import dataclasses
-import math
 import numbers
 
 from keras_lbreg.checks import check_positive_int
-from keras_lbreg.models.apply_dreg import dreg_candidates
-from keras_lbreg.models.layer_search import resolve_layer
-from keras_lbreg.techniques import (
-    TECHNIQUES,
-    Context,
-    SearchRange,
-    check_hyperparameters,
-    get,
-    names,
-    try_out,
-)
+from keras_lbreg.techniques import Context, SearchRange, get, names
 from keras_lbreg.training.arm import Arm
 
 # The technique that trains longer: a search that may take it takes it.
@@ -30,377 +19,216 @@ SCALING = "lr_scaling"
 class SearchSpace:
     """What a search may try, for one model.
 
-    Each technique that is not in `always` is a Boolean hyperparameter of its
-    own name, and its hyperparameters (`"dreg.weight"`) exist only where it is
-    on. `group_noise` exists only where `gradient_mix` is off, as each takes
-    the place of the other. Layers are numbered from the output, `-1` being the
-    last that can be chosen: Keras's automatic names depend on how many models
-    were built before.
+    Each technique in `tried` is a Boolean hyperparameter of its own name, and
+    its hyperparameters (`"dreg.weight"`) exist only where it is on.
+    `group_noise` exists only where `gradient_mix` is off, as each takes the
+    place of the other.
 
     Args:
         batch_sizes: The large batch sizes, over all devices.
-        base_batch_size: The small batch, which the regime was made for.
-        techniques: Names of techniques to try. Defaults to all of the
-            register but regime adaptation, which trains longer and so wins,
-            and those of `always`.
-        always: Names of techniques that every trial has.
-        learning_rate_factor: Smallest and largest factor on the learning
-            rate, tried on a logarithmic scale; `None` keeps the rate that the
-            regime and the techniques give. Without it, what a technique
-            gains by changing the size of the gradient looks like merit.
-        ranges: Other values than the register's: by technique and
-            hyperparameter a `SearchRange`, a list of choices, or one value.
-        replicas: Replicas that share every batch.
-
-    Raises:
-        ValueError: An argument has no meaning. Whether it suits the model and
-            the data is the matter of `check`.
-
-    Example:
-
-    >>> space = SearchSpace([1024, 4096], base_batch_size=128)
-    >>> hp = keras_tuner.HyperParameters()
-    >>> space.declare(hp, model)
-    >>> space.arm(hp.values)
+        learning_rate_factor: The `SearchRange` of the factor on the learning
+            rate, or `None`.
+        tried: Names of the techniques that are tried on and off.
+        values: By technique, those of every trial too, and hyperparameter a
+            `SearchRange` or a tuple of choices.
+        ranges: What of this the user has given.
     """
 
     batch_sizes: tuple
-    base_batch_size: int
-    techniques: tuple | None = None
-    always: tuple = ()
-    learning_rate_factor: tuple | None = (0.25, 4.0)
-    ranges: dict = dataclasses.field(default_factory=dict)
-    replicas: int = 1
+    learning_rate_factor: SearchRange | None
+    tried: tuple
+    values: dict
+    ranges: dict
 
-    def __post_init__(self):
-        check_positive_int("base_batch_size", self.base_batch_size)
-        check_positive_int("replicas", self.replicas)
-        sizes = as_tuple("batch_sizes", self.batch_sizes)
-        for size in sizes:
-            check_positive_int("batch_sizes", size)
-        if not sizes or len(set(sizes)) < len(sizes):
-            raise ValueError(
-                "Invalid value for argument `batch_sizes`. Expected one or "
-                "more different integers. Received: "
-                f"batch_sizes={self.batch_sizes!r}"
-            )
-        always = in_order("always", self.always)
-        tried = self.techniques
-        object.__setattr__(self, "all_techniques", tried is None)
-        if tried is None:
-            tried = [x for x in names() if x not in (LONGER, *always)]
-        tried = in_order("techniques", tried)
-        if both := sorted(set(tried) & set(always)):
-            raise ValueError(
-                "Invalid value for argument `always`. Expected no technique of "
-                f"`techniques`, which are tried on and off. Received: {both} "
-                "in both"
-            )
-        # What another one that is always there leaves no place for.
-        tried = tuple(x for x in tried if get(x).alternative_to not in always)
-        for name, value in {
-            "batch_sizes": sizes,
-            "techniques": tried,
-            "always": always,
-            "ranges": checked_ranges(self.ranges or {}, (*tried, *always)),
-        }.items():
-            object.__setattr__(self, name, value)
-        check_factor(self.learning_rate_factor)
-
-    def suited_to(self, model):
-        """The space without techniques that can do nothing for a model.
-
-        Raises `ValueError` where it was asked for one of these by name.
-        """
-        reasons = {}
-        for technique in self._used():
-            sentences = [
-                technique.unfit(model, self._context(size))
-                for size in self.batch_sizes
-                if technique.unfit
-            ]
-            # Asked for by name, a choice without a value raises.
-            if self.all_techniques and not any(sentences):
-                found = self.values_of(technique, model, ())
-                sentences += [f"no {key}" for key, x in found.items() if not x]
-            if sentence := next(filter(None, sentences), None):
-                reasons[technique.name] = sentence
-        asked = self.always if self.all_techniques else names()
-        for name, sentence in reasons.items():
-            if name in asked:
-                raise ValueError(
-                    f"The technique {name} does not suit the model. {sentence}"
-                )
-        kept = [x for x in self.techniques if x not in reasons]
-        return dataclasses.replace(
-            self,
-            techniques=kept,
-            ranges={k: v for k, v in self.ranges.items() if k not in reasons},
-        )
-
-    def declare(self, hp, model):
+    def declare(self, hp):
         """Registers the hyperparameters, all conditions included."""
-        declare_values(hp, "batch_size", self.batch_sizes)
+        declare_choices(hp, "batch_size", self.batch_sizes)
         if self.learning_rate_factor is not None:
-            low, high = self.learning_rate_factor
-            factors = SearchRange(float(low), float(high), log=True)
-            declare_values(hp, "learning_rate_factor", factors, 1.0)
-        for technique in self._used():
-            name = technique.name
+            name = "learning_rate_factor"
+            declare_choices(hp, name, self.learning_rate_factor, 1.0)
+        for name, values in self.values.items():
+            technique = get(name)
             with contextlib.ExitStack() as scopes:
-                if technique.alternative_to in self.techniques:
+                if technique.alternative_to in self.tried:
                     scopes.enter_context(
                         hp.conditional_scope(technique.alternative_to, [False])
                     )
-                if name in self.techniques:
+                if name in self.tried:
                     hp.Boolean(name)
                     scopes.enter_context(hp.conditional_scope(name, [True]))
-                for key, values in self.values_of(technique, model).items():
+                for key, choices in values.items():
                     default = technique.defaults[key]
-                    declare_values(hp, f"{name}.{key}", values, default)
+                    declare_choices(hp, f"{name}.{key}", choices, default)
 
-    def arm(self, values, title="Trial", **arguments):
+    def arm(self, values):
         """The arm that hyperparameter values stand for; others are ignored."""
         techniques = {}
-        for technique in self._used():
-            name = technique.name
-            other = technique.alternative_to in self.techniques and values.get(
-                technique.alternative_to
-            )
-            if (values.get(name) and not other) or name in self.always:
-                prefix = f"{name}."
+        for name, own in self.values.items():
+            if name not in self.tried or values.get(name):
                 techniques[name] = {
-                    key.removeprefix(prefix): value
-                    for key, value in values.items()
-                    if key.startswith(prefix)
+                    key: values[f"{name}.{key}"]
+                    for key in own
+                    if f"{name}.{key}" in values
                 }
         return Arm(
-            title,
+            "Trial",
             techniques,
-            batch_size=values.get("batch_size", self.batch_sizes[0]),
+            batch_size=values["batch_size"],
             learning_rate_factor=values.get("learning_rate_factor", 1.0),
-            **arguments,
         )
 
     def control(self, values):
         """The same values without any technique but learning-rate scaling."""
-        off = [name for name in self.techniques if name != SCALING]
-        kept = {
-            key: value
-            for key, value in values.items()
-            if key.partition(".")[0] not in off
-        }
+        off = [name for name in self.tried if name != SCALING]
+        kept = {k: v for k, v in values.items() if k.split(".")[0] not in off}
         return {**kept, **dict.fromkeys(off, False)}
 
-    def infeasible(self, arm, samples=None):
-        """Why an arm cannot be trained as it is meant, or `None`."""
-        batch = arm.batch_size
-        if samples is not None and batch > samples:
-            return f"a batch of {batch} is more than the {samples} samples"
-        if batch % self.replicas:
-            return f"{self.replicas} replicas cannot share a batch of {batch}"
-        own = batch // self.replicas
-        settings = arm.techniques
-        ghost = settings.get("ghost_batch_norm", {}).get("ghost_batch_size", 0)
-        if ghost > own:
-            return f"a ghost of {ghost} is larger than a replica's batch, {own}"
-        for name in ("gradient_mix", "group_noise"):
-            groups = settings.get(name, {}).get("groups", 0)
-            if groups > batch:
-                return f"a batch of {batch} has no {groups} groups"
-        return None
-
-    def check(self, model, samples=None):
-        """Raises `ValueError` if the space holds a mistake.
-
-        Every technique is applied once with the values of the first trial, and
-        once with each value of `ranges` (a range's ends).
-        """
-        self.check_batch_sizes(samples)
-        for technique in self._used():
-            values = self.values_of(technique, model)
-            first = {
-                key: first_value(choices, technique.defaults[key])
-                for key, choices in values.items()
-            }
-            tries = [first]
-            for key in self.ranges.get(technique.name, {}):
-                tries += [{**first, key: x} for x in ends(values[key])]
-            for settings in tries:
-                check_hyperparameters({technique.name: settings})
-                try_out(
-                    technique,
-                    technique.hyperparameters(settings),
-                    self._context(self.batch_sizes[0]),
-                    model,
-                )
-
-    def check_batch_sizes(self, samples=None):
-        """Raises unless every batch size suits the devices and the data."""
-        for size in self.batch_sizes:
-            reason = self.infeasible(Arm("Plain", batch_size=size), samples)
-            if reason:
-                raise ValueError(
-                    "Invalid value for argument `batch_sizes`. Expected sizes "
-                    "that the training data and the devices allow. Received: "
-                    f"batch_sizes={list(self.batch_sizes)}; {reason}"
-                )
-
-    def values_of(self, technique, model, missing=None):
-        """By hyperparameter a `SearchRange` or a tuple, for this model."""
-        found = {}
-        given = self.ranges.get(technique.name, {})
-        for key, values in {**technique.search_space, **given}.items():
-            if isinstance(values, SearchRange) and values.choices is not None:
-                values = values.choices
-            if callable(values):
-                of_sizes = [
-                    choice
-                    for size in self.batch_sizes
-                    for choice in values(model, self._context(size))
-                ]
-                values = tuple(dict.fromkeys(of_sizes))
-            if key == "layer" and isinstance(values, tuple):
-                values = positions(model, values)
-            if values == () and missing is None:
-                raise ValueError(
-                    f"No value of `{technique.name}.{key}` suits the model and "
-                    f"batch sizes of {list(self.batch_sizes)}. Give values of "
-                    "your own in `ranges`, or leave the technique out."
-                )
-            found[key] = values
-        return found
-
-    def _used(self):
-        wanted = {*self.techniques, *self.always}
-        return [x for x in TECHNIQUES if x.name in wanted]
-
-    def _context(self, batch_size):
-        return Context(
-            seed=0,
-            base_batch_size=self.base_batch_size,
-            batch_size=batch_size,
-            replicas=self.replicas,
-        )
+    def samples(self):
+        """An arm for each technique, and for the ends of each given range."""
+        for name, values in self.values.items():
+            defaults = get(name).defaults
+            first = {k: first_value(v, defaults[k]) for k, v in values.items()}
+            changes = [
+                {key: value}
+                for key in self.ranges.get(name, ())
+                for value in ends(values[key])
+            ]
+            for change in ({}, *changes):
+                yield Arm("Trial", {name: first | change}, self.batch_sizes[0])
 
 
-def positions(model, layers):
-    """Layers of DReg by their place among the candidates, from the output."""
-    if list(layers) == ["last_conv"]:
-        return layers
-    candidates = dreg_candidates(model)
-    unique = list(dict.fromkeys(candidates.values()))
-    found = [
-        unique.index(resolve_layer(model, layer, candidates)) - len(unique)
-        for layer in layers
+def make_space(
+    model,
+    base_batch_size,
+    batch_sizes,
+    techniques=None,
+    always=(),
+    learning_rate_factor=(0.25, 4.0),
+    ranges=None,
+    replicas=1,
+):
+    """The `SearchSpace` for a plain model; see `LargeBatchHyperModel`.
+
+    A technique that can do nothing for the model is left out, or raises
+    `ValueError` where it was asked for by name.
+    """
+    if not isinstance(batch_sizes, (list, tuple)):
+        batch_sizes = [batch_sizes]
+    for size in batch_sizes or [None]:
+        check_positive_int("batch_sizes", size)
+    if learning_rate_factor is not None:
+        low, high = map(float, learning_rate_factor)
+        learning_rate_factor = SearchRange(low, high, log=True)
+    ranges = {
+        name: {key: as_choices(values) for key, values in given.items()}
+        for name, given in (ranges or {}).items()
+    }
+    asked = {get(x).name for x in (*always, *(techniques or ()), *ranges)}
+    if techniques is None:
+        techniques = [name for name in names() if name != LONGER]
+    tried = [
+        name
+        for name in techniques
+        if name not in always and get(name).alternative_to not in always
     ]
-    return tuple(dict.fromkeys(found))
-
-
-def declare_values(hp, name, values, default=None):
-    """Registers one hyperparameter of the kind that suits its values."""
-    default = first_value(values, default)
-    if not isinstance(values, SearchRange):
-        if len(values) == 1:
-            hp.Fixed(name, values[0])
-            return
-        hp.Choice(name, list(values), default=default)
-        return
-    low, high = values.low, values.high
-    whole = isinstance(low, int) and isinstance(high, int)
-    (hp.Int if whole else hp.Float)(
-        name,
-        low,
-        high,
-        sampling="log" if values.log else "linear",
-        default=default,
+    if unused := sorted({*ranges} - {*tried, *always}):
+        raise ValueError(
+            "Invalid value for argument `ranges`. Expected techniques that are "
+            f"searched, {[*always, *tried]}. Received: ranges for {unused}"
+        )
+    contexts = [
+        Context(0, base_batch_size, size, replicas=replicas)
+        for size in batch_sizes
+    ]
+    values = {}
+    for name in names():
+        if name not in (*tried, *always):
+            continue
+        technique = get(name)
+        given = ranges.get(name, {})
+        # Unknown hyperparameters raise.
+        technique.hyperparameters(given)
+        found = {
+            key: choices_of(choices, model, contexts)
+            for key, choices in {**technique.search_space, **given}.items()
+        }
+        if reason := unfit(technique, model, contexts, found):
+            if name in asked:
+                raise ValueError(
+                    f"The technique {name} does not suit the model. {reason}"
+                )
+            continue
+        values[name] = found
+    return SearchSpace(
+        tuple(dict.fromkeys(batch_sizes)),
+        learning_rate_factor,
+        tuple(name for name in values if name in tried),
+        values,
+        ranges,
     )
 
 
-def first_value(values, default=None):
-    """The default where it is among the values, else the first of them."""
-    if not isinstance(values, SearchRange):
-        return default if default in values else values[0]
-    inside = isinstance(default, numbers.Real) and (
-        values.low <= default <= values.high
-    )
-    return default if inside else values.low
+def unfit(technique, model, contexts, values):
+    """Why a technique can do nothing for the model, or `None`."""
+    if technique.unfit is not None:
+        for context in contexts:
+            if reason := technique.unfit(model, context):
+                return reason
+    for key, choices in values.items():
+        if choices == ():
+            sizes = [context.batch_size for context in contexts]
+            return (
+                f"No value of `{technique.name}.{key}` suits batch sizes of "
+                f"{sizes}. Give values of your own in `ranges`."
+            )
+    return None
 
 
-def ends(values):
-    """The values to try before a search: a range's ends, or all choices."""
-    if isinstance(values, SearchRange):
-        return values.low, values.high
+def choices_of(values, model, contexts):
+    """A `SearchRange` of numbers, or a tuple of choices for this model."""
+    if isinstance(values, SearchRange) and values.choices is not None:
+        values = values.choices
+    if callable(values):
+        found = [x for context in contexts for x in values(model, context)]
+        values = tuple(dict.fromkeys(found))
     return values
 
 
-def in_order(name, techniques):
-    """Names of techniques in the register's order, each once."""
-    chosen = as_tuple(name, techniques)
-    for technique in chosen:
-        get(technique)
-    return tuple(x for x in names() if x in chosen)
-
-
-def as_tuple(name, values):
-    if isinstance(values, str) or not hasattr(values, "__iter__"):
-        raise ValueError(
-            f"Invalid value for argument `{name}`. Expected a sequence. "
-            f"Received: {name}={values!r}"
-        )
-    return tuple(values)
-
-
-def checked_ranges(ranges, used):
-    """Ranges whose values are `SearchRange`s or tuples of choices."""
-    checked = {}
-    for name, values_by_key in ranges.items():
-        technique = get(name)
-        if name not in used:
-            raise ValueError(
-                "Invalid value for argument `ranges`. Expected techniques that "
-                f"are searched, {list(used)}. Received: ranges for {name!r}"
-            )
-        # Unknown hyperparameters raise.
-        technique.hyperparameters(values_by_key)
-        checked[name] = {
-            key: as_values(f"{name}.{key}", values)
-            for key, values in values_by_key.items()
-        }
-    return checked
-
-
-def as_values(name, values):
-    """A `SearchRange`, or a tuple of choices of one kind."""
+def as_choices(values):
+    """What a user gives in `ranges`: a range, choices, or one value."""
     if isinstance(values, SearchRange):
         return values
     choices = tuple(values) if isinstance(values, (list, tuple)) else (values,)
-    kinds = {float if isinstance(x, float) else type(x) for x in choices}
-    if kinds == {int, float}:
-        choices, kinds = tuple(map(float, choices)), {float}
-    finite = all(math.isfinite(x) for x in choices if isinstance(x, float))
-    if len(kinds) != 1 or kinds - {str, int, float, bool} or not finite:
-        raise ValueError(
-            f"Invalid value for argument `ranges`. Expected for {name} a "
-            "`SearchRange`, or words or finite numbers, all of one kind. "
-            f"Received: {values!r}"
-        )
+    if {type(x) for x in choices} == {int, float}:
+        choices = tuple(map(float, choices))
     return tuple(dict.fromkeys(choices))
 
 
-def check_factor(factor):
-    """Raises unless it is two factors or `None`."""
-    if factor is None:
+def declare_choices(hp, name, choices, default=None):
+    """Registers one hyperparameter of the kind that suits its values."""
+    default = first_value(choices, default)
+    if not isinstance(choices, SearchRange):
+        hp.Choice(name, list(choices), default=default)
         return
-    try:
-        low, high = factor
-        SearchRange(low, high, log=True)
-        valid = math.isfinite(high)
-    except (TypeError, ValueError):
-        valid = False
-    if not valid:
-        raise ValueError(
-            "Invalid value for argument `learning_rate_factor`. Expected the "
-            "smallest and the largest factor, positive, or None. Received: "
-            f"learning_rate_factor={factor!r}"
-        )
+    low, high = choices.low, choices.high
+    whole = isinstance(low, int) and isinstance(high, int)
+    sampling = "log" if choices.log else "linear"
+    declare = hp.Int if whole else hp.Float
+    declare(name, low, high, sampling=sampling, default=default)
+
+
+def first_value(choices, default):
+    """The default where it is among the values, else the first of them."""
+    if not isinstance(choices, SearchRange):
+        return default if default in choices else choices[0]
+    inside = isinstance(default, numbers.Real) and (
+        choices.low <= default <= choices.high
+    )
+    return default if inside else choices.low
+
+
+def ends(choices):
+    """The values to try before a search: a range's ends, or all choices."""
+    if isinstance(choices, SearchRange):
+        return choices.low, choices.high
+    return choices

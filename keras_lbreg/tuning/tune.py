@@ -2,20 +2,20 @@
 
 import contextlib
 import datetime
-import importlib.util
+import functools
 import json
-import logging
-import math
-import numbers
 import pathlib
 import shutil
 import time
 
 import keras_tuner
-import rich.progress_bar
-import rich.table
 
-from keras_lbreg.checks import check_non_negative_int, check_positive_int
+from keras_lbreg.checks import (
+    check_choice,
+    check_non_negative_int,
+    check_positive_int,
+    check_positive_number,
+)
 from keras_lbreg.comparison.results import (
     MANIFEST,
     SCHEMA,
@@ -27,26 +27,23 @@ from keras_lbreg.formatting import format_duration
 from keras_lbreg.training.display import Display, score
 from keras_lbreg.training.environment import environment
 from keras_lbreg.training.examine import examine
-from keras_lbreg.training.placement import choose_strategy
-from keras_lbreg.tuning.confirm import BEST, confirm, is_control, write_best
+from keras_lbreg.tuning.confirm import confirm, write_best
 from keras_lbreg.tuning.hyper_model import LargeBatchHyperModel
 from keras_lbreg.tuning.report import (
     TuneResult,
-    rank,
-    read_trials,
+    read_search,
     reason_of,
     settings_text,
     write_report,
 )
 from keras_lbreg.tuning.resumable import (
     ENGINES,
-    ERROR,
     PROJECT,
     is_distributed,
     is_worker,
     make_tuner,
 )
-from keras_lbreg.tuning.workers import Workers, begin_worker, check_program
+from keras_lbreg.tuning.workers import Workers, begin_worker
 from keras_lbreg.workloads import Workload, get_workload
 
 __all__ = ["TuneResult", "tune"]
@@ -104,21 +101,13 @@ def tune(
             to `0.2`; `0` judges by the validation data, which are no measure
             of the winner then.
         out: Folder of the results. Defaults to `runs/tune-<workload>`.
-        techniques: Names of techniques to try on and off. Defaults to all that
-            suit the model, but regime adaptation, which trains longer.
-        always: Names of techniques that every trial has.
-        ranges: Values to try instead of a technique's own, as
-            `{"dreg": {"weight": SearchRange(0.01, 1.0, log=True)}}`.
-        learning_rate_factor: Smallest and largest factor on the learning rate,
-            or `None`. Without it, what a technique gains by changing the size
-            of the gradient looks like merit.
+        techniques, always, ranges, learning_rate_factor, strategy, devices:
+            As in `keras_lbreg.tuning.LargeBatchHyperModel`.
         confirm_seeds: Fresh seeds of the comparison; `0` for none.
         workers: Trials at a time on this machine: this program is started
             again so many times. On several machines, set KerasTuner's
             variables `KERASTUNER_TUNER_ID`, `KERASTUNER_ORACLE_IP` and
             `KERASTUNER_ORACLE_PORT`, and `out` to a folder that all share.
-        strategy: Devices of a trial, as in `keras_lbreg.compare`.
-        devices: Number of devices. Defaults to all.
         fresh: Whether to delete an earlier search in the folder first.
         progress: Whether to show what goes on.
 
@@ -138,150 +127,89 @@ def tune(
 
     - [KerasTuner](https://keras.io/keras_tuner)
     """
-    check_arguments(trials, executions, seed, confirm_seeds, workers, budget)
-    check_engine(engine)
-    placement = choose_strategy(strategy, devices)
-    if placement.workers > 1:
-        raise ValueError(
-            "Invalid value for argument `strategy`. Expected one of this "
-            "machine's devices; several machines run trials of their own. "
-            f"Received: strategy={strategy!r}"
-        )
+    check_positive_int("trials", trials)
+    check_positive_int("executions", executions)
+    check_positive_int("workers", workers)
+    check_non_negative_int("seed", seed)
+    check_non_negative_int("confirm_seeds", confirm_seeds)
+    if budget is not None:
+        check_positive_number("budget", budget)
+    check_choice("engine", engine, ENGINES)
     if not isinstance(workload, Workload):
         workload = get_workload(workload)
-    sizes = workload.batch_size if batch_size is None else batch_size
     hypermodel = LargeBatchHyperModel(
         workload.held_out(holdout) if holdout else workload,
-        sizes if isinstance(sizes, (list, tuple)) else [sizes],
+        batch_size,
         techniques,
         always=always,
-        ranges=ranges,
         learning_rate_factor=learning_rate_factor,
-        placement=placement,
+        ranges=ranges,
+        strategy=strategy,
+        devices=devices,
     )
+    space, facts = hypermodel.space, hypermodel.facts
     path = pathlib.Path(out or f"runs/tune-{workload.name}")
-    facts = examine(hypermodel.workload)
-
-    def make(returning=None):
-        return make_tuner(
-            engine,
-            hypermodel,
-            keras_tuner.Objective(
-                facts.objective, "max" if facts.maximize else "min"
-            ),
-            path,
-            trials,
-            epochs=workload.regime.epochs,
-            seed=seed,
-            seconds=None if budget is None else 60 * budget,
-            control=hypermodel.space.control,
-            returning=returning,
-            executions=executions,
-        )
-
+    make = functools.partial(
+        make_tuner,
+        engine,
+        hypermodel,
+        keras_tuner.Objective(
+            facts.objective, "max" if facts.maximize else "min"
+        ),
+        path,
+        trials,
+        epochs=workload.regime.epochs,
+        seed=seed,
+        executions=executions,
+        seconds=None if budget is None else 60 * budget,
+        control=space.control,
+    )
     if is_worker():
         begin_worker()
-        with quiet_tracing():
-            make().search()
+        make().search()
         raise SystemExit(0)
     config = {
         "small_batch_size": workload.regime.base_batch_size,
-        "batch_sizes": hypermodel.space.batch_sizes,
+        "batch_sizes": space.batch_sizes,
         "epochs": workload.regime.epochs,
         "engine": engine,
         "executions": executions,
         "seed": seed,
         "holdout": holdout,
-        "techniques": hypermodel.space.techniques,
-        "always": hypermodel.space.always,
-        "ranges": {
-            name: {key: str(value) for key, value in values.items()}
-            for name, values in hypermodel.space.ranges.items()
-        },
+        "techniques": space.tried,
+        "always": always,
+        "ranges": space.ranges,
         "learning_rate_factor": learning_rate_factor,
-        "strategy": placement.strategy,
-        "devices": placement.devices,
+        "strategy": hypermodel.placement.strategy,
+        "devices": hypermodel.placement.devices,
     }
     team = None
     if workers > 1 and not is_distributed():
-        check_program()
         team = Workers(workers, path)
-    base = progress if isinstance(progress, Display) else None
-    base = base or Display(quiet=not progress)
-    with lock(path), SearchDisplay(base, facts, trials) as display:
-        manifest = open_folder(path, workload, config, fresh)
-        hypermodel.display = display
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(quiet_tracing())
-            if team is not None:
-                stack.enter_context(team.running())
-            tuner = make(None if team is None else team.ids)
-            display.begin_search(tuner)
-
-            def on_progress():
-                display.show(tuner)
-                if team is not None:
-                    team.check(len(tuner.oracle.end_order))
-
-            tuner.on_progress = on_progress
-            tuner.search()
-        hypermodel.display = None
-        found = tuple(read_trials(path / PROJECT))
-        result = TuneResult(path, manifest, found, tuner=tuner)
-        winner, control = choose(found, manifest, hypermodel.space)
-        if winner is not None:
-            folder = path / PROJECT / f"trial_{result.best.trial_id}"
-            write_best(
-                path / BEST, winner, workload, folder, result.best.trial_id
-            )
+    display = progress
+    if not isinstance(progress, Display):
+        display = Display(quiet=not progress)
+    with lock(path):
+        open_folder(path, workload, config, fresh)
+        tuner = make()
+        search(tuner, SearchDisplay(display, facts, trials, tuner), team)
+        result = read_search(path, tuner)
+        if result.best is not None:
+            write_best(result.best_path, space, result.best, workload)
         write_report(result)
-        display.stop()
-        if winner is not None and confirm_seeds:
-            results = confirm(
+        if result.best is not None and confirm_seeds:
+            confirm(
                 workload,
-                winner,
-                control,
-                path / "confirm",
+                space,
+                result,
                 confirm_seeds,
                 strategy=strategy,
                 devices=devices,
-                progress=Display(base.console, base.quiet),
+                progress=display,
             )
-            result = TuneResult(path, manifest, found, results, tuner)
+            result = read_search(path, tuner)
             write_report(result)
     return result
-
-
-def check_arguments(trials, executions, seed, confirm_seeds, workers, budget):
-    """Raises unless the numbers have a meaning."""
-    for name, value in {
-        "trials": trials,
-        "executions": executions,
-        "workers": workers,
-    }.items():
-        check_positive_int(name, value)
-    check_non_negative_int("seed", seed)
-    check_non_negative_int("confirm_seeds", confirm_seeds)
-    valid = isinstance(budget, numbers.Real) and 0 < budget < math.inf
-    if budget is not None and not valid:
-        raise ValueError(
-            "Invalid value for argument `budget`. Expected a positive number "
-            f"of minutes, or None. Received: budget={budget!r}"
-        )
-
-
-def check_engine(engine):
-    """Raises unless KerasTuner has the engine here."""
-    if engine not in ENGINES:
-        raise ValueError(
-            "Invalid value for argument `engine`. Expected one of "
-            f"{', '.join(ENGINES)}. Received: engine={engine!r}"
-        )
-    if engine == "bayesian" and importlib.util.find_spec("sklearn") is None:
-        raise ImportError(
-            "The engine 'bayesian' needs scikit-learn: `pip install "
-            "scikit-learn`. 'random' needs nothing."
-        )
 
 
 def open_folder(path, workload, config, fresh):
@@ -299,7 +227,7 @@ def open_folder(path, workload, config, fresh):
         "arms": [],
         "seeds": [],
     }
-    new = json.loads(json.dumps(new))
+    new = json.loads(json.dumps(new, default=str))
     there = path / MANIFEST
     if there.is_file():
         old = read_manifest(path)
@@ -315,138 +243,91 @@ def open_folder(path, workload, config, fresh):
                 f"The folder {path} holds another search ({{}}). Write to "
                 "another folder, or start afresh, which deletes what is there.",
             )
-            return old
+            return
     elif any((path / name).exists() for name in ("runs", PROJECT)):
         raise ValueError(
             f"The folder {path} holds results, but no {MANIFEST} that says "
             "whose. Nothing was changed: move it away, or write to another "
             "folder."
         )
-    for name in (PROJECT, "confirm", "workers", "plots"):
-        shutil.rmtree(path / name, ignore_errors=True)
+    for folder in (path / PROJECT, path / "workers", *path.glob("confirm-*")):
+        shutil.rmtree(folder, ignore_errors=True)
     write_json(there, new)
-    return new
 
 
-def choose(trials, manifest, space):
-    """The arms of the winner and of the best control at its batch size."""
-    arms = [
-        space.arm(trial.values)
-        for trial in rank(trials, manifest["workload"]).trials
-    ]
-    if not arms:
-        return None, None
-    controls = (
-        arm
-        for arm in arms
-        if is_control(arm) and arm.batch_size == arms[0].batch_size
-    )
-    return arms[0], next(controls, None)
+def search(tuner, display, team=None):
+    """Runs all trials, in this process or in a team of `Workers`."""
+
+    def on_progress():
+        display.show_ended()
+        if team is not None:
+            team.check(len(tuner.oracle.end_order))
+
+    tuner.on_progress = on_progress
+    running = contextlib.nullcontext() if team is None else team.running()
+    tuner.hypermodel.display = display
+    with display, running:
+        tuner.search()
 
 
 class SearchDisplay(Display):
     """Progress of a search: the trial, the best so far, the time left."""
 
-    def __init__(self, display, facts, trials):
+    unit = "trials"
+
+    def __init__(self, display, facts, trials, tuner):
         super().__init__(display.console, display.quiet)
         self.facts = facts
         self.total = trials
+        self.tuner = tuner
         self.best = None
-        self._shown = 0
-        self._before = 0
         self._began = time.monotonic()
-
-    def begin_search(self, tuner):
-        """Says what there is already."""
-        self._before = self._shown = len(tuner.oracle.end_order)
-        self._find_best(tuner)
+        for trial_id in tuner.oracle.end_order:
+            self._count(tuner.oracle.trials[trial_id])
+        self._before = self.ended
         if self._before:
-            self.say(f"{self._before} trials had ended before{self._best()}.")
+            self.say(f"{self._before} trials had ended before{self.note()}.")
 
-    def run_started(self, run):
-        if self.console.is_terminal:
-            super().run_started(run)
-        else:
-            # A line a trial is enough.
-            self.current, self.record = run, None
-            self.time_left.start(run)
+    def run_ended(self, run, result, skipped=False):
+        self.current = None
+        self.time_left.end(run)
 
-    def show(self, tuner):
+    def show_ended(self):
         """Prints a line for each trial that has ended since the last call."""
-        oracle = tuner.oracle
-        while self._shown < len(oracle.end_order):
-            trial = oracle.trials[oracle.end_order[self._shown]]
-            self._shown += 1
-            self.current = None
-            self._find_best(tuner)
+        oracle = self.tuner.oracle
+        for trial_id in oracle.end_order[self.ended :]:
+            trial = oracle.trials[trial_id]
+            self._count(trial)
             if trial.status == "COMPLETED":
-                value = score(self.facts, trial.score)
-                values = trial.hyperparameters.values.items()
-                own = {k: v for k, v in values if "/" not in k}
-                text = f"{value}, {settings_text(own)}"
+                text = score(self.facts, trial.score)
+                text += f", {settings_text(trial.hyperparameters.values)}"
             else:
-                folder = pathlib.Path(tuner.get_trial_dir(trial.trial_id))
-                text = f"failed: {reason_of(folder / ERROR, trial.message)}"
-            line = f"[{self._shown}/{self.total}] Trial {trial.trial_id}: "
-            line += text
-            left = self.seconds_left()
-            if not self.console.is_terminal and left:
-                line += f"; about {format_duration(left)} left"
-            self.say(line + self._best())
+                folder = self.tuner.get_trial_dir(trial_id)
+                text = f"failed: {reason_of(folder, trial.message)}"
+            text += self.note()
+            if not self.console.is_terminal and self.remaining():
+                text += f"; about {format_duration(self.remaining())} left"
+            place = f"[{self.ended}/{self.total}]"
+            self.say(f"{place} Trial {trial_id}: {text}")
 
-    def stop(self):
-        """Ends what is shown live."""
-        self._stop()
+    def _count(self, trial):
+        self.ended += 1
+        better = self.tuner.oracle.objective.better_than
+        if trial.status == "COMPLETED" and (
+            self.best is None or better(trial.score, self.best.score)
+        ):
+            self.best = trial
 
-    def seconds_left(self):
-        """From the mean time of the trials of this session."""
-        done = self._shown - self._before
-        if not done:
-            return None
-        each = (time.monotonic() - self._began) / done
-        return each * max(0, self.total - self._shown)
-
-    def _find_best(self, tuner):
-        best = tuner.oracle.get_best_trials(1)
-        self.best = best[0] if best and best[0].status == "COMPLETED" else None
-
-    def _best(self):
+    def note(self):
         if self.best is None:
             return ""
         value = score(self.facts, self.best.score)
         return f"; best so far {value} (trial {self.best.trial_id})"
 
-    def _render(self):
-        grid = rich.table.Table.grid(padding=(0, 2))
-        left = self.seconds_left()
-        left = "measuring" if left is None else f"about {format_duration(left)}"
-        bar = rich.progress_bar.ProgressBar
-        grid.add_row(
-            bar(total=self.total, completed=self._shown, width=24),
-            f"{self._shown} of {self.total} trials{self._best()}",
-            f"{left} left",
-        )
-        run = self.current
-        if run is not None:
-            done = self.record.epoch if self.record else 0
-            grid.add_row(
-                bar(total=run.plan.epochs, completed=done, width=24),
-                self._title(run),
-                f"epoch {done} of {run.plan.epochs}" if done else "compiling",
-            )
-        return grid
-
-
-@contextlib.contextmanager
-def quiet_tracing():
-    """Every trial traces a step of its own: no reason to warn."""
-    logger = logging.getLogger("tensorflow")
-
-    def keep(record):
-        return "triggered tf.function retracing" not in record.getMessage()
-
-    logger.addFilter(keep)
-    try:
-        yield
-    finally:
-        logger.removeFilter(keep)
+    def remaining(self):
+        """Seconds, from the mean time of the trials of this session."""
+        done = self.ended - self._before
+        if not done:
+            return None
+        each = (time.monotonic() - self._began) / done
+        return each * max(0, self.total - self.ended)

@@ -17,42 +17,32 @@ import time
 
 # Deaths of workers without a finished trial between them.
 MOST_DEATHS = 5
+
+# The process that a worker ends with.
 PARENT = "KERAS_LBREG_PARENT"
-SECONDS = 0.2
 
 
-def serve(oracle, check):
-    """KerasTuner's chief: answers workers until all have ended.
+def serve(oracle, on_progress):
+    """KerasTuner's chief, until all workers have ended.
 
-    `check` is called several times a second meanwhile.
+    `on_progress` is called several times a second meanwhile.
     """
-    from concurrent import futures
-
-    import grpc
-    from keras_tuner.src import protos
-    from keras_tuner.src.distribute import oracle_chief
+    from keras_tuner.src.distribute.oracle_chief import start_server
 
     silence_conditions()
-    address = "{KERASTUNER_ORACLE_IP}:{KERASTUNER_ORACLE_PORT}".format(
-        **os.environ
-    )
-    server = grpc.server(
-        futures.ThreadPoolExecutor(max_workers=1),
-        # Two chiefs on one port would each have some of the trials.
-        options=[("grpc.so_reuseport", 0)],
-    )
-    servicer = oracle_chief.OracleServicer(oracle)
-    protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
-    if not server.add_insecure_port(address):
-        raise OSError(f"The chief of the search cannot use the port {address}.")
+    # Two chiefs on one port would each have some of the trials.
+    port = int(os.environ["KERASTUNER_ORACLE_PORT"])
+    socket.create_server((os.environ["KERASTUNER_ORACLE_IP"], port)).close()
+    # It looks every 20 seconds whether it may end.
+    server = threading.Thread(target=start_server, args=[oracle], daemon=True)
     server.start()
-    try:
-        # KerasTuner's own loop looks every 20 seconds.
-        while not (servicer.stop_triggered and oracle_chief.exit_chief(oracle)):
-            check()
-            time.sleep(SECONDS)
-    finally:
-        server.stop(grace=1.0)
+    begun = False
+    while server.is_alive():
+        if begun and not oracle.tuner_ids and not oracle.ongoing_trials:
+            return
+        begun = begun or bool(oracle.tuner_ids)
+        on_progress()
+        time.sleep(0.2)
 
 
 class Workers:
@@ -63,73 +53,75 @@ class Workers:
     """
 
     def __init__(self, count, folder):
-        self.ids = [f"worker{number}" for number in range(count)]
-        self.folder = pathlib.Path(folder)
-        self.finished = 0
-        self.deaths = 0
-        self._idle = 0
-        self._port = free_port()
+        if "ipykernel" in sys.modules or not sys.orig_argv[1:]:
+            raise ValueError(
+                "Invalid value for argument `workers`. Expected 1 in an "
+                "interactive session: a worker is the same program, started "
+                f"again. Received: workers={count}"
+            )
+        self.names = [f"worker{number}" for number in range(count)]
+        self.folder = pathlib.Path(folder) / "workers"
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self._port = server.getsockname()[1]
+        self._gpus = visible_gpus()
         self._processes = {}
+        # Checks since all workers ended, and deaths since a trial finished.
+        self._idle = self._deaths = self._finished = 0
 
     @contextlib.contextmanager
     def running(self):
         """The workers at work, and this process their chief."""
         chief = self._variables("chief")
-        before = {name: os.environ.get(name) for name in chief}
+        self.folder.mkdir(exist_ok=True)
         os.environ.update(chief)
         try:
-            for worker in self.ids:
-                self._start(worker)
+            for name in self.names:
+                self._start(name)
             yield self
         finally:
             for process in self._processes.values():
                 process.kill()
-            for process in self._processes.values():
                 process.wait()
-            for name, value in before.items():
-                os.environ.pop(name)
-                if value is not None:
-                    os.environ[name] = value
+            for variable in chief:
+                del os.environ[variable]
 
     def check(self, finished):
         """Starts dead workers again; raises where that does not help."""
         codes = {name: x.poll() for name, x in self._processes.items()}
         self._idle = self._idle + 1 if set(codes.values()) == {0} else 0
-        if self._idle > 5:
+        if self._idle > 1:
             raise RuntimeError(
                 "All workers of the search ended before it did. Does this "
                 "program call `keras_lbreg.tune` whenever it is started? "
-                f"What they printed is in {self._log('').parent}."
+                f"What they printed is in {self.folder}."
             )
-        for worker, code in codes.items():
-            if code is None or code == 0:
-                continue
-            self.deaths = 1 + (self.deaths if finished == self.finished else 0)
-            self.finished = finished
-            if self.deaths > MOST_DEATHS:
-                log = self._log(worker)
+        if finished > self._finished:
+            self._deaths, self._finished = 0, finished
+        for name in (name for name, code in codes.items() if code):
+            self._deaths += 1
+            if self._deaths > MOST_DEATHS:
+                text = self._log(name).read_text("utf-8", errors="replace")
                 raise RuntimeError(
-                    f"Workers of the search ended {self.deaths} times without "
-                    f"a finished trial between. {worker} printed last ({log}):"
-                    f"\n{log.read_text(errors='replace')[-2000:]}"
+                    f"Workers of the search ended {self._deaths} times without "
+                    f"a finished trial between. {self._log(name)} ends with:\n"
+                    f"{text[-2000:]}"
                 )
-            self._start(worker)
+            self._start(name)
 
-    def _start(self, worker):
+    def _start(self, name):
+        # Several processes on a GPU: none takes all of its memory.
         environment = {
-            **os.environ,
-            # Several processes on a GPU: none takes all of its memory.
             "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-            "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / len(self.ids):.2f}",
-            **gpu_of(self.ids.index(worker), len(self.ids)),
-            **{k: v for k, v in os.environ.items() if k in MEMORY},
-            **self._variables(worker),
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+            **os.environ,
+            **self._variables(name),
             PARENT: str(os.getpid()),
         }
-        log = self._log(worker)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "ab") as output:
-            self._processes[worker] = subprocess.Popen(
+        own = self._gpus[self.names.index(name) :: len(self.names)]
+        if len(self._gpus) >= len(self.names):
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(own)
+        with open(self._log(name), "ab") as output:
+            self._processes[name] = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -144,11 +136,22 @@ class Workers:
             "KERASTUNER_ORACLE_PORT": str(self._port),
         }
 
-    def _log(self, worker):
-        return self.folder / "workers" / f"{worker}.log"
+    def _log(self, name):
+        return self.folder / f"{name}.log"
 
 
-MEMORY = ("TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_MEM_FRACTION")
+def begin_worker():
+    """Prepares a worker, which ends with the process that started it."""
+    silence_conditions()
+    parent = os.environ.get(PARENT)
+
+    def watch():
+        while os.getppid() == int(parent):
+            time.sleep(1.0)
+        os._exit(1)
+
+    if parent is not None:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def silence_conditions():
@@ -158,54 +161,14 @@ def silence_conditions():
     conditions.print = lambda *args: None
 
 
-def gpu_of(index, count):
-    """`CUDA_VISIBLE_DEVICES` of one worker, where there is a GPU for each."""
+def visible_gpus():
+    """The names by which CUDA knows the GPUs that may be used."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
-        gpus = [name.strip() for name in chosen.split(",") if name.strip()]
-    else:
-        command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-        try:
-            listed = subprocess.run(
-                command, capture_output=True, text=True, timeout=30
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return {}
-        gpus = listed.stdout.split() if listed.returncode == 0 else []
-    share = len(gpus) // count
-    if share == 0:
-        return {}
-    own = gpus[index * share : (index + 1) * share]
-    return {"CUDA_VISIBLE_DEVICES": ",".join(own)}
-
-
-def begin_worker():
-    """Prepares a worker, which ends with the process that started it."""
-    silence_conditions()
-    parent = os.environ.get(PARENT)
-    if parent is None:
-        return
-
-    def watch():
-        while os.getppid() == int(parent):
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def check_program():
-    """Raises `ValueError` where no program can be started again."""
-    interactive = not sys.orig_argv[1:] or hasattr(sys, "ps1")
-    if interactive or "ipykernel" in sys.modules:
-        raise ValueError(
-            "Invalid value for argument `workers`. Expected 1 in an "
-            "interactive session: a worker is the same program, started "
-            "again. Received: more"
-        )
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+        return [name for name in chosen.replace(" ", "").split(",") if name]
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return []
+    return [] if found.returncode else found.stdout.split()

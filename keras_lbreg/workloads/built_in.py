@@ -1,10 +1,14 @@
-"""The workloads that come along, written as you would write yours.
+"""The workloads that come along.
 
-The learning rates and their drops are those of the small batch; nobody tuned
-anything for the large one. `mnist` and `cifar10` are Hoffer et al.'s F1 and C1
-(https://arxiv.org/abs/1705.08741) with the milestones of their tables as
-fractions of a shorter run; 50 and 200 epochs are the paper's lengths.
+`digits` is written as you would write yours; the others share what is alike
+among networks that classify. The learning rates and their drops are those of
+the small batch; nobody tuned anything for the large one. `mnist` and `cifar10`
+are Hoffer et al.'s F1 and C1 (https://arxiv.org/abs/1705.08741) with the
+milestones of their tables as fractions of a shorter run; 50 and 200 epochs are
+the paper's lengths.
 """
+
+import functools
 
 import keras
 
@@ -81,30 +85,12 @@ def mnist(data_dir=None, data=None):
     Returns:
         A `keras_lbreg.Workload`.
     """
-    data = data or load_dataset("mnist", data_dir)
-    moments = data.moments()
-
-    def build_model():
-        model = fully_connected(
-            data.input_shape, dtype_of(data), data.classes, moments, (512,) * 5
-        )
-        model.compile(
-            keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=5.0),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-        )
-        return model
-
-    return Workload(
-        build_model,
-        train_data=(data.x_train, data.y_train),
-        validation_data=(data.x_val, data.y_val),
-        regime=Regime(
-            128, 0.1, epochs=10, milestones={2: 0.01, 4: 1e-3, 6: 1e-4}
-        ),
+    return classifier(
+        data or load_dataset("mnist", data_dir),
+        functools.partial(fully_connected, widths=(512,) * 5),
+        {"learning_rate": 0.1, "momentum": 0.9, "global_clipnorm": 5.0},
+        Regime(128, 0.1, epochs=10, milestones={2: 0.01, 4: 1e-3, 6: 1e-4}),
         name="mnist",
-        title=data.title,
-        notes=data.notes,
         batch_size=4096,
         techniques={"dreg": {"layer": "dense_5"}},
     )
@@ -122,28 +108,12 @@ def cifar10(data_dir=None, data=None):
     Returns:
         A `keras_lbreg.Workload`.
     """
-    data = data or load_dataset("cifar10", data_dir)
-    moments = data.moments()
-
-    def build_model():
-        model = c1(data.input_shape, dtype_of(data), data.classes, moments)
-        model.compile(
-            keras.optimizers.SGD(1e-3, global_clipnorm=5.0),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-        )
-        return model
-
-    return Workload(
-        build_model,
-        train_data=(data.x_train, data.y_train),
-        validation_data=(data.x_val, data.y_val),
-        regime=Regime(
-            128, 1e-3, epochs=20, milestones={6: 0.01, 12: 1e-3, 18: 1e-4}
-        ),
+    return classifier(
+        data or load_dataset("cifar10", data_dir),
+        c1,
+        {"learning_rate": 1e-3, "global_clipnorm": 5.0},
+        Regime(128, 1e-3, epochs=20, milestones={6: 0.01, 12: 1e-3, 18: 1e-4}),
         name="cifar10",
-        title=data.title,
-        notes=data.notes,
         batch_size=4096,
     )
 
@@ -227,16 +197,32 @@ def small_network(
     data, name, learning_rate=0.02, small_batch_size=32, batch_size=1024
 ):
     """The workload of a dataset that no paper gives us a network for."""
+    are_images = len(data.input_shape) == 3
+    dense = functools.partial(fully_connected, widths=(128, 128))
+    return classifier(
+        data,
+        small_convolution if are_images else dense,
+        {"learning_rate": learning_rate, "momentum": 0.9},
+        Regime(
+            small_batch_size,
+            learning_rate,
+            epochs=20,
+            milestones={10: 0.1 * learning_rate, 15: 0.01 * learning_rate},
+        ),
+        name="".join(c if c.isalnum() or c in "_.+-" else "_" for c in name),
+        batch_size=batch_size,
+        techniques={"ghost_batch_norm": {"ghost_batch_size": small_batch_size}},
+    )
+
+
+def classifier(data, network, optimizer, regime, **arguments):
+    """The workload of a `Dataset`, a network and SGD with these arguments."""
     moments = data.moments()
-    arguments = data.input_shape, dtype_of(data), data.classes, moments
 
     def build_model():
-        if len(data.input_shape) == 3:
-            model = small_convolution(*arguments)
-        else:
-            model = fully_connected(*arguments, (128, 128))
+        model = network(data.input_shape, dtype_of(data), data.classes, moments)
         model.compile(
-            keras.optimizers.SGD(learning_rate, momentum=0.9),
+            keras.optimizers.SGD(**optimizer),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
@@ -246,17 +232,10 @@ def small_network(
         build_model,
         train_data=(data.x_train, data.y_train),
         validation_data=(data.x_val, data.y_val),
-        regime=Regime(
-            small_batch_size,
-            learning_rate,
-            epochs=20,
-            milestones={10: 0.1 * learning_rate, 15: 0.01 * learning_rate},
-        ),
-        name="".join(c if c.isalnum() or c in "_.+-" else "_" for c in name),
+        regime=regime,
         title=data.title,
         notes=data.notes,
-        batch_size=batch_size,
-        techniques={"ghost_batch_norm": {"ghost_batch_size": small_batch_size}},
+        **arguments,
     )
 
 

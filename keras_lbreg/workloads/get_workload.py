@@ -14,7 +14,8 @@ import traceback
 from keras_lbreg.workloads.built_in import OF_DATASETS, image_set, npz
 from keras_lbreg.workloads.workload import Workload
 
-PACKAGE = str(pathlib.Path(__file__).parents[1]) + os.sep
+# Files whose frames a user's traceback leaves out.
+OURS = (str(pathlib.Path(__file__).parents[1]) + os.sep, "<frozen importlib")
 FORMS = (
     "the name of a built-in workload or of a prepared dataset, an .npz file, "
     "'train.py', 'train.py:name' or 'package.module:name'"
@@ -83,38 +84,34 @@ def get_workload(spec, data_dir=None):
     if not isinstance(spec, str) or not spec:
         raise invalid(spec, f"Expected {FORMS}.")
     path, colon, name = spec.rpartition(":")
+    if not colon or spec.endswith(".py"):
+        path, name = spec, DEFAULT_NAME
     if spec in OF_DATASETS:
         make = OF_DATASETS[spec]
         workload = make() if spec == "digits" else make(data_dir)
     elif spec.endswith(".npz"):
         workload = npz(spec)
-    elif spec.endswith(".py"):
-        workload = from_module(load_file(spec, spec), DEFAULT_NAME, spec, spec)
-    elif colon and path.endswith(".py"):
+    elif path.endswith(".py"):
         workload = from_module(load_file(path, spec), name, path, spec)
     elif colon:
         workload = from_module(load_module(path, spec), name, path, spec)
+    elif os.path.isfile(spec + ".py"):
+        raise invalid(spec, f"Did you mean {spec + '.py'!r}?")
+    elif os.path.exists(spec):
+        raise invalid(
+            spec, f"It is a folder or another file. Expected {FORMS}."
+        )
     else:
-        workload = from_dataset(spec, data_dir)
+        workload = image_set(spec, data_dir)
     return dataclasses.replace(workload, source=spec)
 
 
-def from_dataset(spec, data_dir):
-    if os.path.isfile(spec + ".py"):
-        raise invalid(spec, f"Did you mean {spec + '.py'!r}?")
-    if os.path.exists(spec):
-        kind = "a folder" if os.path.isdir(spec) else "a file of another kind"
-        raise invalid(spec, f"It is {kind}. Expected {FORMS}.")
-    return image_set(spec, data_dir)
-
-
 def load_file(path, spec):
-    """Import a Python file, from its own folder."""
+    """Imports a Python file, from its own folder."""
     file = pathlib.Path(path).resolve()
     if not file.is_file():
-        folder = file.parent
-        others = [x.name for x in folder.glob("*.py")]
-        close = did_you_mean(file.name, others, lambda x: f"{folder / x}")
+        others = [str(other) for other in file.parent.glob("*.py")]
+        close = did_you_mean(str(file), others)
         raise invalid(spec, f"There is no file {path!r}.{close}")
     put_on_path(file.parent)
     # A name of its own: the file may be called as a package that it imports.
@@ -132,26 +129,19 @@ def load_file(path, spec):
 
 
 def load_module(name, spec):
-    """Import a module, also from the current folder."""
+    """Imports a module, also from the current folder."""
     put_on_path(pathlib.Path.cwd())
-    parts = name.split(".")
-    if not all(part.isidentifier() for part in parts):
+    if not all(part.isidentifier() for part in name.split(".")):
         raise invalid(spec, f"Expected {FORMS}.")
-
-    def load():
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            parents = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
-            # Not a module that the user's one imports.
-            if error.name not in parents:
-                raise
-            return None
-
-    module = run_user_code(name, load)
-    if module is None:
-        raise invalid(spec, f"There is no module {name!r}.")
-    return module
+    try:
+        return run_user_code(name, importlib.import_module, name)
+    except UserCodeError as error:
+        missing = getattr(error.__cause__, "name", None)
+        is_missing = isinstance(error.__cause__, ModuleNotFoundError)
+        # Not a module that the user's one imports.
+        if is_missing and f"{name}.".startswith(f"{missing}."):
+            raise invalid(spec, f"There is no module {name!r}.") from None
+        raise
 
 
 def put_on_path(folder):
@@ -161,52 +151,36 @@ def put_on_path(folder):
 
 def from_module(module, name, where, spec):
     """The workload of this name, made if it is a function."""
+    wanted = (
+        "Expected a `keras_lbreg.Workload`, or a function without arguments "
+        f"that returns one, under the name {name!r} in {where}."
+    )
     found = getattr(module, name, None)
     if found is None:
-        raise invalid(spec, without(module, name, where))
-    if callable(found) and not isinstance(found, (type, Workload)):
+        own = [
+            key
+            for key, value in vars(module).items()
+            if isinstance(value, Workload)
+            or getattr(value, "__module__", None) == module.__name__
+        ]
+        there = f" There are: {', '.join(own)}." if own else ""
+        raise invalid(spec, wanted + there + did_you_mean(name, own))
+    if isinstance(found, Workload):
+        return found
+    received = f"a {type(found).__name__}"
+    if callable(found) and not isinstance(found, type):
         if not takes_nothing(found):
-            raise invalid(
-                spec,
-                f"The function {name!r} needs arguments. Expected a Workload "
-                "or a function without arguments that returns one.",
-            )
+            raise invalid(spec, f"{wanted} Received: one that needs arguments")
         made = run_user_code(where, found)
+        if isinstance(made, Workload):
+            return made
         received = f"a function that returns a {type(made).__name__}"
-    else:
-        made, received = found, f"a {type(found).__name__}"
-    if not isinstance(made, Workload):
-        raise invalid(
-            spec,
-            f"Expected a `keras_lbreg.Workload` or a function that returns "
-            f"one under the name {name!r} in {where}. Received: {received}",
-        )
-    return made
+    raise invalid(spec, f"{wanted} Received: {received}")
 
 
-def without(module, name, where):
-    """What to say where a module has nothing of this name."""
-    workloads = [k for k, v in vars(module).items() if isinstance(v, Workload)]
-    functions = [
-        k
-        for k, v in vars(module).items()
-        if inspect.isfunction(v) and v.__module__ == module.__name__
-    ]
-    text = f"{where} has no {name!r}."
-    close = did_you_mean(
-        name, [*workloads, *functions], lambda x: f"{where}:{x}"
-    )
-    if workloads:
-        return f"{text} Workloads in it: {', '.join(workloads)}.{close}"
-    return (
-        f"{text} Expected a `keras_lbreg.Workload`, or a function without "
-        f"arguments that returns one, under this name.{close}"
-    )
-
-
-def did_you_mean(word, words, say):
+def did_you_mean(word, words):
     close = difflib.get_close_matches(word, words, 1)
-    return f" Did you mean {say(close[0])!r}?" if close else ""
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def takes_nothing(function):
@@ -226,7 +200,7 @@ def invalid(spec, text):
 
 
 def run_user_code(where, function, *args):
-    """Call it; whatever it raises becomes a `UserCodeError`."""
+    """Calls it; whatever it raises becomes a `UserCodeError`."""
     try:
         return function(*args)
     except KeyboardInterrupt:
@@ -250,11 +224,8 @@ def user_traceback(error):
         if part is None or id(part) in seen:
             continue
         seen.add(id(part))
-        frames = [frame for frame in part.stack if not is_ours(frame.filename)]
-        part.stack[:] = frames
+        part.stack[:] = [
+            frame for frame in part.stack if not frame.filename.startswith(OURS)
+        ]
         left += [part.__cause__, part.__context__]
     return "".join(whole.format())
-
-
-def is_ours(filename):
-    return filename.startswith((PACKAGE, "<frozen importlib"))

@@ -5,9 +5,14 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 
-import numpy as np
+import keras
 
-from keras_lbreg.checks import check_positive_int
+from keras_lbreg.checks import (
+    check_choice,
+    check_positive_int,
+    invalid,
+    is_number,
+)
 from keras_lbreg.data.hold_out import hold_out_rows
 from keras_lbreg.data.samples import check_data, is_tf_dataset, take_rows
 from keras_lbreg.schedules.regime import Regime
@@ -104,19 +109,16 @@ class Workload:
     held_out_samples: int = 0
 
     def __post_init__(self):
-        if not callable(self.build_model):
-            raise ValueError(
-                "Invalid value for argument `build_model`. Expected a "
-                "function that returns a new, compiled model. Received: "
-                f"build_model={self.build_model!r}"
-            )
+        is_model = isinstance(self.build_model, keras.Model)
+        if is_model or not callable(self.build_model):
+            expected = "a function that returns a new, compiled model"
+            raise invalid("build_model", expected, self.build_model)
         if not isinstance(self.regime, Regime):
-            raise ValueError(
-                "Invalid value for argument `regime`. Expected the "
-                "`keras_lbreg.Regime` of the small batch, such as "
-                "`Regime(64, 1e-3, epochs=20)`. Received: "
-                f"regime={self.regime!r}"
+            expected = (
+                "the `keras_lbreg.Regime` of the small batch, such as "
+                "`Regime(64, 1e-3, epochs=20)`"
             )
+            raise invalid("regime", expected, self.regime)
         for argument in ("train_data", "validation_data"):
             data = getattr(self, argument)
             if not callable(data) or is_tf_dataset(data):
@@ -126,29 +128,19 @@ class Workload:
             check_positive_int("batch_size", self.batch_size)
         check_hyperparameters(self.techniques)
         if self.augmentation is not None and not callable(self.augmentation):
-            raise ValueError(
-                "Invalid value for argument `augmentation`. Expected a "
-                "function `augmentation(x, rng)`. Received: "
-                f"augmentation={self.augmentation!r}"
+            expected = "a function `augmentation(x, rng)`"
+            raise invalid("augmentation", expected, self.augmentation)
+        if not str(self.objective or "val_").startswith("val_"):
+            expected = "the name of a validation metric, 'val_...'"
+            raise invalid("objective", expected, self.objective)
+        check_choice("direction", self.direction, ("max", "min", None))
+        name = str(self.name or function_name(self.build_model))
+        if not re.fullmatch(r"[\w.+-]+", name):
+            expected = (
+                "letters, digits and the signs _ . + -, since folders are "
+                "named after it"
             )
-        objective = self.objective
-        if objective is not None and not str(objective).startswith("val_"):
-            raise ValueError(
-                "Invalid value for argument `objective`. Expected the name of "
-                f"a validation metric, 'val_...'. Received: {objective!r}"
-            )
-        if self.direction not in (None, "max", "min"):
-            raise ValueError(
-                "Invalid value for argument `direction`. Expected 'max', "
-                f"'min' or None. Received: direction={self.direction!r}"
-            )
-        name = self.name or function_name(self.build_model)
-        if not re.fullmatch(r"[\w.+-]+", str(name)):
-            raise ValueError(
-                "Invalid value for argument `name`. Expected letters, digits "
-                "and the signs _ . + -, since folders are named after it. "
-                f"Received: name={self.name!r}"
-            )
+            raise invalid("name", expected, self.name)
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "title", self.title or name)
 
@@ -185,51 +177,35 @@ class Workload:
         Args:
             fraction: Float in `(0, 1)`, the share of the training data that is
                 set apart; of every class alike where there are classes.
-            seed: Integer, of the choice of the samples of arrays. Defaults to
-                `0`. Of a `tf.data.Dataset` the last samples are set apart.
+            seed: Integer, of the choice of the samples. Defaults to `0`.
 
         Returns:
             A `Workload`.
 
         Raises:
-            ValueError: No sample, or none but these, would be set apart.
+            ValueError: No sample, or none but these, would be set apart, or
+                the data are a `tf.data.Dataset`.
         """
-        if not 0 < fraction < 1:
-            raise ValueError(
-                "Invalid value for argument `fraction`. Expected a share of "
-                "the training data between 0 and 1. Received: "
-                f"fraction={fraction!r}"
-            )
+        if not (is_number(fraction) and 0 < fraction < 1):
+            expected = "a share of the training data between 0 and 1"
+            raise invalid("fraction", expected, fraction)
         data = self.train_data
         if callable(data) and not is_tf_dataset(data):
             data = check_data("train_data", data())
         if is_tf_dataset(data):
-            return self._dataset_held_out(fraction)
-        kept, held = hold_out_rows(labels_of(data), fraction, seed)
+            raise ValueError(
+                "Training data cannot be set apart from a `tf.data.Dataset`, "
+                "whose elements a shuffle mixes anew in every epoch. Expected "
+                "arrays, or `holdout=0` with a `Workload` whose "
+                "`validation_data` are a part of the training data already."
+            )
+        kept, held = hold_out_rows(data[1], fraction, seed)
         return dataclasses.replace(
             self,
             train_data=take_rows(data, kept),
             validation_data=take_rows(data, held),
             held_out_samples=self.held_out_samples + len(held),
         )
-
-    def _dataset_held_out(self, fraction):
-        raise ValueError(
-            "Training data cannot be set apart from a `tf.data.Dataset`, whose "
-            "elements a shuffle mixes anew in every epoch. Expected arrays, or "
-            "`holdout=0` with a `Workload` whose `validation_data` are a part "
-            "of the training data already."
-        )
-
-
-def labels_of(data):
-    """Targets to stratify by: the only ones, or the row numbers."""
-    y = data[1]
-    if isinstance(y, np.ndarray):
-        return y
-    import keras
-
-    return np.zeros(len(keras.tree.flatten(data)[0]))
 
 
 def function_name(function):

@@ -1,30 +1,28 @@
 """What Jaiswal and Taura ran, in their sizes and in smaller ones.
 
-Everything that the paper does not say stands in the README of this folder,
-with what was chosen instead.
+What the paper does not say stands in the README of this folder, with what was
+chosen instead.
 """
 
 import dataclasses
 import functools
+from collections.abc import Callable, Mapping
 
 from keras_lbreg import Arm
 from keras_lbreg.data import Augmentation
 from recipes import networks
-from recipes.jaiswal_taura.regime import (
-    BASE_BATCH,
-    BASE_RATE,
-    DECAYS,
-    EPOCHS,
-    milestones,
-)
-from recipes.study.comparison import Comparison
-from recipes.study.recipe import Recipe
+from recipes.paper import Comparison, Recipe
+
+SMALL_BATCH = 32
+# The paper does not say when training ends. This is one period of ten epochs
+# after the last drop that it names or implies by "following".
+EPOCHS = 70
+# "Decays by 10 %" is either of these.
+DECAYS = {"x01": 0.1, "x09": 0.9}
+DROPS = (25, 40, 50, 60)
 
 ALPHA, GAMMA = 1e-5, 0.55
-TECHNIQUES = {
-    "lr_scaling": {"rule": "linear"},
-    "gradient_noise": {"alpha": ALPHA, "gamma": GAMMA},
-}
+NOISE = {"alpha": ALPHA, "gamma": GAMMA}
 
 # As many updates as the small batch, the drops after as many as well.
 AS_LONG = Arm(
@@ -34,6 +32,7 @@ AS_LONG = Arm(
     group="alone",
     control="lr",
 )
+ARMS = ("lr", "lr_noise", AS_LONG, "lr_warmup")
 
 
 def noise_arm(exponent):
@@ -43,7 +42,7 @@ def noise_arm(exponent):
         f"alpha 1e{exponent}" if exponent else "alpha 1",
         {
             "lr_scaling": {},
-            "gradient_noise": {"alpha": float(f"1e{exponent}"), "gamma": GAMMA},
+            "gradient_noise": {**NOISE, "alpha": float(f"1e{exponent}")},
         },
         name=f"alpha_1e_{sign}{abs(exponent)}",
         group="alone",
@@ -60,11 +59,6 @@ PAPER = {
 }
 
 
-# Convolutions of the small networks.
-FOUR = functools.partial(networks.small_convolution, widths=(32, 64, 128, 256))
-TWO = functools.partial(networks.small_convolution, widths=(16, 32))
-
-
 @dataclasses.dataclass(frozen=True)
 class Family:
     """The paper's comparisons on one network and one size of images.
@@ -73,87 +67,84 @@ class Family:
         name: The beginning of the comparisons' names.
         title: Network and data, as tables and figures say them.
         dataset: The dataset.
-        network: `network(dataset)` builds the model.
-        white: The value of a white pixel, which the networks see as 1.
-        stored: Height and width of the stored images, None for all there is.
-        crop: Height and width of what the network sees of them, or None.
+        network: `network(images)` builds the model.
+        white: The values of a white pixel, which the networks see as 1.
+        stored: Height and width of the stored images, `None` for all there is.
+        crop: Height and width of what the network sees of them, or `None`.
         epochs: Length of the run.
         rate: The first learning rate of batch 32.
         batches: The large batches.
         swept: The batch of the sweep over alpha.
         seeds: Seeds.
         paper: The paper's accuracies by batch and arm, if they belong here.
-
-    Example:
-
-    >>> DIGITS.comparison(128, "x01").name
-    'digits_b128_x01'
     """
 
     name: str
     title: str
     dataset: str
-    network: object
-    white: float = 255.0
-    channels: int = 3
+    network: Callable
+    white: tuple = (255.0,) * 3
     stored: tuple | None = None
     crop: tuple | None = None
     epochs: int = EPOCHS
-    rate: float = BASE_RATE
+    rate: float = 0.01
     batches: tuple = (64, 128)
     swept: int = 128
     seeds: int = 2
-    paper: dict = dataclasses.field(default_factory=dict)
-
-    # The small batch is the same in all comparisons of a reading.
-    small_stands_with = 128
+    paper: Mapping = dataclasses.field(default_factory=dict)
 
     def recipe(self, reading):
         """The `Recipe` of one reading of the decay, a key of `DECAYS`."""
+        decay = DECAYS[reading]
         return Recipe(
-            name=f"jaiswal_taura/{self.name}_{reading}",
-            network=self.network,
-            small_batch_size=BASE_BATCH,
+            self.network,
+            small_batch_size=SMALL_BATCH,
             batch_size=128,
             learning_rate=self.rate,
             epochs=self.epochs,
-            milestones=milestones(DECAYS[reading]),
+            milestones=tuple(
+                (epoch / EPOCHS, decay**count)
+                for count, epoch in enumerate(DROPS, 1)
+            ),
             image_size=self.stored,
             augmentation=self.crop and Augmentation(crop=self.crop, flip=True),
             pixel_moments=(
-                (0.0,) * self.channels,
-                (self.white**2,) * self.channels,
+                (0.0,) * len(self.white),
+                tuple(value**2 for value in self.white),
             ),
-            hyperparameters=TECHNIQUES,
+            techniques={
+                "lr_scaling": {"rule": "linear"},
+                "gradient_noise": NOISE,
+            },
         )
+
+    def stands_in(self, batch, reading):
+        """The name of the comparison with a batch; batch 32's is 128's."""
+        return f"{self.name}_b{128 if batch == 32 else batch}_{reading}"
 
     def comparison(self, batch, reading):
         """The `Comparison` of a large batch in one reading of the decay."""
-        first = ("small_batch",) if batch == self.small_stands_with else ()
         return Comparison(
-            f"{self.name}_b{batch}_{reading}",
+            self.stands_in(batch, reading),
             f"{self.title}, batch {batch}, decay {DECAYS[reading]:g}",
             self.dataset,
             self.recipe(reading),
-            (*first, "lr", "lr_noise", AS_LONG.name),
-            extra_arms=(AS_LONG,),
-            part="Table 2, Figures 4 and 5",
-            paper=self.paper.get(batch, {}),
+            ("small_batch", *ARMS) if batch == 128 else ARMS,
+            "Table 2, Figures 4 and 5",
+            self.paper.get(batch, {}),
             seeds=self.seeds,
             batch_size=batch,
         )
 
     def sweep(self):
         """The `Comparison` over alpha, where the rate decays by 0.1."""
-        arms = tuple(SWEEP.values())
         return Comparison(
             f"{self.name}_alpha",
             f"{self.title}, batch {self.swept}, alpha from 1e-7 to 1",
             self.dataset,
             self.recipe("x01"),
-            ("small_batch", "lr", *(arm.name for arm in arms)),
-            extra_arms=arms,
-            part="Figure 7",
+            ("small_batch", "lr", *SWEEP.values()),
+            "Figure 7",
             seeds=self.seeds,
             batch_size=self.swept,
         )
@@ -161,11 +152,7 @@ class Family:
     def comparisons(self):
         """All of them."""
         return (
-            *(
-                self.comparison(batch, reading)
-                for reading in DECAYS
-                for batch in self.batches
-            ),
+            *(self.comparison(b, r) for r in DECAYS for b in self.batches),
             self.sweep(),
         )
 
@@ -193,7 +180,7 @@ PX64 = Family(
     "px64",
     "four convolutions, Caltech-101 at 64 px (ours, small)",
     "caltech101_3to1",
-    FOUR,
+    functools.partial(networks.small_convolution, widths=(32, 64, 128, 256)),
     stored=(64, 64),
     crop=(56, 56),
     epochs=28,
@@ -203,9 +190,8 @@ DIGITS = Family(
     "digits",
     "two convolutions, digits (ours, small)",
     "digits",
-    TWO,
-    white=16.0,
-    channels=1,
+    functools.partial(networks.small_convolution, widths=(16, 32)),
+    white=(16.0,),
     epochs=28,
     # With the paper's, 0.01, batch 32 has not learned the training images by
     # the end, and the larger batches are no worse than it.

@@ -1,14 +1,32 @@
 """Figure 6: the line through two minima."""
 
+import itertools
+
+import numpy as np
+
 from keras_lbreg.analysis import interpolate
-from recipes.jaiswal_taura.trained import trained, training_data
+
+# Training images that are measured on, of larger sets the first of a fixed
+# permutation.
+MEASURED = 2048
 
 # Samples at a time; the statistics of batch normalization are averages over
 # such parts.
 BATCH = 128
 
 
-def measure_interpolation(family, settings, on_progress):
+def training_data(comparison, data_dir=None, samples=MEASURED):
+    """Pairs of training and of validation data, unaugmented."""
+    workload = comparison.workload(data_dir=data_dir)
+    x, y = workload.train_data
+    chosen = np.random.default_rng(0).permutation(len(x))[:samples]
+    x, y = x[chosen], y[chosen]
+    if workload.augmentation is not None:
+        x = workload.augmentation.of_validation(x)
+    return (x, y), workload.validation_data
+
+
+def measure_interpolation(family, progress, seeds=None, data_dir=None):
     """Loss and accuracy between the batch-32 and each large-batch minimum.
 
     ```
@@ -19,54 +37,30 @@ def measure_interpolation(family, settings, on_progress):
     by 0.1. The statistics of batch normalization are estimated anew at every
     position: interpolated variances are negative at some.
 
-    Args:
-        family: The `Family`.
-        settings: A dictionary with `seeds` and `data_dir`.
-        on_progress: Called with the positions done and their number.
-
-    Returns:
-        A dictionary: `positions`, `seeds` and `lines`; a line has `batch`,
-        `seed`, and `loss` and `accuracy` by `"train"` and `"val"`.
-
-    Example:
-
-    >>> measure_interpolation(DIGITS, {"seeds": 1, "data_dir": None}, print)
-
     Reference: Figure 6 of the paper; Goodfellow et al. 2015,
     https://arxiv.org/abs/1412.6544
     """
-    seeds = range(settings["seeds"] or family.seeds)
-    data_dir = settings["data_dir"]
-    comparisons = {b: family.comparison(b, "x01") for b in family.batches}
-    reference = comparisons[family.small_stands_with]
+    seeds = range(seeds or family.seeds)
+    reference = family.comparison(128, "x01")
     train, val = training_data(reference, data_dir)
-    count = 25
-    total = count * len(comparisons) * len(seeds)
     lines = []
-    for seed in seeds:
-        small, _ = trained(reference, "small_batch", seed, data_dir)
-        for batch, comparison in comparisons.items():
-            large, _ = trained(comparison, "lr", seed, data_dir)
-            before = count * len(lines)
-            line = interpolate(
-                small,
-                large,
-                {"train": train, "val": val},
-                statistics="estimate",
-                statistics_data=train[0],
-                batch_size=BATCH,
-                on_progress=lambda done, b=before: on_progress(b + done, total),
-            )
-            lines.append(
-                {
-                    "batch": batch,
-                    "seed": seed,
-                    "loss": {k: v.tolist() for k, v in line.loss.items()},
-                    "accuracy": {
-                        k: v.tolist() for k, v in line.accuracy.items()
-                    },
-                }
-            )
+    for seed, batch in progress(itertools.product(seeds, family.batches)):
+        small, _ = reference.trained("small_batch", seed, data_dir=data_dir)
+        comparison = family.comparison(batch, "x01")
+        large, _ = comparison.trained("lr", seed, data_dir=data_dir)
+        line = interpolate(
+            small,
+            large,
+            {"train": train, "val": val},
+            statistics="estimate",
+            statistics_data=train[0],
+            batch_size=BATCH,
+        )
+        values = {
+            what: {k: v.tolist() for k, v in getattr(line, what).items()}
+            for what in ("loss", "accuracy")
+        }
+        lines.append({"batch": batch, "seed": seed, **values})
     return {
         "title": family.title,
         "epochs": family.epochs,

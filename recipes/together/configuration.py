@@ -3,44 +3,28 @@
 import dataclasses
 import pathlib
 
-from recipes.hoffer_2017.configuration import DIGITS as HOFFER_DIGITS
-from recipes.hoffer_2017.configuration import F1 as HOFFER_F1
-from recipes.study.comparison import Comparison
-from recipes.together.combination import Combination, combination_of
-from recipes.together.confirmation import FRESH_SEED, Confirmation
-from recipes.together.design import fractional_factorial
+from recipes.hoffer_2017.configuration import DIGITS, F1
+from recipes.paper import Comparison, read_record
+from recipes.together.screening import (
+    IN_16_RUNS,
+    IN_32_RUNS,
+    Combination,
+    chosen,
+    combination_of,
+)
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 
-# Resolution IV: no effect of one factor is mixed up with that of another, or
-# of a pair. In 32 runs the pairs that are mixed up with one another are of the
-# last four alone; in 16, others as well.
-IN_32_RUNS = fractional_factorial("ABCDE", {"F": "ABCD", "G": "ABDE"})
-IN_16_RUNS = fractional_factorial("ABCD", {"E": "ABC", "F": "BCD", "G": "ACD"})
+# Seeds that no screen has used.
+FRESH_SEED = 1000
 
-
-def recipe(base, name, **changes):
-    """A recipe of Hoffer et al.'s, with the techniques as they are tried.
-
-    DReg takes the mean of its two losses: their sum would double the
-    gradient, and its effect would be that of the learning rate.
-    """
-    return dataclasses.replace(
-        base,
-        name=f"together/{name}",
-        hyperparameters={
-            **base.hyperparameters,
-            "gradient_noise": {"alpha": 1e-5, "gamma": 0.55},
-            "dreg": {"weight": 0.1, "path_reduction": "mean"},
-            "gradient_mix": {"groups": 8, "concentration": 1.0},
-        },
-        **changes,
-    )
-
-
-DIGITS = recipe(HOFFER_DIGITS, "digits")
-# A fifth of the authors' epochs, the drops at the same fractions.
-F1 = recipe(HOFFER_F1, "f1", epochs=10)
+# As the techniques are tried. DReg takes the mean of its two losses: their sum
+# would double the gradient, and its effect would be that of the learning rate.
+TRIED = {
+    "gradient_noise": {"alpha": 1e-5, "gamma": 0.55},
+    "dreg": {"weight": 0.1, "path_reduction": "mean"},
+    "gradient_mix": {"groups": 8, "concentration": 1.0},
+}
 
 
 def pair(name, title, dataset, recipe, runs, warmup_epochs, holdout, seeds):
@@ -50,49 +34,47 @@ def pair(name, title, dataset, recipe, runs, warmup_epochs, holdout, seeds):
         name: Name of the problem.
         title: Its title.
         dataset: The dataset.
-        recipe: The `Recipe`.
+        recipe: The `Recipe`, one of Hoffer et al.'s.
         runs: The runs of the design.
         warmup_epochs: Epochs of warm-up where it is on.
         holdout: Share of the training data that the screen is judged by.
         seeds: Seeds of the screen and of the confirmation.
     """
-    arms = tuple(combination_of(run).arm(warmup_epochs) for run in runs)
+    dreg = {**TRIED["dreg"], **recipe.techniques["dreg"]}
+    recipe = dataclasses.replace(
+        recipe, techniques={**recipe.techniques, **TRIED, "dreg": dreg}
+    )
+    screened = [combination_of(run).arm(warmup_epochs) for run in runs]
+    free = (Combination("linear"), Combination("sqrt", ("warmup",)))
+
+    def confirmed():
+        """The references, and what the screen has chosen once it has run."""
+        picked = []
+        for path in (f"{name}_screen.jsonl", f"{name}_screen-moving.jsonl"):
+            if not picked and (RESULTS / path).is_file():
+                picked = chosen(read_record(RESULTS / path))
+        arms = (one.arm(warmup_epochs) for one in (*free, *picked))
+        return ("small_batch", "large_batch", "lr", "lr_doubled", *arms)
+
     screen = Comparison(
         f"{name}_screen",
         f"{title}: {len(runs)} combinations on held-out training data",
         dataset,
         recipe,
-        ("lr", *(arm.name for arm in arms)),
-        arms,
-        part="screen",
+        ("lr", *screened),
+        "screen",
         seeds=seeds[0],
         holdout=holdout,
     )
-    free = tuple(
-        combination.arm(warmup_epochs)
-        for combination in (
-            Combination("linear"),
-            Combination("sqrt", ("warmup",)),
-        )
-    )
-    confirmation = Confirmation(
+    confirmation = Comparison(
         f"{name}_confirm",
         f"{title}: the best on fresh seeds and the validation data",
         dataset,
         recipe,
-        (
-            "small_batch",
-            "large_batch",
-            "lr",
-            "lr_doubled",
-            *(arm.name for arm in free),
-        ),
-        free,
-        part="confirmation",
+        confirmed,
+        "confirmation",
         seeds=seeds[1],
         first_seed=FRESH_SEED,
-        screen=RESULTS / screen.name,
-        warmup_epochs=warmup_epochs,
     )
     return screen, confirmation
 
@@ -107,11 +89,12 @@ DIGITS_PAIR = pair(
     holdout=0.2,
     seeds=(3, 5),
 )
+# A fifth of the authors' epochs, the drops at the same fractions.
 F1_PAIR = pair(
     "f1",
     "F1, MNIST, 10 of 50 epochs (shortened)",
     "mnist",
-    F1,
+    dataclasses.replace(F1, epochs=10),
     IN_16_RUNS,
     warmup_epochs=1,
     holdout=0.1,

@@ -5,23 +5,116 @@ was chosen instead, and why, stands in the README of this folder.
 """
 
 import dataclasses
+import functools
 
-from keras_lbreg.comparison.arms import BASELINE
+from keras_lbreg import Arm
 from keras_lbreg.data import Augmentation
 from recipes import networks
-from recipes.study.comparison import Comparison
-from recipes.study.recipe import Recipe
-from recipes.yuan_2020.arms import (
-    ARMS,
-    DOUBLED,
-    all_arms,
-    position_arms,
-    weight_arms,
-)
+from recipes.paper import Comparison, Recipe
 
 BATCH_SIZES = tuple(1024 * factor for factor in (2, 4, 6, 8, 10, 20, 30))
 WEIGHTS = (0.001, 0.01, 0.1, 1.0)
 MOMENTA = (0.0, 0.5, 0.9)
+
+BASELINE = "large_batch"
+# Two cross-entropies give shared weights twice the gradient.
+DOUBLED = Arm(
+    "Learning rate x2 (control)",
+    learning_rate_factor=2.0,
+    name="doubled",
+    group="control",
+    control=BASELINE,
+)
+
+
+def dreg_arm(name="dreg", title="DReg", **settings):
+    """An arm with DReg, in the paper's form where `settings` say nothing.
+
+    Reference: Eq. 3 of https://arxiv.org/abs/2011.08968
+    """
+    paper = {
+        "weight": 0.1,
+        "distance": "frobenius",
+        "paths": "both",
+        "path_reduction": "sum",
+    }
+    return Arm(
+        title,
+        {"dreg": {**paper, **settings}},
+        name=name,
+        group="alone",
+        control="doubled",
+    )
+
+
+# What the arms of every comparison of batch sizes change of the paper's form.
+FORMS = {
+    "dreg": ("DReg (the paper's form)", {}),
+    "dreg_mean": (
+        "DReg, mean of the paths (control)",
+        {"path_reduction": "mean"},
+    ),
+    "dreg_split": ("DReg, split batch (ours)", {"paths": "split"}),
+    # Recorded with the bare ratio of ‖D‖² and the sum of squares: the bounded
+    # distance with λ / n_0.
+    "dreg_relative": (
+        "DReg, bounded distance (recorded: bare ratio)",
+        {"distance": "bounded"},
+    ),
+}
+
+
+def all_arms(weight=0.1):
+    """The arms of every comparison of batch sizes.
+
+    The weight of the penalty is one for all, so that the distance of the
+    kernels follows one law. The mean and the split data term are half of the
+    sum: the penalty counts double beside them.
+    """
+    forms = (
+        dreg_arm(name, title, weight=weight, **changes)
+        for name, (title, changes) in FORMS.items()
+    )
+    return BASELINE, DOUBLED, *forms
+
+
+def weight_arms():
+    """An arm for each weight of the penalty."""
+    return tuple(
+        dreg_arm(
+            f"dreg_weight_{str(weight).replace('.', '_')}",
+            f"DReg, λ = {weight:g}",
+            weight=weight,
+        )
+        for weight in WEIGHTS
+    )
+
+
+def position_arms(layers):
+    """An arm for each layer that DReg may double, named after it."""
+    return tuple(
+        dreg_arm(f"dreg_{layer}", f"DReg at {layer}", layer=layer)
+        for layer in layers
+    )
+
+
+# What was chosen where the paper says nothing. No arm uses the small batch.
+paper_recipe = functools.partial(
+    Recipe,
+    small_batch_size=128,
+    batch_size=4096,
+    learning_rate=1e-3,
+    epochs=350,
+    milestones=(),
+    optimizer="coupled_sgd",
+    weight_decay=5e-4,
+    augmentation=Augmentation(pad=4, flip=True),
+)
+
+
+def doubling(layer):
+    return {"dreg": {"layer": layer}}
+
 
 # The last layer of each stage.
 MOBILENET_POSITIONS = tuple(
@@ -30,133 +123,202 @@ MOBILENET_POSITIONS = tuple(
 RESNET18_POSITIONS = tuple(
     f"stage_{stage}_block_2_conv_2" for stage in (1, 2, 3, 4)
 )
-
-# Figures 6 and 7 do not say at which batch size.
-USUAL_BATCH_SIZE = 4096
-
-
-def recipe(name, network, dreg_layer, **settings):
-    """A `Recipe` with what was chosen where the paper says nothing."""
-    return Recipe(
-        name=f"yuan_2020/{name}",
-        network=network,
-        dreg_layer=dreg_layer,
-        **{
-            # No arm uses it; the large batch has to be larger.
-            "small_batch_size": 128,
-            "batch_size": USUAL_BATCH_SIZE,
-            "learning_rate": 1e-3,
-            "epochs": 350,
-            "milestones": (),
-            "optimizer": "coupled_sgd",
-            "weight_decay": 5e-4,
-            "augmentation": Augmentation(pad=4, flip=True),
-            **settings,
-        },
-    )
-
-
-VGG16 = recipe("vgg16", networks.vgg16, "conv_13")
-MOBILENET_V2 = recipe(
-    "mobilenet_v2", networks.mobilenet_v2, MOBILENET_POSITIONS[-1]
+VGG16 = paper_recipe(networks.vgg16, techniques=doubling("conv_13"))
+MOBILENET_V2 = paper_recipe(
+    networks.mobilenet_v2, techniques=doubling(MOBILENET_POSITIONS[-1])
 )
-RESNET18 = recipe("resnet18", networks.resnet18, RESNET18_POSITIONS[-1])
-
+RESNET18 = paper_recipe(
+    networks.resnet18, techniques=doubling(RESNET18_POSITIONS[-1])
+)
 FIGURES = {
     2: ("VGG16, CIFAR-10", "cifar10", VGG16),
     3: ("VGG16, CIFAR-100", "cifar100", VGG16),
     4: ("MobileNetV2, CIFAR-100", "cifar100", MOBILENET_V2),
     5: ("ResNet18, CIFAR-100", "cifar100", RESNET18),
 }
-BATCHES = tuple(
-    Comparison(
-        f"fig{figure}_batch_{batch}",
-        f"{title}, batch {batch}",
-        dataset,
-        setting,
-        ARMS,
-        extra_arms=all_arms(),
-        part=f"Fig. {figure}",
-        batch_size=batch,
-    )
-    for figure, (title, dataset, setting) in FIGURES.items()
-    for batch in BATCH_SIZES
-)
 
 
-def against_the_baseline(name, title, dataset, setting, arms, **settings):
-    """The comparison of some arms, with the doubled rate as a control."""
-    return Comparison(
-        name,
-        title,
-        dataset,
-        setting,
-        (BASELINE, "doubled", *(arm.name for arm in arms)),
-        extra_arms=(DOUBLED, *arms),
-        **settings,
-    )
-
-
-def positions(name, title, dataset, setting, layers, **settings):
-    """The comparison of places of the doubled layer."""
-    arms = position_arms(layers)
-    return against_the_baseline(name, title, dataset, setting, arms, **settings)
-
-
-def weights(name, title, dataset, setting, **settings):
-    """The comparison of weights of the penalty."""
-    arms = weight_arms(WEIGHTS)
-    return against_the_baseline(name, title, dataset, setting, arms, **settings)
-
-
-def momenta(name, title, dataset, setting, **settings):
+def momenta(name, title, dataset, recipe, part, batch_size, seeds=3):
     """A comparison for each momentum, λ = .01 as in Fig. 8."""
     return tuple(
         Comparison(
             f"{name}_{str(momentum).replace('.', '_')}",
             f"{title}, momentum {momentum:g}",
             dataset,
-            dataclasses.replace(
-                setting, name=f"{setting.name}_m{momentum:g}", momentum=momentum
-            ),
-            ARMS,
-            extra_arms=all_arms(weight=0.01),
-            **settings,
+            dataclasses.replace(recipe, momentum=momentum),
+            all_arms(weight=0.01),
+            part,
+            batch_size=batch_size,
+            seeds=seeds,
         )
         for momentum in MOMENTA
     )
 
 
-OTHERS = (
-    positions(
-        "fig6_mobilenet_v2",
-        "MobileNetV2, CIFAR-100, position of the layer",
-        "cifar100",
-        MOBILENET_V2,
-        MOBILENET_POSITIONS,
-        part="Fig. 6",
+POSITION, WEIGHT = "position of the layer", "weight of the penalty"
+MOBILENET_ARMS = position_arms(MOBILENET_POSITIONS)
+RESNET18_ARMS = position_arms(RESNET18_POSITIONS)
+PUBLISHED = (
+    *(
+        Comparison(
+            f"fig{figure}_batch_{batch}",
+            f"{title}, batch {batch}",
+            dataset,
+            recipe,
+            all_arms(),
+            f"Fig. {figure}",
+            batch_size=batch,
+        )
+        for figure, (title, dataset, recipe) in FIGURES.items()
+        for batch in BATCH_SIZES
     ),
-    positions(
-        "fig6_resnet18",
-        "ResNet18, CIFAR-100, position of the layer",
-        "cifar100",
-        RESNET18,
-        RESNET18_POSITIONS,
-        part="Fig. 6",
-    ),
-    weights(
-        "fig7",
-        "VGG16, CIFAR-10, weight of the penalty",
-        "cifar10",
-        VGG16,
-        part="Fig. 7",
+    *(
+        Comparison(
+            name,
+            f"{title}, {what}",
+            dataset,
+            recipe,
+            (BASELINE, DOUBLED, *arms),
+            f"Fig. {name[3]}",
+        )
+        for name, (title, dataset, recipe), what, arms in (
+            ("fig6_mobilenet_v2", FIGURES[4], POSITION, MOBILENET_ARMS),
+            ("fig6_resnet18", FIGURES[5], POSITION, RESNET18_ARMS),
+            ("fig7", FIGURES[2], WEIGHT, weight_arms()),
+        )
     ),
     *momenta(
         "fig8_momentum",
         "VGG16, CIFAR-10, batch 30720",
         "cifar10",
         VGG16,
-        part="Fig. 8",
-        batch_size=BATCH_SIZES[-1],
+        "Fig. 8",
+        BATCH_SIZES[-1],
     ),
+)
+
+# The same in small. The learning rate was chosen by looking at the baseline
+# alone: with it 40 epochs of the small batch are enough, and of the whole set
+# as one batch not.
+DIGITS = Recipe(
+    functools.partial(networks.small_convolution, widths=(16, 32, 64)),
+    small_batch_size=16,
+    batch_size=512,
+    learning_rate=0.02,
+    epochs=40,
+    milestones=(),
+    techniques=doubling("conv_3"),
+)
+DIGITS_BATCHES = tuple(
+    Comparison(
+        f"digits_batch_{batch}",
+        f"digits, batch {batch} (ours, small)",
+        "digits",
+        DIGITS,
+        all_arms(),
+        "Figs. 2-5 in small",
+        seeds=5,
+        batch_size=batch,
+    )
+    for batch in (64, 128, 256, 512, 1024)
+)
+DIGITS_MOMENTA = momenta(
+    "digits_momentum",
+    "digits, batch 1024 (ours, small)",
+    "digits",
+    DIGITS,
+    "Fig. 8 in small",
+    batch_size=1024,
+    seeds=5,
+)
+DIGITS_POSITIONS = position_arms(("conv_1", "conv_2", "conv_3"))
+DIGITS_OTHERS = tuple(
+    Comparison(
+        f"digits_{name}",
+        f"digits, batch 512 (ours, small), {what}",
+        "digits",
+        DIGITS,
+        (BASELINE, DOUBLED, *arms),
+        part,
+        seeds=5,
+    )
+    for name, what, arms, part in (
+        ("positions", POSITION, DIGITS_POSITIONS, "Fig. 6 in small"),
+        ("weights", WEIGHT, weight_arms(), "Fig. 7 in small"),
+    )
+)
+
+# At a scale where the published effect could show, and two cores reach: images
+# of 16x16 pixels, every arm on the square-root rule with warm-up.
+CIFAR16 = Recipe(
+    functools.partial(networks.small_convolution, widths=(16, 32, 64)),
+    small_batch_size=128,
+    batch_size=2048,
+    learning_rate=0.05,
+    epochs=30,
+    milestones=((0.6, 0.1), (0.85, 0.01)),
+    weight_decay=5e-4,
+    optimizer="coupled_sgd",
+    pooled=2,
+    augmentation=Augmentation(pad=2, flip=True),
+    techniques=doubling("conv_3"),
+)
+WARM = {"lr_scaling": {"warmup_epochs": 3}}
+SCALED, SCALED_X2 = "warm", "warm_x2"
+
+
+def scaled_dreg(name, title, factor=1.0, **settings):
+    """An arm with DReg on the rule with warm-up, beside the doubled rate."""
+    return Arm(
+        title,
+        {**WARM, "dreg": {"paths": "both", **settings}},
+        name=name,
+        learning_rate_factor=factor,
+        group="alone",
+        control=SCALED_X2,
+    )
+
+
+SCALE_WEIGHTS = (0.001, 0.01, 0.1)
+SCALE = Comparison(
+    "cifar16_2048",
+    "three convolutions, CIFAR-10 at 16x16, batch 2048 (ours)",
+    "cifar10",
+    CIFAR16,
+    (
+        "small_batch",
+        BASELINE,
+        Arm("LR + warm-up", WARM, name=SCALED, control=BASELINE),
+        Arm(
+            "LR + warm-up, x2 (control)",
+            WARM,
+            name=SCALED_X2,
+            learning_rate_factor=2.0,
+            group="control",
+            control=SCALED,
+        ),
+        scaled_dreg("twin", "twin without penalty", weight=0.0),
+        *(
+            scaled_dreg(
+                f"{distance}_{str(weight).replace('.', '_')}",
+                f"DReg, {distance}, λ = {weight:g}",
+                distance=distance,
+                weight=weight,
+            )
+            for distance in ("frobenius", "bounded")
+            for weight in SCALE_WEIGHTS
+        ),
+        *(
+            scaled_dreg(
+                f"mean_{distance}_x2",
+                f"DReg, {distance}, λ = 0.01, mean of the paths, rate x2",
+                factor=2.0,
+                distance=distance,
+                weight=0.01,
+                path_reduction="mean",
+            )
+            for distance in ("frobenius", "bounded")
+        ),
+    ),
+    "Figs. 2-5 and 7 in small",
 )

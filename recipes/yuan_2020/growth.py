@@ -28,21 +28,9 @@ def growth_factor(weight, learning_rate, momentum=0.0):
 
     which grows by the larger root z of z² − (1 + m + 4 λ η) z + m. Without
     momentum that is 1 + 4 λ η. The papers' SGD, v <- m v + g, w <- w − η v,
-    has the same recursion while η is constant.
-
-    Args:
-        weight: λ, of the bounded distance too, while the kernels are close;
-            for the bare ratio, λ / (‖W_R‖² + ‖W_L‖²).
-        learning_rate: η.
-        momentum: m.
-
-    Returns:
-        A float.
-
-    Example:
-
-    >>> round(growth_factor(0.1, 0.1, momentum=0.9), 3)
-    1.172
+    has the same recursion while η is constant. `weight` is λ, of the bounded
+    distance too, while the kernels are close; for the bare ratio it is
+    λ / (‖W_R‖² + ‖W_L‖²).
 
     Reference: Eq. 3 of https://arxiv.org/abs/2011.08968
     """
@@ -51,54 +39,17 @@ def growth_factor(weight, learning_rate, momentum=0.0):
 
 
 def predicted_distances(first, steps, weight, learning_rate, momentum=0.0):
-    """‖W_R − W_L‖ by step under the penalty alone, from rest.
-
-    Args:
-        first: The distance at step 0.
-        steps: Number of steps.
-        weight: λ, as in `growth_factor`.
-        learning_rate: η.
-        momentum: m.
-
-    Returns:
-        An array of `steps + 1` distances; those beyond float64 are `inf`.
-
-    Example:
-
-    >>> predicted_distances(1.0, 2, 0.1, 0.1)
-    array([1.    , 1.04  , 1.0816])
-
-    Reference: `growth_factor` has the recursion.
-    """
+    """‖W_R − W_L‖ at steps 0, 1, ... under the penalty alone, from rest."""
     distances, velocity = [float(first)], 0.0
     for _ in range(steps):
-        velocity = (
-            momentum * velocity + 4 * weight * learning_rate * distances[-1]
-        )
+        gain = 4 * weight * learning_rate * distances[-1]
+        velocity = momentum * velocity + gain
         distances.append(distances[-1] + velocity)
     return np.array(distances)
 
 
 def steps_until(level, first, weight, learning_rate, momentum=0.0):
-    """Steps until the penalty alone has driven the distance beyond a level.
-
-    Args:
-        level: The distance to exceed.
-        first: The distance at step 0.
-        weight: λ, as in `growth_factor`; positive.
-        learning_rate: η.
-        momentum: m.
-
-    Returns:
-        An integer.
-
-    Example:
-
-    >>> steps_until(LARGEST_DISTANCE, 0.1, 0.1, 0.1, momentum=0.9)
-    297
-
-    Reference: `predicted_distances`.
-    """
+    """Steps until the penalty alone has driven the distance beyond a level."""
     # D_t = A z^t + B y^t with the two roots z and y of the recursion.
     factor = growth_factor(weight, learning_rate, momentum)
     other = momentum / factor
@@ -108,6 +59,16 @@ def steps_until(level, first, weight, learning_rate, momentum=0.0):
     while share * factor**steps + rest * other**steps <= level:
         steps += 1
     return steps
+
+
+def largest_rate(steps, first, weight, momentum=0.0):
+    """The largest learning rate that stays finite for a number of steps."""
+    low, high = 1e-9, 10.0
+    while high / low > 1.0001:
+        middle = math.sqrt(low * high)
+        until = steps_until(LARGEST_DISTANCE, first, weight, middle, momentum)
+        low, high = (middle, high) if until > steps else (low, middle)
+    return float(f"{low:.3g}")
 
 
 def lagging_variance(factor, momentum=0.9):
@@ -120,51 +81,5 @@ def lagging_variance(factor, momentum=0.9):
     ```
     M / (z² v) = (1 − a) / (z² − a)
     ```
-
-    Args:
-        factor: z.
-        momentum: a of the batch normalization.
-
-    Returns:
-        A float; 1 where nothing grows.
-
-    Example:
-
-    >>> round(lagging_variance(1.273), 3)
-    0.139
-
-    Reference: `keras.layers.BatchNormalization`.
     """
     return (1 - momentum) / (factor**2 - momentum)
-
-
-def largest_rate(steps, first, weight, momentum=0.0):
-    """The largest learning rate that stays finite for a number of steps.
-
-    Args:
-        steps: Number of steps.
-        first: The distance at step 0.
-        weight: λ.
-        momentum: m.
-
-    Returns:
-        A float, to three digits: the penalty alone stays below
-        `LARGEST_DISTANCE` for so many steps of this rate.
-
-    Example:
-
-    >>> largest_rate(4200, 0.32, 0.1, momentum=0.9)
-    0.00257
-
-    Reference: `steps_until`.
-    """
-    low, high = 1e-9, 10.0
-    while high / low > 1.0001:
-        middle = math.sqrt(low * high)
-        if steps_until(LARGEST_DISTANCE, first, weight, middle, momentum) > (
-            steps
-        ):
-            low = middle
-        else:
-            high = middle
-    return float(f"{low:.3g}")

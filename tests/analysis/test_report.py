@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 
 from keras_lbreg.analysis.measures import MEASURES
-from keras_lbreg.analysis.report import analyze, analyze_interpolation
+from keras_lbreg.analysis.report import analyze
 from keras_lbreg.plot_style import Plot
 from keras_lbreg.schedules.regime import Regime
 from keras_lbreg.workloads.workload import Workload
 
 
-def build_classifier(units=3, compiled=True, activation=None):
+def build_classifier(units=3, compiled=True):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
             keras.Input((4,)),
             keras.layers.Dense(5, activation="relu"),
             keras.layers.BatchNormalization(),
-            keras.layers.Dense(units, activation=activation),
+            keras.layers.Dense(units),
         ]
     )
     if compiled:
@@ -70,7 +70,11 @@ def save(path, model, scale=1.0):
     return path
 
 
-QUICK = {"epsilons": (1e-3,), "iterations": 2, "small_batch": 8, "pairs": 2}
+QUICK = {
+    "sharpness": {"epsilon": 1e-3, "iterations": 2},
+    "noise": {"small_batch": 8, "pairs": 2},
+}
+LINE = {"interpolation": {"points": 7}}
 
 
 @pytest.fixture(scope="module")
@@ -87,66 +91,63 @@ def test_everything_of_two_models(files, tmp_path):
     found = analyze(
         files,
         classification(),
+        MEASURES,
+        {**QUICK, **LINE},
         samples=64,
         out=tmp_path,
         on_progress=lambda *step: seen.append(step),
         on_result=lines.append,
-        **QUICK,
     )
-    assert len(lines) == 6
-    assert {unit for *_, unit in seen} == {
-        "evaluations",
-        "Hessian-vector products",
-        "big batches",
-    }
+    assert len(lines) == 7
+    assert "[7/7] Interpolation of small to large, in " in lines[-1]
+    assert {unit for *_, unit in seen} == {m.unit for m in MEASURES.values()}
     names = {path.name for path in tmp_path.iterdir()} - {".lock"}
-    measures = ("sharpness", "hessian", "noise")
-    files = {f"{m}.{end}" for m in measures for end in ("json", "png")}
-    assert names == {*files, "report.html"}
-    table = found.table()
-    assert "sharpness, ε = 0.001" in table
-    assert table.count("\n") == 4
-    assert any("2/λ" in line for line in found.words())
+    plots = {f"{measure}.png" for measure in MEASURES}
+    assert names == {*plots, "manifest.json", "report.html"}
+    heading, _, *rows = found.table().splitlines()
+    for column in ("accuracy", "sharpness, ε = 0.001", "2/λ", "B_simple"):
+        assert column in heading
+    assert len(rows) == 2
+    assert any("From small (a = 0) to large" in line for line in found.notes())
     page = found.report_path.read_text("utf-8")
     assert "large" in page
-    assert page.count("<svg") == 3
-    assert found.records["noise"][0]["data"]["samples"] == 64
-    assert found.records["noise"][0]["result"]["big_batch"] == 64
+    # The line has a panel of the loss and one of the accuracy.
+    assert page.count("<svg") == 5
+    [noise, _] = found.groups["noise"]
+    assert noise["data"][0]["samples"] == 64
+    assert noise["result"]["big_batch"] == 64
+    [line] = found.groups["interpolation"]
+    assert line["result"]["positions"] == [-1, -0.5, 0, 0.5, 1, 1.5, 2]
 
 
 def test_a_second_call_computes_nothing_anew(files, tmp_path):
-    def call(**changes):
+    def call(epsilon=1e-3, **changes):
         lines = []
-        arguments = {**QUICK, "out": tmp_path, "on_result": lines.append}
         analyze(
             files[:1],
             classification(),
             "sharpness",
-            **{**arguments, **changes},
+            {"sharpness": {"epsilon": epsilon, "iterations": 2}},
+            out=tmp_path,
+            on_result=lines.append,
+            **changes,
         )
         return ["computed before" in line for line in lines]
 
     assert call() == [False]
-    assert call(epsilons=(1e-3, 5e-4)) == [True, False]
+    assert call(epsilon=(1e-3, 5e-4)) == [True, False]
     assert call(fresh=True) == [False]
-    file = tmp_path / "sharpness.json"
-    content = json.loads(file.read_text())
-    content["records"][0].pop("settings")
-    file.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match="does not hold results of"):
-        call()
-    assert json.loads(file.read_text()) == content
-
-
-def test_the_line_through_two_models(files, tmp_path):
-    found = analyze_interpolation(
-        *files, classification(), points=4, samples=50, out=tmp_path
-    )
-    (record,) = found.records["interpolate"]
-    assert record["result"]["positions"] == [-1, 0, 1, 2]
-    assert found.table().count("\n") == 6
-    assert "small (a = 0): training loss" in " ".join(found.words())
-    assert found.report_path.read_text("utf-8").count("<svg") == 2
+    file = tmp_path / "manifest.json"
+    for changes, message in (
+        ({"records": {"key": {}}}, "does not hold results"),
+        ({"schema": 2}, "does not hold results"),
+        ({"command": "compare"}, "belongs to `compare`"),
+    ):
+        content = {**json.loads(file.read_text()), **changes}
+        file.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=message):
+            call(fresh="command" in changes)
+        assert json.loads(file.read_text()) == content
 
 
 def test_several_inputs_and_losses(tmp_path):
@@ -155,138 +156,108 @@ def test_several_inputs_and_losses(tmp_path):
         save(tmp_path / "two.keras", build_two(), 2.0),
     ]
     found = analyze(
-        files[:1],
+        files,
         regression(),
-        ("hessian", "noise"),
+        ("hessian", "interpolation"),
+        {"interpolation": {"points": 2, "start": 0, "end": 1}},
         out=tmp_path / "out",
-        **QUICK,
     )
     assert "accuracy" not in found.table()
     x, y = regression().train_data
     expected = build_two().evaluate(x, y, verbose=0, return_dict=True)["loss"]
-    for measure in ("noise", "hessian"):
-        result = found.records[measure][0]["result"]
-        assert result["loss"] == pytest.approx(expected, rel=1e-5)
-    line = analyze_interpolation(
-        *files, regression(), points=2, start=0, end=1, out=tmp_path / "line"
-    )
-    assert line.records["interpolate"][0]["result"]["loss"]["train"][0] == (
+    assert found.models[0]["fit"] == {"loss": pytest.approx(expected, rel=1e-5)}
+    [line] = found.groups["interpolation"]
+    assert line["result"]["loss"]["training"][0] == (
         pytest.approx(expected, rel=1e-5)
     )
 
 
-@pytest.mark.parametrize(
-    ("activation", "words"),
-    [(None, "do not add up to 1"), ("softmax", "outputs add up to 1")],
-)
-def test_the_loss_of_a_model_that_is_not_compiled(tmp_path, activation, words):
-    model = build_classifier(compiled=False, activation=activation)
-    file = save(tmp_path / "m.keras", model)
-    found = analyze(file, classification(), "sharpness", out=tmp_path, **QUICK)
-    assert words in found.models[0]["notes"][0]
+def test_a_model_that_is_not_compiled_has_the_workload_s_loss(tmp_path):
+    file = save(tmp_path / "m.keras", build_classifier(compiled=False))
+    found = analyze(file, classification(), "hessian", out=tmp_path)
+    [note] = found.models[0]["notes"]
+    assert note == "loss: sparse_categorical_crossentropy (the workload's)"
+    assert found.models[0]["fit"].keys() == {"loss", "accuracy"}
 
 
 def test_what_is_refused(files, tmp_path):
-    def call(message, paths=files, **arguments):
+    def call(message, paths=files, what="noise", **arguments):
         with pytest.raises(ValueError, match=message):
-            analyze(paths, classification(), out=tmp_path / "o", **arguments)
+            analyze(
+                paths, classification(), what, out=tmp_path / "o", **arguments
+            )
         assert not (tmp_path / "o").exists()
 
     broken = tmp_path / "broken.keras"
     broken.write_bytes(files[0].read_bytes()[:100])
     other = save(tmp_path / "other.keras", build_classifier(2))
+    diverged = save(tmp_path / "nan.keras", build_classifier(), np.nan)
     call("argument `what`", what="flatness")
+    call("argument `what`", what=())
+    call("two models.*Received: 1", paths=files[:1], what="interpolation")
     call("argument `split`", split="test")
     call("argument `paths`", paths=["nowhere.keras"])
-    call("it is no archive", paths=[broken])
+    call("argument `paths`", paths=[])
+    call("broken.keras', which is no such file", paths=[broken])
     call("for each of the 3 classes, received 2", paths=[other])
-    call("argument `epsilons`", epsilons=(-1,))
-    call("argument `big_batch`", small_batch=90)
+    call("its loss there is nan", paths=[diverged])
+    call("'pairs'.*'pears'", settings={"noise": {"pears": 2}})
+    call("argument `big_batch`", settings={"noise": {"small_batch": 90}})
 
 
-def record(name="m", result=None, **settings):
+def record(name="m", result=None, loss=0.5, **settings):
     return {
-        "models": [{"name": name}],
-        "data": {"samples": 1000},
+        "models": [{"name": name, "fit": {"loss": loss}}],
+        "data": [{"samples": 1000}],
         "settings": settings,
         "result": result,
     }
 
 
-def sharp(name, sharpness, loss=0.5, subspace=None):
-    result = {"sharpness": sharpness, "loss": loss, "largest_loss": 2 * loss}
-    return record(name, result, epsilon=1e-3, subspace=subspace)
-
-
 def line(loss, positions=(-1, -0.5, 0, 0.5, 1, 1.5, 2)):
-    curves = {"train": list(loss), "val": list(loss)}
+    curves = {"training": list(loss), "validation": list(loss)}
     both = record("small", {"positions": positions, "loss": curves})
     both["models"].append({"name": "large"})
     return [both]
 
 
-def noise(middle, low, high, pairs=4):
-    return record(
-        result={
-            "noise_scale": middle,
-            "low": low,
-            "high": high,
-            "big_batch": 128,
-            "pairs": pairs,
-            "loss": 1.0,
-        }
-    )
+def noise(value, low, high, pairs=4):
+    result = {"noise_scale": value, "low": low, "high": high}
+    return record(result={**result, "big_batch": 128, "pairs": pairs})
 
 
 @pytest.mark.parametrize(
     ("measure", "records", "words"),
     [
-        (
-            "sharpness",
-            [sharp("small", 2.0), sharp("large", 9.0)],
-            "large is 4.5 times as sharp as small.",
-        ),
-        ("sharpness", [sharp("a", 2.0), sharp("b", 2.05)], "equally sharp"),
-        ("sharpness", [sharp("a", 2, subspace=7)], "in 7 random directions"),
-        (
-            "sharpness",
-            [sharp("small", 1.0, 0.01), sharp("large", 9.0, 0.2)],
-            "loss of large is 0.2, that of small 0.01",
-        ),
+        ("sharpness", [record(), record()], []),
         (
             "hessian",
-            [record(result={"eigenvalue": 4.0, "loss": 1.0})],
-            "2/λ = 0.5, with momentum 0.9 up to 0.95",
+            [record("small", loss=0.01), record("large", loss=0.2)],
+            ["loss of large is 0.2, that of small 0.01"],
         ),
+        ("noise", [noise(1.0, 0.5, 2.0)], []),
+        ("noise", [noise(None, 70.0, None, 10)], ["1,280 drawn of 1,000"]),
         (
-            "hessian",
-            [record(result={"eigenvalue": -1.0, "loss": 1.0})],
-            "no minimum",
+            "interpolation",
+            line([3, 1, 0.1, 2, 0.2, 4, 9]),
+            ["from 0.1 to 0.2; its largest value on the way is 2, at a = 0.5"],
         ),
-        ("noise", [noise(1234.5, 900.0, 2000.0)], "1,234 samples (900 to"),
-        ("noise", [noise(None, 70.0, None, 10)], "(1,280 drawn of 1,000)"),
-        ("interpolate", line([3, 1, 0.1, 2, 0.2, 4, 9]), "to 2: a barrier"),
-        ("interpolate", line([3, 1, 0.1, 2, 0.2, 4, 9]), "side of small"),
-        ("interpolate", line([9, 4, 0.2, 0.15, 0.1, 1, 3]), "no barrier"),
-        ("interpolate", line([9, 4, 0.2, 0.15, 0.1, 1, 3]), "side of large"),
-        ("interpolate", line([3, 1, 0.1, 0.1, 0.1, 1, 3]), "flat on both"),
+        ("interpolation", line([None] * 7), []),
+        ("interpolation", line([3, 1, 2], positions=(1.3, 1.5, 1.8)), []),
     ],
 )
-def test_what_the_numbers_mean(measure, records, words):
-    assert words in " ".join(MEASURES[measure].words(records))
+def test_what_has_to_be_known(measure, records, words):
+    notes = MEASURES[measure].notes(records)
+    assert len(notes) == len(words)
+    for note, expected in zip(notes, words, strict=True):
+        assert expected in note.replace("goes from", "from")
 
 
-@pytest.mark.parametrize(
-    "records",
-    [
-        line([None, None, 0.2, 0.15, 0.1, 1, 3]),
-        line([3, 1, 2], positions=(0.3, 0.5, 0.8)),
-    ],
-)
-def test_a_line_of_which_little_is_known(records):
-    assert "the valley is" not in " ".join(
-        MEASURES["interpolate"].words(records)
-    )
+def test_numbers_that_do_not_exist_have_signs():
+    cells = MEASURES["noise"].cells(noise(None, 70.0, None))
+    assert list(cells.values()) == ["∞", "70 to ∞"]
+    cells = MEASURES["hessian"].cells(record(result={"eigenvalue": -1.0}))
+    assert list(cells.values()) == ["-1.00", "–"]
 
 
 @pytest.mark.parametrize(
@@ -295,13 +266,13 @@ def test_a_line_of_which_little_is_known(records):
         ("hessian", [record(result={"eigenvalue": 900.0})]),
         (
             "hessian",
-            [record(result={"eigenvalue": v}) for v in (0.001, 900.0)],
+            [record(result={"eigenvalue": v}) for v in (-1.0, 900.0)],
         ),
-        ("noise", [noise(None, 70.0, None), noise(0.0, 0.0, 2000.0)]),
-        ("interpolate", line([None, None, 0.2, 0.15, 0.1, 1, 3])),
+        ("noise", [noise(None, None, None), noise(0.0, 0.0, 2000.0)]),
+        ("interpolation", line([None, None, 0.2, 0.15, 0.1, 1, 3])),
     ],
 )
 def test_extreme_numbers_are_drawn(measure, records):
     panels = tuple(MEASURES[measure].panels(records))
-    plot = Plot(measure, "", "", panels, "")
+    plot = Plot(name="a", title="", caption="", panels=panels, setting="")
     assert plot.png().startswith(b"\x89PNG")

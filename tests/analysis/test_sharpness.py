@@ -31,7 +31,7 @@ def test_a_line_through_the_minimum():
     found = sharpness(
         linear_model(start), X, Y, epsilon=epsilon, subspace=1, seed=seed
     )
-    a = np.random.default_rng(seed).standard_normal((4, 1))[:, 0]
+    a = np.random.default_rng(seed).standard_normal(4, "float32")
     inside = start @ a / (a @ a)
     z = epsilon * (abs(inside) + 1)
     largest = max(

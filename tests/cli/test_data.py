@@ -31,7 +31,7 @@ def test_list(lbreg, folder, tmp_path):
     text = lbreg("data", "list", "--data-dir", folder).text
     assert "digits yes " in text
     assert "caltech101_3to1 yes, " in text
-    assert "cifar100 yes, 1.2.3 300" in text
+    assert "cifar100 yes, 1.2.3 photographs in 100 classes, 32x32 300" in text
     assert "imagenet2012 no: lbreg data prepare imagenet2012" in text
     text = lbreg("data", "list", "--data-dir", tmp_path).text
     assert "caltech101_3to1 no: lbreg data prepare caltech101 " in text

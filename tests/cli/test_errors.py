@@ -1,12 +1,21 @@
 """Exit codes and what is said with them."""
 
 import errno
+import io
 import json
+import signal
+import sys
 
 import pytest
+import rich.console
 import typer
 
-from keras_lbreg.cli.errors import Terminated, report_errors
+from keras_lbreg.cli.errors import (
+    Terminated,
+    make_console,
+    prepare_process,
+    report_errors,
+)
 from keras_lbreg.files import FolderInUseError
 
 
@@ -71,6 +80,20 @@ def test_interruptions(error, code, arguments, words, capsys):
 def test_a_closed_pipe_ends_quietly(capsys):
     assert end_with(BrokenPipeError(errno.EPIPE, "Broken pipe")) == 141
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_without_utf_8(monkeypatch):
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(rich.console.Console, "on_broken_pipe", None)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        prepare_process()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    make_console().print("λ, ±")
+    assert written.getvalue() == b"?, ?\n"
 
 
 def test_debug_raises():

@@ -49,10 +49,12 @@ def test_arms_lists_arms_techniques_and_settings(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     result = CliRunner().invoke(app, ["arms"])
     for fragment in (
-        "lr_gbn_ra: LR + GBN + RA, against lr\n",
-        "lr_warmup_dreg: ",
-        "dreg: Distinctive regularization (DReg)",
+        "--arms small_batch,large_batch,lr",
+        "DReg: Distinctive regularization",
+        "When: the network has batch normalization.",
         "ghost_batch_norm.ghost_batch_size=128\n",
+        "lr_gbn_mean ",
+        "lr_warmup_dreg ",
     ):
         assert fragment in result.output
 

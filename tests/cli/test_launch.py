@@ -57,13 +57,12 @@ def test_output_comes_behind_the_workers_name(tmp_path):
     output, errors = process.communicate()
     assert process.returncode == 0
     assert sorted(output.splitlines()) == [
+        "[worker 0] three",
         "[worker 0] two 0",
+        "[worker 1] three",
         "[worker 1] two 1",
     ]
-    assert sorted(errors.splitlines()) == [
-        "[worker 0] three",
-        "[worker 1] three",
-    ]
+    assert errors == ""
 
 
 @pytest.mark.parametrize(("do", "code"), [("fail", 7), ("die", 137)])
@@ -84,9 +83,8 @@ def test_a_signal_ends_the_workers_and_what_they_started(tmp_path, signum):
         if "child" in line:
             children.append(int(line.split()[-1]))
     process.send_signal(signum)
-    _, errors = process.communicate()
+    process.communicate()
     assert process.returncode == 128 + signum
-    assert f"Stopping the workers ({signum.name})" in errors
     assert not any(map(is_running, children))
 
 
@@ -97,16 +95,11 @@ def test_a_cluster_in_a_cluster_is_refused(lbreg, monkeypatch):
     assert "TF_CONFIG" in result.text
 
 
-def test_workers_share_cores_and_gpus(monkeypatch):
+def test_workers_share_gpus(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0, 3,5,-1,7")
-    monkeypatch.setenv("OMP_NUM_THREADS", "9")
-    monkeypatch.delenv("PJRT_NPROC", raising=False)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8))
     first, second = launch.worker_environments(2)
     assert first["CUDA_VISIBLE_DEVICES"] == "0"
     assert second["CUDA_VISIBLE_DEVICES"] == "3"
-    assert first["PJRT_NPROC"] == "4"
-    assert first["OMP_NUM_THREADS"] == "9"
 
 
 def test_a_command_is_ours_a_file_or_a_program(tmp_path, monkeypatch):
@@ -114,7 +107,6 @@ def test_a_command_is_ours_a_file_or_a_program(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text("")
     ours = [sys.executable, "-m", "keras_lbreg", "train", "digits"]
     assert launch.worker_command(["train", "digits"]) == ours
-    assert launch.worker_command(["lbreg", "train", "digits"]) == ours
     assert launch.worker_command(["mine.py", "a"]) == [
         sys.executable,
         "mine.py",

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import keras
 import numpy as np
@@ -103,11 +104,13 @@ def test_one_writer(folder):
         compare(folder[0], report=False)
 
 
-def test_fresh_deletes_the_runs(tmp_path):
-    compare(tmp_path, arms=["lr"], report=False)
-    results = compare(tmp_path, arms=["large_batch"], report=False, fresh=True)
+def test_fresh_deletes_the_runs(folder, tmp_path):
+    path = tmp_path / "copy"
+    shutil.copytree(folder[0], path)
+    results = compare(path, arms=["large_batch"], report=False, fresh=True)
     assert results.arm_names == ["large_batch"]
-    assert not (tmp_path / "runs" / "lr" / "seed-0").exists()
+    assert [run.time for run in results.runs] != [folder[1].runs[1].time]
+    assert not (path / "runs" / "lr" / "seed-0").exists()
 
 
 @pytest.mark.parametrize(
@@ -141,7 +144,7 @@ def test_a_loss_is_smaller_where_it_is_better(tmp_path):
         lbreg.Regime(4, 0.1, epochs=3),
     )
     assert workload.name == "regression"
-    results = compare(tmp_path, workload, batch_size=24)
+    results = compare(tmp_path, workload, ARMS[:2], batch_size=24)
     assert (results.objective, results.maximize) == ("val_loss", False)
     assert not results.is_share
     small, large = (results.runs_of(name)[0] for name in ARMS[:2])
@@ -157,7 +160,9 @@ def test_a_loss_is_smaller_where_it_is_better(tmp_path):
 def test_holdout_leaves_the_validation_data_alone(tmp_path):
     x, y = blobs(40, seed=1)
     workload = small_workload(validation_data=(np.full_like(x, 1e6), y))
-    results = compare(tmp_path, workload, report=False, holdout=0.25)
+    results = compare(
+        tmp_path, workload, arms=["lr"], report=False, holdout=0.25
+    )
     described = results.manifest["workload"]
     assert described["val_samples"] == pytest.approx(12, abs=2)
     assert described["train_samples"] + described["val_samples"] == 48

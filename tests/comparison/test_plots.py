@@ -24,10 +24,9 @@ NAMES = [
 ]
 
 
-def lines(figure):
+def lines(axis):
     return {
         text.get_text().replace("\n", " ").partition("  ")[2]
-        for axis in figure.axes
         for text in axis.get_legend().get_texts()
     }
 
@@ -53,7 +52,7 @@ def test_every_arm_is_in_every_plot(names, objective):
     assert list(plots) == NAMES
     titles = {TITLES[name] for name in names}
     for name in NAMES[:3]:
-        assert lines(plots[name].figure()) == titles
+        assert set().union(*map(lines, plots[name].figure().axes)) == titles
     for axis in plots["objective_by_epoch"].figure().axes:
         low, high = axis.get_ylim()
         ends = [v for name in names for v in finals[name]]
@@ -67,8 +66,11 @@ def test_two_panels_where_there_are_many_arms():
         for names in (list(TITLES)[:5], TITLES)
     )
     assert (len(few[0].panels), len(many[0].panels)) == (1, 2)
-    assert len(many[0].svgs()) == 2
-    assert "currentColor" in many[0].svgs()[0]
+    added, others = (lines(axis) for axis in many[0].figure().axes)
+    assert added & others == {"Small batch", "Large batch", "LR"}
+    svgs = many[0].svgs()
+    assert len(svgs) == 2
+    assert "currentColor" in svgs[0]
     assert many[0].png().startswith(b"\x89PNG")
 
 

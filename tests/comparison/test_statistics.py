@@ -12,7 +12,6 @@ from keras_lbreg.comparison.statistics import (
     headline,
     holm,
     t_test,
-    verdicts,
 )
 from tests.comparison.fake_results import results_of
 
@@ -55,7 +54,7 @@ def test_numbers_by_hand(finals, objective):
     assert lr.closed.mean == pytest.approx(7 / 11)
     spread = (0.02 - 0.14 / 11) / 2**0.5
     assert lr.closed.std == pytest.approx(spread / 0.11)
-    assert lr.verdict.difference.mean == pytest.approx(0.07)
+    assert lr.difference.mean == pytest.approx(0.07)
     assert (lr.updates.mean, lr.time.mean) == (2, pytest.approx(0.014))
     assert lr.elapsed.mean > 5
 
@@ -118,8 +117,8 @@ def test_holm_s_method():
 def test_verdicts(sign):
     finals = {k: [sign * v for v in values] for k, values in THREE.items()}
     objective = "val_accuracy" if sign > 0 else "val_loss"
-    judged = verdicts(results_of(finals, objective=objective))
-    assert {name: v.word for name, v in judged.items()} == {
+    rows = arm_statistics(results_of(finals, objective=objective))
+    assert {row.arm: row.verdict for row in rows} == {
         "small_batch": "",
         "large_batch": "worse",
         "lr": "better",
@@ -127,8 +126,9 @@ def test_verdicts(sign):
         "lr_noise": "chance",
         "lr_dreg": "worse",
     }
-    assert judged["lr_gbn"].control == "lr"
-    assert judged["lr_gbn"].difference.mean == pytest.approx(0.0103, abs=1e-4)
+    gbn = rows[3]
+    assert (gbn.arm, gbn.control) == ("lr_gbn", "lr")
+    assert gbn.difference.mean == pytest.approx(0.0103, abs=1e-4)
 
 
 def test_more_arms_make_a_verdict_harder():
@@ -136,10 +136,10 @@ def test_more_arms_make_a_verdict_harder():
     finals["lr_gbn"] = [
         a + d for a, d in zip(THREE["lr"], (0.006, 0.010, 0.009), strict=True)
     ]
-    assert verdicts(results_of(finals))["lr_gbn"].word == "better"
+    assert arm_statistics(results_of(finals))[3].verdict == "better"
     finals.update({f"idle_{i}": THREE["lr_noise"] for i in range(4)})
-    judged = verdicts(results_of(finals))["lr_gbn"]
-    assert (judged.word, judged.p < 0.05) == ("chance", True)
+    row = arm_statistics(results_of(finals))[3]
+    assert (row.verdict, row.p < 0.05) == ("chance", True)
 
 
 def test_headline_of_shares():

@@ -58,5 +58,5 @@ def test_seeds_differ():
 
 @pytest.mark.parametrize("batch_size", [0, 11])
 def test_batch_size_must_fit(batch_size):
-    with pytest.raises(ValueError, match="from 1 to the number of training"):
+    with pytest.raises(ValueError, match="`batch_size`"):
         Batches(X, Y, batch_size, seed=0)

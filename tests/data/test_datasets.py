@@ -9,8 +9,8 @@ import pytest
 
 from keras_lbreg.data import Dataset, load_dataset, prepared_datasets
 from keras_lbreg.data.npz import save_npz
-from keras_lbreg.data.prepare_dataset import prepare_dataset
 from keras_lbreg.data.prepared import find_prepared
+from keras_lbreg.data.tfds import prepare_dataset
 
 REAL = pathlib.Path(
     os.environ.get("LBREG_DATA_DIR")
@@ -232,22 +232,23 @@ def test_real_datasets(name, shape, samples, title):
 
 
 @pytest.mark.parametrize(
-    "size", [pytest.param((32, 48), marks=needs("caltech101"))]
+    ("name", "samples"),
+    [
+        pytest.param("caltech101", (3060, 6084), marks=needs("caltech101")),
+        # The gradient-noise paper's split.
+        pytest.param(
+            "caltech101_3to1", (6903, 2241), marks=needs("caltech101")
+        ),
+    ],
 )
 @pytest.mark.slow
-def test_images_of_varying_size_are_resized(size):
-    dataset = load_dataset("caltech101", data_dir=REAL, image_size=size)
-    assert dataset.input_shape == (*size, 3)
+def test_images_of_varying_size(name, samples):
+    dataset = load_dataset(name, data_dir=REAL, image_size=(24, 32))
+    assert dataset.input_shape == (24, 32, 3)
     assert dataset.classes == 102
-    assert len(dataset.x_train) + len(dataset.x_val) == 9144
-
-
-@pytest.mark.parametrize(
-    "size", [pytest.param(None, marks=needs("caltech101"))]
-)
-def test_images_of_varying_size_need_a_size(size):
-    with pytest.raises(ValueError, match="differ in size"):
-        load_dataset("caltech101", data_dir=REAL, image_size=size)
+    assert (len(dataset.x_train), len(dataset.x_val)) == samples
+    for y in (dataset.y_train, dataset.y_val):
+        assert len(np.unique(y)) == 102
 
 
 def test_prepared_dataset_without_tensorflow(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 
-from keras_lbreg.data.three_to_one import three_to_one
+from keras_lbreg.data.tfds import three_to_one
 
 DRAWN = np.random.default_rng(3).permutation(np.repeat(range(9), range(1, 10)))
 

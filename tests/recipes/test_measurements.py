@@ -9,23 +9,22 @@ import scipy.stats
 
 import keras_lbreg
 from keras_lbreg.data import load_dataset
-from recipes.gradient_mix_2023 import covariance, effective_batch
+from recipes import paper
+from recipes.__main__ import load
+from recipes.gradient_mix_2023 import mixing_noise
 from recipes.gradient_mix_2023.configuration import GROUPS
-from recipes.gradient_mix_2023.local_gradients import coarser, local_gradients
-from recipes.jaiswal_taura import figures, trained
 from recipes.jaiswal_taura.configuration import DIGITS
 from recipes.jaiswal_taura.interpolation import measure_interpolation
-from recipes.jaiswal_taura.minibatch_noise import minibatch_noise
 from recipes.jaiswal_taura.noise_size import (
     POINTS,
     Point,
     added_noise,
     matching_alpha,
     measure_noise_size,
+    minibatch_noise,
 )
-from recipes.yuan_2020 import growth, stability
-from recipes.yuan_2020.lagging_statistics import compare_statistics
-from tests.recipes.studies import study_of
+from recipes.yuan_2020 import growth, kernels
+from tests.recipes import recorded
 
 
 @pytest.mark.parametrize("concentration", [0.1, 1.0, 10.0])
@@ -38,13 +37,13 @@ def test_predicted_covariance_is_that_of_the_dirichlet_law(
     law = scipy.stats.dirichlet([concentration] * groups)
     exact = gradients.T @ law.cov() @ gradients
     centered = gradients - gradients.mean(axis=0)
-    factor = covariance.predicted_factor(groups, concentration)
+    factor = mixing_noise.predicted_factor(groups, concentration)
     np.testing.assert_allclose(
         factor * centered.T @ centered / groups, exact, atol=1e-12
     )
-    weights = covariance.mixing_weights(3, groups, concentration, 500)
+    weights = mixing_noise.mixing_weights(3, groups, concentration, 500)
     np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-6)
-    found = covariance.compare_noise(gradients, weights, concentration)
+    found = mixing_noise.compare_noise(gradients, weights, concentration)
     mixed = weights @ gradients - gradients.mean(axis=0)
     np.testing.assert_allclose(
         found["trace"], np.mean(np.sum(mixed**2, axis=1)), rtol=1e-5
@@ -59,26 +58,22 @@ def test_the_effective_batch_is_that_of_the_exact_noise():
         for c in (0.1, 1.0, 10.0):
             weights = scipy.stats.dirichlet([c] * k)
             squares = k * np.sum(weights.var() + weights.mean() ** 2)
-            share = effective_batch.predicted_share(k, c)
+            share = mixing_noise.predicted_share(k, c)
             assert share == pytest.approx(1 / squares)
     random = np.random.default_rng(4)
     groups = random.normal(size=(4000, 32, 3)) + 1.0
     small = np.mean(np.sum(groups**2, axis=2), axis=1)
     big = np.sum(groups.mean(axis=1) ** 2, axis=1)
     # A plain mean has its own batch.
-    share, error = effective_batch.measured_share(big, small, big)
+    share, error = mixing_noise.measured_share(big, small, big)
     assert share == pytest.approx(1.0)
     assert error < 1e-6
     gradients = random.normal(size=(10, 4))
     samples = random.integers(10, size=12)
     means = gradients[samples].reshape(4, 3, 4).mean(axis=1)
     products = gradients @ gradients.T
-    products = effective_batch.local_products(products, samples, 4)
+    products = mixing_noise.local_products(products, samples, 4)
     np.testing.assert_allclose(products, means @ means.T)
-    pairs = coarser(means, 2)
-    np.testing.assert_allclose(
-        effective_batch.coarser_products(products, 2), pairs @ pairs.T
-    )
 
 
 def test_a_training_step_takes_the_mixed_gradient():
@@ -93,8 +88,10 @@ def test_a_training_step_takes_the_mixed_gradient():
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(1.0), loss)
     samples = np.arange(64)
-    gradients = local_gradients(model, dataset, samples.reshape(4, 16))
-    error = covariance.training_error(
+    gradients = mixing_noise.local_gradients(
+        model, dataset, samples.reshape(4, 16)
+    )
+    error = mixing_noise.training_error(
         model, dataset, samples, gradients, seed=1, concentration=0.5
     )
     assert error < 1e-5
@@ -128,33 +125,18 @@ def test_noise_of_a_linear_model_is_that_of_sampling_theory():
 
 @pytest.mark.tensorflow
 def test_jaiswals_measurements_at_tiny_scale(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    tiny = dataclasses.replace(
-        DIGITS, name="tiny", epochs=2, batches=(128,), swept=128
-    )
-    settings = {"seeds": 1, "data_dir": None}
-    done = []
-    line = measure_interpolation(
-        tiny, settings, lambda part, total: done.append((part, total))
-    )
-    assert done[-1] == (25, 25)
+    monkeypatch.setattr(paper, "WORK", tmp_path)
+    tiny = dataclasses.replace(DIGITS, name="tiny", epochs=2, batches=(128,))
+    line = measure_interpolation(tiny, list, seeds=1)
     assert line["positions"][8] == 0.0
     assert np.all(np.isfinite(line["lines"][0]["loss"]["val"]))
     point = Point(tiny.comparison(128, "x01"), 128, 32, epochs=1)
-    monkeypatch.setitem(POINTS, "tiny", (lambda: [point], 1))
-    [row] = measure_noise_size("tiny", settings, lambda *_: None)["rows"]
-    # The second time, the model is there.
-    folder = trained.RUNS / "tiny_b128_x01-1-epochs" / "lr-seed-0"
-    (folder / "epochs.jsonl").unlink()
-    _, updates = trained.trained(point.comparison, "lr", 0, epochs=1)
-    assert updates == row["updates"]
+    monkeypatch.setitem(POINTS, "tiny", ([point], 1))
+    [row] = measure_noise_size("tiny", list)["rows"]
     assert row["updates"] == 8
     assert row["parameters"] == 144 + 32 + 4608 + 64 + 330
     assert row["added_noise"] == pytest.approx(5178e-5 / 9**0.55)
     assert row["small_noise"] > row["own_noise"] > 0
-    study = study_of("jaiswal_taura")
-    monkeypatch.setattr(type(study), "measured", lambda *_: {"measured": line})
-    assert len(figures.plot_interpolation(study, tiny).axes) == 2
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
@@ -204,29 +186,31 @@ def test_growth_of_the_layer_under_a_real_optimizer(distance):
     inputs = keras.Input((5,))
     model = keras.Model(inputs, layer(inputs))
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), lambda y, z: 0.0 * z)
-    first = stability.distance(layer)
+    first = kernels.distance(layer)
     expected = growth.predicted_distances(first, 12, 0.1, 0.1, 0.9)
     x = np.ones((2, 5), "float32")
     for step in range(1, 13):
         model.train_on_batch(x, np.zeros((2, 6), "float32"))
-        now = stability.distance(layer)
+        now = kernels.distance(layer)
         assert now == pytest.approx(expected[step], rel=2e-3)
 
 
+@recorded
 def test_yuans_measurements_at_tiny_scale():
-    found = compare_statistics(0.01, 512, epochs=1, seed=0)
+    found = kernels.lagging(0.01, 512, epochs=1, seed=0)
     assert 0 <= found["accuracy"] <= 1
     # Two steps after the start of 1 the statistics are far from the truth.
     assert found["ratio"] != pytest.approx(1, abs=1e-3)
-    run = stability.trace(stability.SETTINGS[4], seed=0, steps=4)
-    assert run["name"] == "frobenius_weight_0.1_rate_0.1_momentum_0.9"
+    setting = kernels.SETTINGS[4]
+    run = kernels.trace_setting(setting, seed=0, steps=4)
+    assert run["setting"] == "frobenius, 0.1, 0.1, 0.9"
     assert run["step"] == [0, 1, 2, 3, 4]
     assert run["exploded"] is None
-    content = study_of("yuan_2020").measured("stability")["measured"]
+    assert run["cosine"][0] == pytest.approx(1, abs=1e-3)
     [recorded] = [
         r
-        for r in content["runs"]
-        if r["name"] == run["name"] and r["seed"] == 0
+        for r in load("yuan_2020").measured("stability")["measured"]["runs"]
+        if (r["setting"], r["seed"]) == (run["setting"], 0)
     ]
     # Recorded on TensorFlow, which draws other first weights.
     if keras.backend.backend() == "tensorflow":
@@ -234,7 +218,7 @@ def test_yuans_measurements_at_tiny_scale():
             run["distance"], recorded["distance"][:5], rtol=2e-3
         )
     # λ = 1e30 drives the kernels beyond float32 within a few steps.
-    setting = stability.Setting("frobenius", None, 1e30, 0.1, 0.9)
-    run = stability.trace(setting, seed=0, steps=5)
+    setting = kernels.Setting("frobenius", None, 1e30, 0.1, 0.9)
+    run = kernels.trace_setting(setting, seed=0, steps=5)
     assert run["exploded"] == 2
     assert run["step"][-1] == 1

@@ -381,3 +381,31 @@ def test_invalid_arguments_are_named(name, value):
 def test_invalid_arguments_of_methods_are_named(call, name):
     with pytest.raises(ValueError, match=f"argument `{name}`.*Expected"):
         call(TABLES["f1"])
+
+
+def test_from_a_model():
+    def compiled(optimizer):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile(optimizer, "mse")
+        return model
+
+    model = compiled(keras.optimizers.Adam(3e-3))
+    assert Regime.from_model(model, 64, epochs=5) == Regime(64, 3e-3, epochs=5)
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
+    wrapped = keras_lbreg.GradientNoise(keras.optimizers.SGD(schedule))
+    regime = Regime.from_model(compiled(wrapped), 64, epochs=5)
+    assert regime.base_learning_rate is schedule
+    with pytest.raises(ValueError, match="compiled"):
+        Regime.from_model(keras.Sequential(), 64, epochs=5)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "milestones"),
+    [(8, ((4, 0.1), (6, 0.01))), (2, ((1, 0.1),)), (1, ())],
+)
+def test_other_epochs(epochs, milestones):
+    regime = Regime(8, 1.0, 4, {2: 0.1, 3: 0.01}, warmup_epochs=1)
+    other = regime.with_epochs(epochs)
+    assert other.epochs == epochs
+    assert other.milestones[: len(milestones)] == milestones
+    assert other.warmup_epochs == epochs / 4

@@ -4,18 +4,17 @@ import keras
 import numpy as np
 import pytest
 
-import keras_lbreg as lbreg
 from keras_lbreg.training import Arm, Run
-from keras_lbreg.training.data import replica_slices, times
+from keras_lbreg.training.data import for_fit, replica_slices, times
 from keras_lbreg.training.examine import examine
 from tests.checks.small_workload import (
     blobs,
     build_model,
-    numbers,
     small_workload,
 )
 
 LARGE = Arm("large")
+MIX = Arm("mix", {"gradient_mix": {"groups": 4}})
 
 
 def batches(workload, count, seed=0, epoch=0, arm=LARGE):
@@ -48,9 +47,8 @@ def test_augmentation_is_a_function_of_seed_and_update():
 def test_sample_weights_are_multiplied():
     x, y = blobs(48)
     own = np.linspace(1, 2, 48).astype("float32")
-    mix = Arm("mix", {"gradient_mix": {"groups": 4}})
-    [(_, _labels, weights)] = batches(small_workload(), 1, arm=mix)
-    [(_, _, both)] = batches(small_workload(train_data=(x, y, own)), 1, arm=mix)
+    [(_, _labels, weights)] = batches(small_workload(), 1, arm=MIX)
+    [(_, _, both)] = batches(small_workload(train_data=(x, y, own)), 1, arm=MIX)
     order = np.random.default_rng([0, 0]).permutation(48)[:24]
     np.testing.assert_allclose(both, weights * own[order], rtol=1e-6)
     # Convex: they have the mean one.
@@ -157,26 +155,38 @@ def dataset_of(x, y, batch=None):
     return dataset if batch is None else dataset.batch(batch)
 
 
+def equal(first, second):
+    for a, b in zip(first, second, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("batch", [None, 8])
 def test_a_dataset_is_dealt_into_batches_of_any_size(batch):
     x, y = blobs(48)
     workload = small_workload(train_data=dataset_of(x, y, batch))
-    run = Run(workload, LARGE)
-    assert run.plan.steps_per_epoch == 2
+    assert Run(workload, LARGE).plan.steps_per_epoch == 2
     for epoch in (0, 1):
         first, second = batches(workload, 2, epoch=epoch)
         np.testing.assert_array_equal(first[0], x[:24])
         np.testing.assert_array_equal(second[1], y[24:])
-    records = run.fit(run.build())
-    assert len(records) == 4
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("arm", ["large", "mix"])
-def test_a_function_that_makes_a_dataset_is_reproducible(tmp_path, arm):
+def test_epochs_of_a_dataset_have_no_remainder():
+    x, y = blobs(54)
+    workload = small_workload(train_data=dataset_of(x, y))
+    third = batches(workload, 3)[2]
+    order = [*range(48, 54), *range(18)]
+    equal([third], [(x[order], y[order])])
+    equal([third], batches(workload, 1, epoch=1))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("arm", [LARGE, MIX], ids=lambda arm: arm.name)
+def test_a_function_that_makes_a_dataset_is_reproducible(arm):
     x, y = blobs(50)
-    arm = {"large": LARGE, "mix": Arm("mix", ["gradient_mix"])}[arm]
 
     def make():
         import tensorflow as tf
@@ -189,17 +199,26 @@ def test_a_function_that_makes_a_dataset_is_reproducible(tmp_path, arm):
     def make_workload():
         return small_workload(train_data=make, validation_data=(x, y))
 
-    first = Run(make_workload(), arm)
-    expected = first.fit(first.build())
-    again = Run(make_workload(), arm)
-    assert numbers(again.fit(again.build())) == numbers(expected)
-    other = Run(make_workload(), arm, seed=1)
-    assert numbers(other.fit(other.build())) != numbers(expected)
-    # Resumed after two epochs.
-    resumed = Run(make_workload(), arm)
-    resumed.fit(resumed.build(), tmp_path, until=0.5)
-    resumed = Run(make_workload(), arm)
-    assert numbers(resumed.fit(resumed.build(), tmp_path)) == numbers(expected)
+    expected = batches(make_workload(), 4, arm=arm)
+    assert len(expected[0]) == (3 if arm is MIX else 2)
+    equal(batches(make_workload(), 4, arm=arm), expected)
+    equal(batches(make_workload(), 2, epoch=1, arm=arm), expected[2:])
+    [other] = batches(make_workload(), 1, seed=1, arm=arm)
+    assert not np.array_equal(other[0], expected[0][0])
+
+
+@pytest.mark.tensorflow
+def test_fit_reads_what_a_generator_makes():
+    """In order, with static shapes, and no thread to tune it."""
+    x, y = blobs(48)
+    run = Run(small_workload(train_data=lambda: dataset_of(x, y)), LARGE)
+    stream = for_fit(run)
+    assert [tuple(s.shape) for s in stream.element_spec] == [(24, 4), (24,)]
+    assert stream.options().autotune.enabled is False
+    equal(
+        stream.take(2).as_numpy_iterator(), [(x[:24], y[:24]), (x[24:], y[24:])]
+    )
+    assert len(run.fit(run.build(), until=0.25)) == 1
 
 
 @pytest.mark.tensorflow
@@ -227,40 +246,3 @@ def test_validation_on_a_dataset_is_that_on_arrays():
     model = build_model()
     assert arrays.evaluate(model) == dataset.evaluate(model)
     assert dataset.samples == 40
-
-
-def test_held_out_rows_are_no_training_rows():
-    workload = small_workload()
-    part = workload.held_out(0.25, seed=3)
-    x, _ = workload.train_data
-    kept, held = part.train_data[0], part.validation_data[0]
-    assert len(kept) + len(held) == 48
-    both = np.concatenate([kept, held])
-    np.testing.assert_array_equal(np.sort(both, axis=0), np.sort(x, axis=0))
-    for fraction in (0, 1, 2):
-        with pytest.raises(ValueError, match="`fraction`"):
-            workload.held_out(fraction)
-
-
-def test_regime_from_a_model():
-    model = build_model(keras.optimizers.Adam(3e-3))
-    regime = lbreg.Regime.from_model(model, 64, epochs=5)
-    assert regime == lbreg.Regime(64, 3e-3, epochs=5)
-    schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
-    wrapped = lbreg.GradientNoise(keras.optimizers.SGD(schedule))
-    regime = lbreg.Regime.from_model(build_model(wrapped), 64, epochs=5)
-    assert regime.base_learning_rate is schedule
-    with pytest.raises(ValueError, match="compiled"):
-        lbreg.Regime.from_model(keras.Sequential(), 64, epochs=5)
-
-
-@pytest.mark.parametrize(
-    ("epochs", "milestones"),
-    [(8, ((4, 0.1), (6, 0.01))), (2, ((1, 0.1),)), (1, ())],
-)
-def test_regime_with_other_epochs(epochs, milestones):
-    regime = lbreg.Regime(8, 1.0, 4, {2: 0.1, 3: 0.01}, warmup_epochs=1)
-    other = regime.with_epochs(epochs)
-    assert other.epochs == epochs
-    assert other.milestones[: len(milestones)] == milestones
-    assert other.warmup_epochs == epochs / 4

@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 
 import keras_lbreg as lbreg
-from keras_lbreg.callbacks.multi_worker_backup import training_state
 from keras_lbreg.comparison.arms import standard_arms
+from keras_lbreg.techniques import names
 from keras_lbreg.training import Arm, Run, choose_strategy
 from keras_lbreg.training.display import Display
-from keras_lbreg.training.records import read_run, run_folder
+from keras_lbreg.training.records import (
+    BACKUP,
+    SUMMARY,
+    EpochRecord,
+    read_run,
+    run_folder,
+)
 from tests.checks.small_workload import (
     blobs,
     build_model,
@@ -26,35 +32,48 @@ EVERYTHING = Arm(
     ["lr_scaling", "ghost_batch_norm", "gradient_noise", "gradient_mix"],
 )
 DREG = Arm("dreg", {"lr_scaling": {}, "dreg": {"weight": 0.1}})
+LARGE = Arm("large")
+QUIET = Display(quiet=True)
 
 
-def fit(arm, seed=0, workload=WORKLOAD, **kwargs):
-    run = Run(workload, arm, seed, **kwargs)
+def fit(arm, seed=0):
+    run = Run(WORKLOAD, arm, seed)
     model = run.build()
     return run, model, run.fit(model)
 
 
-def states_equal(a, b):
-    for x, y in zip(training_state(a), training_state(b), strict=True):
-        np.testing.assert_array_equal(x, y)
+@pytest.fixture(scope="module")
+def everything():
+    """The run, the trained model and the records."""
+    return fit(EVERYTHING)
 
 
-@pytest.fixture(scope="module", params=[EVERYTHING, DREG], ids=lambda a: a.name)
+@pytest.fixture(scope="module")
+def dreg():
+    return fit(DREG)
+
+
+@pytest.fixture(params=["everything", "dreg"])
 def trained(request):
-    return (request.param, *fit(request.param))
+    return request.getfixturevalue(request.param)
 
 
-def test_same_seed_same_numbers(trained):
-    arm, _, model, records = trained
-    _, again, others = fit(arm)
-    assert numbers(others) == numbers(records)
-    states_equal(model, again)
-    _, _, others = fit(arm, seed=1)
-    assert numbers(others) != numbers(records)
+@pytest.fixture(scope="module")
+def programs():
+    """Compiled models, which tests of what a folder holds share."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, programs):
+    """The folder of a finished run, its model's file and its result."""
+    path = tmp_path_factory.mktemp("finished")
+    run = Run(WORKLOAD, LARGE, programs=programs)
+    return path, run.train(path, QUIET, path / "model.keras")
 
 
 def test_records(trained):
-    _, run, _model, records = trained
+    run, _model, records = trained
     assert [r.epoch for r in records] == [1, 2, 3, 4]
     assert [r.updates for r in records] == [2, 4, 6, 8]
     assert records[-1].samples == 4 * 48
@@ -69,28 +88,22 @@ def test_records(trained):
 
 
 def test_export_is_the_users_network_and_what_was_judged(trained):
-    _, run, model, records = trained
+    run, model, records = trained
     plain = run.export(model)
-    with keras.utils.custom_object_scope({}):
-        assert [type(x) for x in plain.layers] == [
-            type(x) for x in run.facts.model.layers
-        ]
-    assert [x.name for x in plain.layers] == [
-        x.name for x in run.facts.model.layers
-    ]
+    theirs = [(type(x), x.name) for x in run.facts.model.layers]
+    assert [(type(x), x.name) for x in plain.layers] == theirs
     assert isinstance(plain.optimizer, keras.optimizers.SGD)
     x, y = blobs(40, seed=1)
     results = plain.evaluate(x, y, verbose=0, return_dict=True)
     assert results["accuracy"] == pytest.approx(records[-1].objective)
-    evaluated = run.evaluate(model)
-    assert evaluated["val_loss"] == pytest.approx(
+    assert results["loss"] == pytest.approx(
         records[-1].logs["val_loss"], rel=1e-4
     )
 
 
 def test_judged_with_estimated_statistics():
     """Zero updates behind them, moving statistics are those of no data."""
-    _run, model, records = fit(Arm("large"))
+    _run, model, records = fit(LARGE)
     logs = records[0].logs
     assert logs["moving_val_loss"] != pytest.approx(logs["val_loss"], rel=1e-3)
     # A numpy oracle of the whole network on all samples.
@@ -109,72 +122,95 @@ def test_judged_with_estimated_statistics():
     assert records[-1].objective == pytest.approx(accuracy, abs=1 / 40 + 1e-6)
 
 
-def test_models_that_are_kept_compiled_are_right_for_other_seeds():
+def test_models_that_are_kept_compiled_are_right_for_other_seeds(everything):
     programs = {}
-    first = Run(WORKLOAD, EVERYTHING, 0, programs=programs)
-    first.fit(first.prepare())
-    second = Run(WORKLOAD, EVERYTHING, 1, programs=programs)
+    first = Run(WORKLOAD, EVERYTHING, 1, programs=programs)
+    others = first.fit(first.prepare())
+    second = Run(WORKLOAD, EVERYTHING, 0, programs=programs)
     records = second.fit(second.prepare())
-    _, _, expected = fit(EVERYTHING, seed=1)
-    assert numbers(records) == numbers(expected)
+    assert numbers(records) == numbers(everything[2])
+    assert numbers(records) != numbers(others)
 
 
-@pytest.mark.parametrize("arm", [EVERYTHING, DREG], ids=lambda a: a.name)
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_an_interrupted_run_goes_on(tmp_path, arm, epoch):
-    run = Run(WORKLOAD, arm)
-    uninterrupted = run.fit(run.build())
-    display = Display(quiet=True)
-    advance = display.epoch
+class Stopping(Display):
+    """Is interrupted in an epoch; knows what was shown."""
 
-    def interrupt(record):
-        advance(record)
-        if record.epoch == epoch:
+    def __init__(self, epoch=None):
+        super().__init__(quiet=True)
+        self.stops_at = epoch
+        self.begun = []
+        self.said = []
+
+    def say(self, text, style=None):
+        self.said.append(text)
+
+    def epoch(self, record):
+        super().epoch(record)
+        self.begun.append(record.epoch)
+        if record.epoch == self.stops_at:
             raise KeyboardInterrupt
 
-    display.epoch = interrupt
+
+@pytest.mark.parametrize(
+    ("name", "epoch"), [("everything", 1), ("everything", 3), ("dreg", 3)]
+)
+def test_an_interrupted_run_goes_on(tmp_path, request, name, epoch):
+    run, _, uninterrupted = request.getfixturevalue(name)
     with pytest.raises(KeyboardInterrupt):
-        Run(WORKLOAD, arm).train(tmp_path, display)
-    assert read_run(tmp_path, arm.name, 0).status == "running"
-    begun = []
-    display.epoch = lambda record: begun.append(record.epoch)
-    display.run_started(run)
-    result = Run(WORKLOAD, arm).train(tmp_path, display)
+        Run(WORKLOAD, run.arm).train(tmp_path, Stopping(epoch))
+    assert read_run(tmp_path, run.arm.name, 0).status == "running"
+    display = Stopping()
+    result = Run(WORKLOAD, run.arm).train(tmp_path, display)
     # The epoch that was recorded, but not saved, comes again.
-    assert begun == list(range(epoch, 5))
+    assert display.begun == list(range(epoch, 5))
+    line = f"{name}, seed 0 goes on after epoch {epoch - 1} of 4"
+    assert (line in display.said) is (epoch > 1)
     assert result.status == "finished"
     assert numbers(result.epochs) == numbers(uninterrupted)
 
 
-def test_a_part_of_the_regime_and_the_rest():
-    run = Run(WORKLOAD, EVERYTHING)
-    model = run.build()
-    whole = run.fit(run.build())
+def test_a_run_that_was_stopped_after_its_last_epoch(
+    tmp_path, finished, programs
+):
+    """All is recorded and saved but that it is finished."""
+    run = Run(WORKLOAD, LARGE, programs=programs)
+    folder = run_folder(tmp_path, "large", 0)
+    run.fit(run.prepare(), folder)
+    assert (folder / BACKUP).is_file()
+    result = run.train(tmp_path, QUIET, tmp_path / "model.keras")
+    assert result.status == "finished"
+    assert numbers(result.epochs) == numbers(finished[1].epochs)
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    expected = keras.saving.load_model(finished[0] / "model.keras")
+    for ours, theirs in zip(model.weights, expected.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_part_of_the_regime_and_the_rest(everything):
+    run, model, whole = everything[0], everything[0].build(), everything[2]
     first = run.fit(model, until=0.5)
     rest = run.fit(model, begin=0.5)
+
     # The distance is that from where each part began.
-    for records in (whole, first, rest):
-        for record in records:
-            record.logs.pop("weight_distance")
-    assert numbers(first + rest) == numbers(whole)
+    ours, theirs = (
+        [(r.epoch, {**r.logs, "weight_distance": None}) for r in records]
+        for records in (first + rest, whole)
+    )
+    assert ours == theirs
 
 
-def test_a_finished_run_is_left_alone_and_its_model_kept(tmp_path):
-    path = tmp_path / "model.keras"
-    display = Display(quiet=True)
-    run = Run(WORKLOAD, EVERYTHING)
-    result = run.train(tmp_path, display, path)
-    model = keras.saving.load_model(path)
+def test_a_finished_run_is_left_alone_and_its_model_kept(
+    tmp_path, finished, monkeypatch
+):
+    path, result = finished
+    model = keras.saving.load_model(path / "model.keras")
     x, y = blobs(40, seed=1)
     score = model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
     assert score == pytest.approx(result.final)
-    path.unlink()
-    Run(WORKLOAD, EVERYTHING).train(tmp_path, display, path)
-    assert path.is_file()
-    skipped = Run(WORKLOAD, EVERYTHING)
-    skipped.prepare = None  # It would be called.
-    again = skipped.train(tmp_path, display)
-    assert numbers(again.epochs) == numbers(result.epochs)
+    monkeypatch.setattr(Run, "prepare", None)  # It would be called.
+    again = Run(WORKLOAD, LARGE).train(path, QUIET, tmp_path / "copy.keras")
+    assert again == result
+    assert (tmp_path / "copy.keras").is_file()
 
 
 def damage_journal(change):
@@ -197,30 +233,29 @@ DAMAGES = {
     "garbled": damage_journal(lambda lines: "".join(lines[:-1]) + "{]\n"),
     "out of range": damage_journal(larger),
     "no journal": lambda folder: (folder / "epochs.jsonl").unlink(),
-    "summary": lambda folder: (folder / "summary.json").write_text("{"),
-    "status": lambda folder: (folder / "summary.json").write_text("{}"),
+    "summary": lambda folder: (folder / SUMMARY).write_text("{"),
+    "status": lambda folder: (folder / SUMMARY).write_text("{}"),
 }
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    path = tmp_path_factory.mktemp("finished")
-    arm = Arm("large")
-    return path, Run(WORKLOAD, arm).train(path, Display(quiet=True))
-
-
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_records_are_no_results(tmp_path, finished, damage, capsys):
+def test_damaged_records_are_no_results(tmp_path, finished, programs, damage):
     path, expected = finished
     folder = tmp_path / "copy"
     shutil.copytree(path, folder)
     DAMAGES[damage](run_folder(folder, "large", 0))
     found = read_run(folder, "large", 0)
-    assert found.status == "damaged"
-    assert found.epochs == ()
-    again = Run(WORKLOAD, Arm("large")).train(folder, Display())
-    assert "Damaged, trained again: large, seed 0" in capsys.readouterr().out
+    assert (found.status, found.epochs) == ("damaged", ())
+    display = Stopping()
+    again = Run(WORKLOAD, LARGE, programs=programs).train(folder, display)
+    assert display.said[0].startswith("Damaged, trained again: large, seed 0")
     assert numbers(again.epochs) == numbers(expected.epochs)
+
+
+@pytest.mark.parametrize("line", [[], {}, {"logs": 3}, "epoch"])
+def test_lines_that_are_no_records(line):
+    with pytest.raises(ValueError, match="not the record"):
+        EpochRecord.from_json(line)
 
 
 def test_a_loss_that_is_not_finite_is_a_failed_run(tmp_path):
@@ -228,25 +263,26 @@ def test_a_loss_that_is_not_finite_is_a_failed_run(tmp_path):
     workload = small_workload(
         build_model=lambda: build_model(keras.optimizers.SGD(), norm=False)
     )
-    result = Run(workload, arm).train(tmp_path, Display(quiet=True))
+    result = Run(workload, arm).train(tmp_path, QUIET)
     assert result.status == "failed"
     assert result.reason.startswith("the loss became")
     assert len(result.epochs) < 4
 
 
-def test_an_error_is_recorded_and_tried_again(tmp_path, monkeypatch):
-    arm = Arm("large")
-    run = Run(WORKLOAD, arm)
-
+def test_an_error_is_recorded_and_tried_again(tmp_path, monkeypatch, programs):
     def fail(*args, **kwargs):
         raise MemoryError("no memory for this")
 
-    monkeypatch.setattr(run, "prepare", fail)
-    result = run.train(tmp_path, Display(quiet=True))
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "prepare", fail)
+        result = Run(WORKLOAD, LARGE).train(tmp_path, QUIET)
     assert result.status == "failed"
     assert result.reason == "MemoryError: no memory for this"
-    again = Run(WORKLOAD, arm).train(tmp_path, Display(quiet=True))
+    error = run_folder(tmp_path, "large", 0) / "error.txt"
+    assert "Traceback" in error.read_text()
+    again = Run(WORKLOAD, LARGE, programs=programs).train(tmp_path, QUIET)
     assert again.status == "finished"
+    assert not error.exists()
 
 
 @pytest.mark.parametrize(
@@ -264,8 +300,10 @@ def test_the_users_optimizer_at_the_regimes_rate(optimizer):
     workload = small_workload(build_model=lambda: build_model(optimizer()))
     run = Run(workload, Arm("small", batch_size="small"))
     model = run.build()
-    records = run.fit(model)
-    rates = [r.learning_rate for r in records]
+    rates = []
+    for epoch in range(4):
+        model.optimizer.iterations.assign(6 * epoch)
+        rates.append(float(model.optimizer.learning_rate))
     assert rates == pytest.approx([0.02, 0.02, 0.002, 0.002])
     given, used = optimizer().get_config(), model.optimizer.get_config()
     for config in (given, used):
@@ -274,8 +312,8 @@ def test_the_users_optimizer_at_the_regimes_rate(optimizer):
     assert used == given
 
 
-def test_names_do_not_depend_on_models_built_before():
-    first = Run(WORKLOAD, DREG).build()
+def test_names_do_not_depend_on_models_built_before(dreg):
+    _, first, _ = dreg
     keras.layers.Dense(1)
     build_model()
     second = Run(WORKLOAD, DREG).build()
@@ -292,21 +330,18 @@ def test_steps_per_epoch_is_handed_to_build_model():
         return build_model()
 
     workload = small_workload(build_model=build)
-    Run(workload, Arm("large")).build()
+    Run(workload, LARGE).build()
     Run(workload, Arm("small", batch_size="small")).build()
     assert seen[-2:] == [2, 6]
 
 
-# ---- Several devices ----
-
-
-def test_two_devices_follow_one():
+def test_two_devices_follow_one(everything):
     """Ghosts of which no device has a part; samples are mixed by weights."""
     strategy = {"tensorflow": "mirrored", "jax": "jax-data-parallel"}
     placement = choose_strategy(strategy[keras.backend.backend()], 2)
-    _, _, expected = fit(EVERYTHING)
     run = Run(WORKLOAD, EVERYTHING, placement=placement)
-    for ours, theirs in zip(run.fit(run.build()), expected, strict=True):
+    records = run.fit(run.build())
+    for ours, theirs in zip(records, everything[2], strict=True):
         assert ours.learning_rate == theirs.learning_rate
         for name in ("weight_distance", "loss"):
             assert ours.logs[name] == pytest.approx(theirs.logs[name], abs=1e-5)
@@ -314,13 +349,23 @@ def test_two_devices_follow_one():
         assert ours.objective == pytest.approx(theirs.objective, abs=0.026)
 
 
-@pytest.mark.parametrize("arm", standard_arms(4), ids=lambda arm: arm.name)
-def test_every_standard_arm_trains(tmp_path, arm):
-    run = Run(WORKLOAD, arm)
-    result = run.train(tmp_path, Display(quiet=True), tmp_path / "m.keras")
+ARMS = {arm.name: arm for arm in standard_arms(4)}
+
+
+@pytest.mark.parametrize(
+    "name", ["lr_warmup", "lr_gbn_ra", "lr_group_noise", "all"]
+)
+def test_standard_arms_train_and_can_be_saved(tmp_path, name):
+    run = Run(WORKLOAD, ARMS[name])
+    result = run.train(tmp_path, QUIET, tmp_path / "m.keras")
     assert result.status == "finished", result.reason
     assert result.updates == run.plan.updates
     model = keras.saving.load_model(tmp_path / "m.keras")
     assert [type(x) for x in model.layers] == [
         type(x) for x in run.facts.model.layers
     ]
+
+
+def test_these_arms_have_all_techniques():
+    used = ("lr_gbn_ra", "lr_group_noise", "all")
+    assert {t for name in used for t in ARMS[name].techniques} == {*names()}

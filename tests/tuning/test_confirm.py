@@ -1,85 +1,84 @@
-import json
 import re
-import sys
 
 import pytest
 
 import keras_lbreg as lbreg
+from keras_lbreg.comparison.statistics import Stat
 from keras_lbreg.files import read_json, write_json
-from keras_lbreg.tuning import confirm, read_best
+from keras_lbreg.tuning import confirm, read_best, report
+from keras_lbreg.tuning.space import make_space
 from tests.tuning.small_network import small_data, small_network
 
-WINNER = lbreg.Arm(
-    "Trial",
-    {"lr_scaling": {"rule": "linear"}, "dreg": {"weight": 0.5, "layer": -1}},
-    batch_size=16,
-    learning_rate_factor=2.0,
+SPACE = make_space(small_network(), 4, [16, 32], always=["lr_scaling"])
+WORKLOAD = lbreg.Workload(
+    small_network,
+    small_data(),
+    small_data(16, seed=1),
+    lbreg.Regime(4, 0.1, epochs=1),
+    source="train.py:workload",
 )
 
 
-def make_workload():
-    return lbreg.Workload(
-        small_network,
-        small_data(),
-        small_data(16, seed=1),
-        lbreg.Regime(4, 0.1, epochs=1),
-        source="train.py:workload",
-    )
+def trial(trial_id, score, batch_size=16, factor=1.0, **values):
+    values |= {"batch_size": batch_size, "learning_rate_factor": factor}
+    values |= {"lr_scaling.rule": "linear"}
+    stat = Stat(score, 0.1, 2)
+    return report.TrialRecord(trial_id, "completed", values, stat, 1.0)
+
+
+def result(path, *trials):
+    manifest = {"workload": {"direction": "max"}}
+    return report.TuneResult(path, manifest, trials)
 
 
 @pytest.fixture
 def best(tmp_path):
     path = tmp_path / "best.json"
-    confirm.write_best(path, WINNER, make_workload(), "search/trial_3", "3")
+    values = {"dreg": True, "dreg.weight": 0.5, "dreg.layer": -1}
+    winner = trial("3", 0.9, factor=2.0, **values)
+    confirm.write_best(path, SPACE, winner, WORKLOAD)
     return path
 
 
 def test_the_winner_is_read_as_it_was_written(best):
     arm, found = read_best(best)
-    assert arm.techniques == WINNER.techniques
+    assert arm.techniques == {
+        "lr_scaling": {"rule": "linear"},
+        "dreg": {"weight": 0.5, "layer": -1},
+    }
     assert arm.learning_rate_factor == 2.0
     assert (arm.name, arm.batch_size, arm.control) == ("tuned", "large", "lr")
     assert found["workload"] == "train.py:workload"
     assert [found[name] for name in confirm.NUMBERS] == [16, 4, 1]
 
 
-def changed(path, *keys, value):
-    content = read_json(path)
-    place = content
-    for key in keys[:-1]:
-        place = place[key]
-    place[keys[-1]] = value
-    write_json(path, content)
-
-
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
-        (("arm",), 3, "an object as `arm`"),
+        (("arm",), 3, "must be a mapping"),
         (("arm", "title"), "", "`title`"),
-        (("arm", "techniques"), ["dreg"], "an object as `arm.techniques`"),
         (("arm", "techniques", "drog"), {}, "drog"),
         (("arm", "techniques", "dreg", "wait"), 1, "wait"),
         (("arm", "techniques", "dreg", "weight"), "much", "dreg.weight"),
-        (("arm", "batchsize"), 3, "no other keys of `arm`.*batchsize"),
-        (("arm", "learning_rate_factor"), -1, "learning_rate_factor"),
+        (("arm", "batchsize"), 3, "batchsize"),
         (("batch_size",), 2.5, "`batch_size`"),
         (("epochs",), 0, "`epochs`"),
-        (("small_batch_size",), 16, "a `batch_size` above"),
-        (("workload",), 7, "a text as `workload`"),
-        (("surprise",), 7, "others, surprise"),
     ],
 )
 def test_mistakes_in_the_file_are_named(keys, value, message, best):
-    changed(best, *keys, value=value)
-    with pytest.raises(ValueError, match=f"(?s){re.escape(str(best))}.*") as e:
+    content = place = read_json(best)
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    write_json(best, content)
+    with pytest.raises(ValueError, match=re.escape(str(best))) as error:
         read_best(best)
-    assert re.search(message, str(e.value)), e.value
+    assert re.search(message, str(error.value)), error.value
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{}", "none named arm"), ("[]", "JSON object"), ("{", "not valid JSON")],
+    [("{}", "no 'batch_size'"), ("[]", "object"), ("{", "not valid JSON")],
 )
 def test_other_files_are_refused(content, message, best):
     best.write_text(content)
@@ -87,39 +86,48 @@ def test_other_files_are_refused(content, message, best):
         read_best(best)
 
 
-@pytest.mark.parametrize("control", ["none", "found", "itself"])
-def test_arms_of_the_comparison(control, tmp_path, monkeypatch):
-    seen = {}
-    # The package's attribute of this name is the function.
-    module = sys.modules["keras_lbreg.comparison.compare"]
-    monkeypatch.setattr(module, "compare", lambda _, **own: seen.update(own))
-    scaling = lbreg.Arm("Trial", ["lr_scaling"], 16, 3.0)
-    confirm.confirm(
-        make_workload(),
-        scaling if control == "itself" else WINNER,
-        None if control == "none" else scaling,
-        tmp_path,
-        2,
-    )
-    small, large, rate, tuned = seen["arms"]
-    assert (small, large) == ("small_batch", "large_batch")
-    assert seen["first_seed"] == 1000
-    if control == "found":
-        assert (rate.name, rate.learning_rate_factor) == ("lr_tuned", 3.0)
-        assert tuned.control == "lr_tuned"
-    else:
-        assert (rate, tuned.control) == ("lr", "lr")
+DREG = trial("1", 0.9, dreg=True)
+ELSEWHERE = trial("2", 0.8, batch_size=32)
+RATE = trial("3", 0.7, factor=3.0)
 
 
-def test_another_winner_is_trained_anew(tmp_path):
-    workload = make_workload()
-    arguments = {"progress": False, "report": False}
-    kept = []
-    for factor in (2.0, 2.0, 4.0):
-        arm = lbreg.Arm("Trial", ["lr_scaling"], 16, factor)
-        results = confirm.confirm(workload, arm, None, tmp_path, 1, **arguments)
-        kept.append({x.arm: json.dumps(x.to_json()) for x in results.runs})
-        assert {run.status for run in results.runs} == {"finished"}
-    assert kept[0] == kept[1]
-    same = {name for name in kept[0] if kept[0][name] == kept[2][name]}
-    assert same == {"small_batch", "large_batch", "lr"}
+@pytest.mark.parametrize(
+    ("trials", "names", "control"),
+    [
+        ([DREG, ELSEWHERE, RATE], ["trial_3", "trial_1"], "trial_3"),
+        ([DREG, ELSEWHERE], ["lr", "trial_1"], "lr"),
+        # The winner is a control.
+        ([RATE], ["lr", "trial_3"], "lr"),
+    ],
+)
+def test_arms_of_the_comparison(trials, names, control, tmp_path):
+    progress = {"progress": False, "report": False}
+    confirm.confirm(WORKLOAD, SPACE, result(tmp_path, *trials), 1, **progress)
+    manifest = read_json(tmp_path / "confirm-16" / "manifest.json")
+    assert manifest["seeds"] == [1000]
+    small, large, rival, tuned = manifest["arms"]
+    assert [small["name"], large["name"]] == ["small_batch", "large_batch"]
+    assert [rival["name"], tuned["name"]] == names
+    assert tuned["control"] == control
+    if rival["name"] == "trial_3":
+        assert rival["learning_rate_factor"] == 3.0
+        assert (rival["group"], rival["control"]) == ("control", "large_batch")
+
+
+def test_a_former_winner_stays(tmp_path):
+    runs = []
+    for trials in ([RATE], [RATE], [trial("4", 0.8, factor=2.0), RATE]):
+        confirm.confirm(
+            WORKLOAD,
+            SPACE,
+            result(tmp_path, *trials),
+            1,
+            progress=False,
+            report=False,
+        )
+        found = lbreg.comparison.read_results(tmp_path / "confirm-16")
+        assert {run.status for run in found.runs} == {"finished"}
+        runs.append({run.arm: run.epochs for run in found.runs})
+    assert runs[0] == runs[1]
+    assert runs[0].items() <= runs[2].items()
+    assert runs[2].keys() - runs[0].keys() == {"trial_4"}

@@ -1,5 +1,7 @@
 import gc
+import json
 import os
+import pathlib
 import subprocess
 import sys
 import weakref
@@ -11,9 +13,7 @@ import pytest
 from keras_tuner.errors import FatalValueError
 
 import keras_lbreg as lbreg
-from keras_lbreg.tuning import LargeBatchHyperModel, trial_statistics
-from keras_lbreg.tuning.report import read_executions
-from tests.checks.replicas import mirrored_strategy
+from keras_lbreg.tuning import LargeBatchHyperModel, read_trials
 from tests.tuning.small_network import small_data, small_network
 
 TRAINING = small_data(32)
@@ -37,14 +37,17 @@ def quick_garbage_collection():
     gc.unfreeze()
 
 
-def make_hypermodel(build_model=small_network, **arguments):
-    arguments = {
-        "batch_sizes": [16],
-        "techniques": ["lr_scaling", "ghost_batch_norm"],
-        "regime": REGIME,
-        **arguments,
-    }
-    return LargeBatchHyperModel(build_model, **arguments)
+def make_workload(build_model=small_network, regime=REGIME):
+    return lbreg.Workload(
+        build_model, TRAINING, VALIDATION, regime, batch_size=16
+    )
+
+
+def make_hypermodel(workload=None, **arguments):
+    techniques = ["lr_scaling", "ghost_batch_norm"]
+    return LargeBatchHyperModel(
+        workload or make_workload(), **{"techniques": techniques, **arguments}
+    )
 
 
 def make_tuner(hypermodel, folder, kind="RandomSearch", **arguments):
@@ -56,10 +59,8 @@ def make_tuner(hypermodel, folder, kind="RandomSearch", **arguments):
     )
 
 
-def search(tuner, *data, **arguments):
-    data = data or TRAINING
-    given = {"validation_data": VALIDATION, "verbose": 0, **arguments}
-    tuner.search(*data, **given)
+def search(tuner, **arguments):
+    tuner.search(verbose=0, **arguments)
     return list(tuner.oracle.trials.values())
 
 
@@ -68,13 +69,16 @@ def accuracy(model):
     return np.mean(model.predict(x, verbose=0).argmax(-1) == y)
 
 
+def outcome(trials):
+    return [(t.hyperparameters.values, t.metrics.get_config()) for t in trials]
+
+
 @pytest.mark.parametrize("kind", ENGINES)
 def test_every_engine_searches(kind, tmp_path):
     hypermodel = make_hypermodel()
     tuner = make_tuner(hypermodel, tmp_path, kind)
     trials = search(tuner)
     assert {trial.status for trial in trials} == {"COMPLETED"}
-    assert len(trials) >= 2
     for trial in trials:
         values = trial.hyperparameters.values
         assert ("lr_scaling.rule" in values) == values["lr_scaling"]
@@ -92,9 +96,8 @@ def test_every_engine_searches(kind, tmp_path):
         model = tuner.load_model(trial)
         epochs = trial.hyperparameters.values.get("tuner/epochs", 2)
         assert int(model.optimizer.iterations) == 2 * epochs
-        np.testing.assert_allclose(
-            accuracy(hypermodel.export(model)), trial.score, rtol=1e-6
-        )
+        plain = hypermodel.export(model)
+        np.testing.assert_allclose(accuracy(plain), trial.score, rtol=1e-6)
 
 
 def test_executions_have_their_own_seeds_and_are_recorded(tmp_path):
@@ -109,49 +112,121 @@ def test_executions_have_their_own_seeds_and_are_recorded(tmp_path):
 
     tuner = make()
     trials = search(tuner)
-    found = trial_statistics(tuner)
-    assert [stat.mean for _, stat in found] == sorted(
-        (trial.score for trial in trials), reverse=True
-    )
-    for trial_id, stat in found:
-        trial = tuner.oracle.trials[trial_id]
-        executions = read_executions(tuner.get_trial_dir(trial_id))
-        assert tuple(executions) == (7, 8)
-        values = [x["val_accuracy"] for x in executions.values()]
-        np.testing.assert_allclose(np.mean(values), trial.score)
-        np.testing.assert_allclose(stat.std, np.std(values, ddof=1))
-    assert any(stat.std > 0 for _, stat in found)
+    found = read_trials(tuner.project_dir, "val_accuracy")
+    for trial, record in zip(trials, found, strict=True):
+        assert (record.stat.n, record.status) == (2, "completed")
+        np.testing.assert_allclose(record.stat.mean, trial.score)
+    assert any(record.stat.std > 0 for record in found)
     # The best execution is the one that is kept.
+    [best] = tuner.oracle.get_best_trials()
+    folder = pathlib.Path(tuner.get_trial_dir(best.trial_id))
+    records = [
+        json.loads(path.read_text().splitlines()[-1])
+        for path in sorted(folder.glob("runs/*/seed-*/epochs.jsonl"))
+    ]
+    assert [record["seed"] for record in records] == [7, 8]
     plain = tuner.hypermodel.export(tuner.get_best_models()[0])
     assert {type(x).__module__.split(".")[0] for x in plain.layers} == {"keras"}
-    best = read_executions(tuner.get_trial_dir(found[0][0])).values()
-    expected = max(x["val_accuracy"] for x in best)
+    expected = max(record["objective"] for record in records)
     np.testing.assert_allclose(accuracy(plain), expected, rtol=1e-6)
     # As another process would reload it.
     again = make()
-    assert trial_statistics(again) == found
     again.get_best_models()
     again.results_summary()
     again.search_space_summary()
 
 
 def test_the_same_search_has_the_same_outcome(tmp_path):
-    outcomes = []
-    for name in ("first", "second"):
-        # What was drawn before makes no difference.
-        keras.utils.set_random_seed(len(outcomes))
-        tuner = make_tuner(
-            make_hypermodel(techniques=["gradient_mix", "gradient_noise"]),
-            tmp_path / name,
-        )
-        trials = search(tuner)
-        outcomes.append(
-            [
-                (trial.hyperparameters.values, trial.metrics.get_config())
-                for trial in trials
-            ]
-        )
-    assert outcomes[0] == outcomes[1]
+    """Whatever was drawn or built before, in one process."""
+    techniques = ["gradient_mix", "gradient_noise", "dreg"]
+    hypermodel = make_hypermodel(techniques=techniques)
+    first = search(make_tuner(hypermodel, tmp_path / "first"))
+    keras.utils.set_random_seed(1)
+    small_network()
+    second = search(make_tuner(hypermodel, tmp_path / "second"))
+    assert outcome(first) == outcome(second)
+    again = make_tuner(hypermodel, tmp_path / "first")
+    [best] = again.get_best_hyperparameters()
+    assert hypermodel.build(best).compiled
+
+
+def nameless():
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            keras.layers.Conv2D(2, 3),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    loss = "sparse_categorical_crossentropy"
+    model.compile("sgd", loss, metrics=["accuracy"])
+    return model
+
+
+def test_data_of_the_search(tmp_path):
+    """A function and a regime; other models were built before."""
+    data = {"validation_data": VALIDATION, "sample_weight": np.ones(32)}
+    nameless()
+    hypermodel = make_hypermodel(
+        nameless, batch_sizes=16, regime=REGIME, techniques=[], always=["dreg"]
+    )
+    tuner = make_tuner(hypermodel, tmp_path)
+    trials = search(tuner, x=TRAINING[0], y=TRAINING[1], **data)
+    assert {trial.status for trial in trials} == {"COMPLETED"}
+    model = tuner.get_best_models()[0]
+    assert int(model.optimizer.iterations) == 4
+    best = tuner.oracle.get_best_trials()[0]
+    np.testing.assert_allclose(
+        accuracy(hypermodel.export(model)), best.score, rtol=1e-6
+    )
+    # In a process that has not searched.
+    again = make_hypermodel(
+        nameless, batch_sizes=16, regime=REGIME, techniques=[], always=["dreg"]
+    )
+    model = make_tuner(again, tmp_path).get_best_models()[0]
+    assert int(model.optimizer.iterations) == 4
+
+
+@pytest.mark.tensorflow
+def test_tf_datasets(tmp_path):
+    import tensorflow as tf
+
+    hypermodel = make_hypermodel(
+        small_network,
+        batch_sizes=16,
+        regime=REGIME,
+        techniques=[],
+        always=["gradient_mix", "dreg"],
+    )
+    tuner = make_tuner(hypermodel, tmp_path, max_trials=1)
+    train = tf.data.Dataset.from_tensor_slices(TRAINING).batch(8)
+    val = tf.data.Dataset.from_tensor_slices(VALIDATION).batch(50)
+    [trial] = search(tuner, x=train, validation_data=val)
+    assert trial.status == "COMPLETED", trial.message
+
+
+@pytest.mark.tensorflow
+def test_several_devices(tmp_path):
+    hypermodel = make_hypermodel(
+        make_workload(lambda: small_network(run_eagerly=False)),
+        techniques=[],
+        always=["ghost_batch_norm", "gradient_mix"],
+        ranges={
+            "ghost_batch_norm": {"ghost_batch_size": 4},
+            "gradient_mix": {"groups": 2},
+        },
+        strategy="mirrored",
+        devices=2,
+    )
+    tuner = make_tuner(hypermodel, tmp_path, max_trials=1)
+    [trial] = search(tuner)
+    assert trial.status == "COMPLETED", trial.message
+    model = tuner.get_best_models()[0]
+    assert isinstance(model.optimizer, lbreg.GradientMix)
+    np.testing.assert_allclose(
+        accuracy(hypermodel.export(model)), trial.score, rtol=1e-6
+    )
 
 
 def test_the_policy_outlives_the_tuners_clean_up():
@@ -178,29 +253,28 @@ def diverging(hp):
     )
 
 
-def test_a_trial_that_diverges_fails_and_the_search_goes_on(tmp_path):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"workload": make_workload(diverging)}, "loss became nan in epoch 1"),
+        (
+            {
+                "always": ["ghost_batch_norm"],
+                "ranges": {"ghost_batch_norm": {"ghost_batch_size": [32, 8]}},
+            },
+            "ghost_batch_size is 32, of 16",
+        ),
+    ],
+)
+def test_a_failed_trial_says_why_and_the_search_goes_on(
+    arguments, message, tmp_path
+):
     hypermodel = make_hypermodel(
-        diverging, techniques=[], ranges=None, learning_rate_factor=None
+        techniques=[], learning_rate_factor=None, **arguments
     )
-    tuner = make_tuner(hypermodel, tmp_path, "GridSearch")
-    failed, completed = search(tuner)
+    failed, completed = search(make_tuner(hypermodel, tmp_path, "GridSearch"))
     assert (failed.status, completed.status) == ("FAILED", "COMPLETED")
-    assert failed.hyperparameters.get("poison")
-    assert "the loss became nan in epoch 1" in failed.message
-    assert [x for x, _ in trial_statistics(tuner)] == [completed.trial_id]
-
-
-def test_settings_that_exclude_each_other_fail(tmp_path):
-    hypermodel = make_hypermodel(
-        techniques=[],
-        always=["ghost_batch_norm"],
-        ranges={"ghost_batch_norm": {"ghost_batch_size": [32, 8]}},
-        learning_rate_factor=None,
-    )
-    tuner = make_tuner(hypermodel, tmp_path, "GridSearch")
-    failed, completed = search(tuner)
-    assert (failed.status, completed.status) == ("FAILED", "COMPLETED")
-    assert "a ghost of 32 is larger than a replica's batch" in failed.message
+    assert message in failed.message
 
 
 class Epochs(keras.callbacks.Callback):
@@ -212,102 +286,49 @@ class Epochs(keras.callbacks.Callback):
         self.logs.append((epoch, sorted(logs)))
 
 
-def test_callbacks_splits_and_weights(tmp_path):
-    tuner = make_tuner(
-        make_hypermodel(techniques=["dreg"]), tmp_path, max_trials=1
-    )
+def test_callbacks(tmp_path):
     Epochs.logs.clear()
-    [trial] = search(
-        tuner,
-        *TRAINING,
-        sample_weight=np.ones(32),
-        validation_data=None,
-        validation_split=0.5,
-        callbacks=[Epochs()],
-    )
+    tuner = make_tuner(make_hypermodel(), tmp_path, max_trials=1)
+    search(tuner, callbacks=[Epochs()])
     assert [epoch for epoch, _ in Epochs.logs] == [0, 1]
     assert {"loss", "val_accuracy", "val_loss"} <= set(Epochs.logs[0][1])
-    # A batch of 16 of the 16 samples that are left.
-    assert int(tuner.load_model(trial).optimizer.iterations) == 2
-
-
-@pytest.mark.tensorflow
-def test_tf_datasets(tmp_path):
-    import tensorflow as tf
-
-    tuner = make_tuner(
-        make_hypermodel(techniques=[], always=["gradient_mix", "dreg"]),
-        tmp_path,
-        max_trials=1,
-    )
-    train = tf.data.Dataset.from_tensor_slices(TRAINING).batch(8)
-    val = tf.data.Dataset.from_tensor_slices(VALIDATION).batch(50)
-    trials = search(tuner, train, validation_data=val)
-    assert {trial.status for trial in trials} == {"COMPLETED"}
-
-
-@pytest.mark.tensorflow
-def test_a_strategy_of_the_tuner(tmp_path):
-    hypermodel = make_hypermodel(
-        lambda: small_network(run_eagerly=False),
-        techniques=[],
-        always=["ghost_batch_norm", "gradient_mix"],
-        ranges={
-            "ghost_batch_norm": {"ghost_batch_size": 4},
-            "gradient_mix": {"groups": 2},
-        },
-        replicas=2,
-    )
-    tuner = make_tuner(
-        hypermodel,
-        tmp_path,
-        max_trials=1,
-        distribution_strategy=mirrored_strategy(2),
-    )
-    [trial] = search(tuner)
-    assert trial.status == "COMPLETED", trial.message
-    model = tuner.get_best_models()[0]
-    assert isinstance(model.optimizer, lbreg.GradientMix)
-    np.testing.assert_allclose(
-        accuracy(hypermodel.export(model)), trial.score, rtol=1e-6
-    )
-    hypermodel = make_hypermodel(techniques=[])
-    with pytest.raises(FatalValueError, match=r"the 2 of the tuner's"):
-        search(
-            make_tuner(
-                hypermodel,
-                tmp_path / "other",
-                max_trials=1,
-                distribution_strategy=tuner.distribution_strategy,
-            )
-        )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": 3}, r"part of a trial.*\['epochs'\]"),
-        ({"batch_size": 3}, r"\['batch_size'\]"),
-        ({"validation_data": None}, "needs validation data"),
+        ({"epochs": 3}, "'epochs': 3"),
+        ({"batch_size": 3}, "'batch_size': 3"),
+        ({"x": None}, "None in place of x"),
+        ({"validation_data": None}, "`validation_data`"),
         ({"validation_data": (VALIDATION[0], TRAINING[1])}, "as many inputs"),
         ({"validation_data": (VALIDATION[0][:, :2], VALIDATION[1])}, "Keras"),
+        (dict(zip("xy", small_data(8), strict=True)), "training samples, 8"),
     ],
 )
 def test_mistakes_of_the_call_end_the_search(arguments, message, tmp_path):
-    tuner = make_tuner(make_hypermodel(), tmp_path)
+    hypermodel = make_hypermodel(small_network, batch_sizes=16, regime=REGIME)
+    tuner = make_tuner(hypermodel, tmp_path)
+    data = dict(zip("xy", TRAINING, strict=True))
+    data = {**data, "validation_data": VALIDATION, **arguments}
     with pytest.raises(FatalValueError, match=f"(?s){message}"):
-        search(tuner, **arguments)
-
-
-def test_batches_larger_than_the_data_end_the_search(tmp_path):
-    tuner = make_tuner(make_hypermodel(batch_sizes=[16, 64]), tmp_path)
-    with pytest.raises(FatalValueError, match="64 is more than the 32 samples"):
-        search(tuner)
+        search(tuner, **data)
     assert len(tuner.oracle.trials) == 1
 
 
-def uncompiled():
-    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+def test_what_the_tuner_must_not_have(tmp_path):
+    hypermodel = make_hypermodel()
+    for kind, arguments in (
+        ("RandomSearch", {"optimizer": "adam"}),
+        ("Hyperband", {"max_epochs": 9}),
+    ):
+        [name] = arguments
+        tuner = make_tuner(hypermodel, tmp_path / name, kind, **arguments)
+        with pytest.raises(FatalValueError, match=f"Received: .*{name}"):
+            search(tuner)
+    tuner = make_tuner(hypermodel, tmp_path)
+    with pytest.raises(FatalValueError, match="Expected no data in `search`"):
+        search(tuner, x=TRAINING[0])
 
 
 def shapeless():
@@ -319,45 +340,37 @@ def shapeless():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"build_model": uncompiled}, "not compiled"),
-        ({"build_model": shapeless}, "Add `keras.Input`"),
-        ({"ranges": {"dreg": {"layer": ["cove"]}}}, "cove"),
+        ({"workload": None}, "`build_model`"),
+        ({"workload": small_network}, "`regime`.*Regime"),
+        ({"workload": shapeless, "regime": REGIME}, "Add `keras.Input`"),
+        ({"batch_sizes": 33}, "training samples, 32"),
+        ({"batch_sizes": [16, 4]}, "more than the small batch size, 4"),
+        ({"ranges": {"dreg": {"layer": ["conv", "cove"]}}}, "cove"),
         (
-            {"ranges": {"ghost_batch_norm": {"ghost_batch_size": 0}}},
+            {"ranges": {"ghost_batch_norm": {"ghost_batch_size": [0, 8]}}},
             "ghost_batch_size",
         ),
-    ],
-)
-def test_mistakes_of_the_space_are_reported_when_the_tuner_is_made(
-    arguments, message, tmp_path
-):
-    hypermodel = make_hypermodel(
-        **{"techniques": ["dreg", "ghost_batch_norm"], **arguments}
-    )
-    with pytest.raises(ValueError, match=message):
-        make_tuner(hypermodel, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"build_model": None}, "`build_model`"),
-        ({"regime": None}, r"`regime`.*Regime\(128, 0.1, epochs=50\)"),
-        ({"techniques": ["drog"]}, "Invalid technique"),
-        ({"batch_sizes": []}, "`batch_sizes`"),
+        (
+            {
+                "ranges": {
+                    "gradient_noise": {
+                        "alpha": lbreg.techniques.SearchRange(-1, 1.0)
+                    }
+                }
+            },
+            "`alpha`",
+        ),
+        ({"ranges": {"lr_scaling": {"rule": "cubic"}}}, "cubic"),
+        ({"strategy": "two"}, "`strategy`"),
     ],
 )
 def test_mistakes_are_reported_at_once(arguments, message):
+    arguments = {"techniques": None, "workload": make_workload(), **arguments}
     with pytest.raises(ValueError, match=f"(?s){message}"):
-        make_hypermodel(**arguments)
+        LargeBatchHyperModel(**arguments)
 
 
-def test_models_of_others_are_not_exported():
-    with pytest.raises(ValueError, match="Expected a model that `build`"):
-        make_hypermodel().export(small_network())
-
-
-def test_models_can_be_forgotten():
+def test_models_are_known_and_can_be_forgotten():
     hypermodel = make_hypermodel()
     hp = keras_tuner.HyperParameters()
     hypermodel.declare_hyperparameters(hp)
@@ -365,29 +378,8 @@ def test_models_can_be_forgotten():
     keras.backend.clear_session()
     gc.collect()
     assert model() is None
-
-
-def test_a_workload_has_its_own_data(tmp_path):
-    workload = lbreg.Workload(
-        small_network, TRAINING, VALIDATION, REGIME, batch_size=16
-    )
-    hypermodel = LargeBatchHyperModel(workload, techniques=["dreg"])
-    tuner = make_tuner(hypermodel, tmp_path)
-    tuner.search(verbose=0)
-    assert len(trial_statistics(tuner)) == 2
-    # A second search in the same process, and models built between.
-    small_network()
-    other = make_tuner(hypermodel, tmp_path, project_name="other")
-    other.search(verbose=0)
-    assert [
-        trial.metrics.get_config() for trial in other.oracle.trials.values()
-    ] == [trial.metrics.get_config() for trial in tuner.oracle.trials.values()]
-    model = hypermodel.build(tuner.get_best_hyperparameters()[0])
-    assert model.compiled
-    with pytest.raises(FatalValueError, match="Expected no data in `search`"):
-        search(make_tuner(hypermodel, tmp_path, project_name="third"))
-    with pytest.raises(ValueError, match="since the workload has one"):
-        LargeBatchHyperModel(workload, regime=REGIME)
+    with pytest.raises(ValueError, match="Expected a model that `build`"):
+        hypermodel.export(small_network())
 
 
 def test_a_fit_without_a_tuner_trains_the_model_given():
@@ -395,7 +387,7 @@ def test_a_fit_without_a_tuner_trains_the_model_given():
     hp = keras_tuner.HyperParameters()
     hypermodel.declare_hyperparameters(hp)
     model = hypermodel.build(hp)
-    metrics = hypermodel.fit(hp, model, *TRAINING, validation_data=VALIDATION)
+    metrics = hypermodel.fit(hp, model)
     plain = hypermodel.export(model)
     np.testing.assert_allclose(
         accuracy(plain), metrics["val_accuracy"], rtol=1e-6
@@ -405,6 +397,7 @@ def test_a_fit_without_a_tuner_trains_the_model_given():
 def test_an_interrupted_trial_goes_on(tmp_path):
     """What an execution has recorded is not trained again."""
     epochs = []
+    workload = make_workload(regime=lbreg.Regime(4, 0.1, epochs=4))
 
     class Interrupt(keras.callbacks.Callback):
         def __init__(self, last):
@@ -416,27 +409,19 @@ def test_an_interrupted_trial_goes_on(tmp_path):
             if len(epochs) == self.last:
                 raise KeyboardInterrupt
 
-    def make():
-        hypermodel = make_hypermodel(
-            techniques=[], regime=lbreg.Regime(4, 0.1, epochs=4)
-        )
-        return make_tuner(
-            hypermodel, tmp_path, max_trials=1, executions_per_trial=2
-        )
+    def make(folder):
+        hypermodel = make_hypermodel(workload, techniques=[])
+        arguments = {"max_trials": 1, "executions_per_trial": 2}
+        return make_tuner(hypermodel, folder, **arguments)
 
     for last in (2, 5, 7):
         with pytest.raises(KeyboardInterrupt):
-            search(make(), callbacks=[Interrupt(last)])
-    tuner = make()
+            search(make(tmp_path), callbacks=[Interrupt(last)])
+    tuner = make(tmp_path)
     [trial] = search(tuner, callbacks=[Interrupt(None)])
     # An epoch that was interrupted before its backup is trained again.
     assert epochs == [0, 1, 1, 2, 3, 3, 0, 0, 1, 2, 3]
-    whole = make_tuner(
-        make_hypermodel(techniques=[], regime=lbreg.Regime(4, 0.1, epochs=4)),
-        tmp_path / "whole",
-        max_trials=1,
-        executions_per_trial=2,
-    )
+    whole = make(tmp_path / "whole")
     [expected] = search(whole, callbacks=[Interrupt(None)])
     assert trial.score == expected.score
     for own, other in zip(
@@ -445,6 +430,19 @@ def test_an_interrupted_trial_goes_on(tmp_path):
         strict=True,
     ):
         np.testing.assert_array_equal(own, other)
+
+
+def test_records_of_another_trial_of_this_name_do_not_count(tmp_path):
+    """KerasTuner may give a lost trial's number to another one."""
+    for rule in ("linear", "sqrt"):
+        ranges = {"lr_scaling": {"rule": rule, "warmup_epochs": 0}}
+        hypermodel = make_hypermodel(always=["lr_scaling"], ranges=ranges)
+        tuner = make_tuner(hypermodel, tmp_path, max_trials=1)
+        [trial] = search(tuner)
+        [record] = read_trials(tuner.project_dir, "val_accuracy")
+        assert (record.stat.mean, record.stat.n) == (trial.score, 1)
+        (tmp_path / "untitled_project" / "oracle.json").unlink()
+        (tmp_path / "untitled_project" / "tuner0.json").unlink()
 
 
 def test_keras_tuner_is_imported_when_it_is_needed():

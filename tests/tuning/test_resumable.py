@@ -35,8 +35,16 @@ def test_a_kill_at_any_write_changes_nothing(engines, tmp_path):
     assert all(count > 3 for count in kills.values()), kills
 
 
+ENGINES = dict(resumable.ENGINES)
+
+
+@pytest.fixture(autouse=True)
+def engines(monkeypatch):
+    monkeypatch.setattr(resumable, "ENGINES", dict(ENGINES))
+
+
 def make_tuner(folder, engine="random", run=lambda values: values["x"], **own):
-    kind, _ = resumable.ENGINES[engine]
+    kind, oracle = ENGINES[engine]
 
     class Plain(kind):
         def _populate_initial_space(self):
@@ -45,17 +53,16 @@ def make_tuner(folder, engine="random", run=lambda values: values["x"], **own):
             hp.Boolean("y")
             self.oracle.update_space(hp)
 
-        def run_trial(self, trial, *args, **kwargs):
-            if trial.starts > resumable.MOST_STARTS:
-                return super().run_trial(trial, *args, **kwargs)
+        def _build_and_fit_model(self, trial, **kwargs):
             return {"val_x": run(trial.hyperparameters.values)}
 
+    resumable.ENGINES[engine] = Plain, oracle
     return resumable.make_tuner(
         engine,
-        None,
+        keras_tuner.HyperModel(),
         keras_tuner.Objective("val_x", "max"),
         folder,
-        **{"trials": 6, "tuner_class": Plain, **own},
+        **{"trials": 6, **own},
     )
 
 
@@ -158,22 +165,21 @@ def test_a_trial_that_ends_its_process_again_and_again_fails(tmp_path):
     assert "memory may be short" in trial.message
 
 
-@pytest.mark.parametrize(
-    ("returning", "retried"), [(None, []), (["worker0"], ["1"]), ([], "10")]
-)
-def test_workers_get_their_trials_back(
-    returning, retried, tmp_path, monkeypatch
-):
+def test_workers_get_their_trials_back(tmp_path, monkeypatch):
     """Of a chief that is started again."""
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "1")
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
     first = make_tuner(tmp_path)
     first.save()
-    for worker in ("worker0", "worker1"):
+    # One of these was a search without workers.
+    for worker in ("worker0", "tuner0"):
         first.oracle.create_trial(worker)
-    oracle = make_tuner(tmp_path, returning=returning).oracle
-    # It is emptied from its end.
-    assert oracle._retry_queue == [*retried]
-    for worker, trial_id in (("worker0", "0"), ("worker1", "1")):
+    oracle = make_tuner(tmp_path).oracle
+    for worker, trial_id in (("worker1", "1"), ("worker0", "0")):
         assert oracle.create_trial(worker).trial_id == trial_id
+    # Workers that were started with a chief ended with it.
+    monkeypatch.delenv("KERASTUNER_ORACLE_IP")
+    oracle = make_tuner(tmp_path).oracle
+    found = {oracle.create_trial(worker).trial_id for worker in "ab"}
+    assert found == {"0", "1"}

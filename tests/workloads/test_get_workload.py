@@ -122,15 +122,18 @@ def test_an_npz_file(tmp_path):
     [
         (
             "train.py:wrkload",
-            ["Workloads in it: workload", "train.py:workload"],
+            ["the name 'wrkload' in train.py", "Did you mean 'workload'?"],
         ),
         ("train.py:number", ["Received: a int"]),
         ("train.py:nothing", ["Received: a function that returns a int"]),
-        ("train.py:needs", ["'needs' needs arguments"]),
-        ("helper_of_the_file.py", ["has no 'workload'"]),
+        ("train.py:needs", ["one that needs arguments"]),
+        (
+            "helper_of_the_file.py",
+            ["under the name 'workload'", "There are: samples."],
+        ),
         ("trian.py", ["no file 'trian.py'", "Did you mean", "train.py'?"]),
         ("train", ["Did you mean 'train.py'?"]),
-        ("train.py:", ["has no ''"]),
+        ("train.py:", ["under the name ''", "There are: build_model"]),
         (".", ["It is a folder"]),
         ("no_such_package.module:x", ["no module 'no_such_package.module'"]),
         ("no-module:x", ["'package.module:name'"]),

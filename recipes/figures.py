@@ -1,0 +1,184 @@
+"""The figures of the READMEs, drawn from the records."""
+
+import math
+import textwrap
+
+from keras_lbreg.comparison.plots import mean_curves
+from keras_lbreg.comparison.statistics import t_test
+from keras_lbreg.files import write_file
+from keras_lbreg.plot_style import (
+    GREY,
+    INK,
+    PALETTE,
+    new_figure,
+    plot_style,
+    to_png,
+)
+
+# Inches.
+WIDTH, HEIGHT = 4.2, 3.6
+LEGEND_ROW = 0.28
+# Characters of a title's line.
+TITLE = 44
+
+# What stands for the small batch and the large one in every figure.
+REFERENCES = {"small_batch": INK, "large_batch": GREY}
+
+
+def write_figures(paper):
+    """Draws a paper's figures; returns the paths of those that were."""
+    paths = []
+    for name, draw in paper.figures.items():
+        figure = draw(paper)
+        if figure is not None:
+            path = paper.folder / "figures" / name
+            write_file(path, to_png(figure))
+            paths.append(path)
+    return paths
+
+
+def figure_of(panels, setting="", columns=3, sharey=False, shared_legend=True):
+    """A figure of panels, or `None` where there are none.
+
+    Args:
+        panels: Pairs of a title and a function that draws on an axis.
+        setting: What a picture without its page needs to be understood.
+        columns: Panels in a row.
+        sharey: As in `Figure.subplots`.
+        shared_legend: Whether all panels have one legend, below them; if not,
+            each has its own.
+    """
+    if not panels:
+        return None
+    columns = min(columns, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    with plot_style():
+        # One panel alone would have no room for its legend.
+        figure = new_figure(WIDTH * max(columns, 1.6), HEIGHT * rows)
+        axes = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
+        for axis in axes.flat[len(panels) :]:
+            axis.set_visible(False)
+        labels = {}
+        for axis, (title, draw) in zip(axes.flat, panels, strict=False):
+            axis.set_title(textwrap.fill(title, TITLE), fontsize=10)
+            draw(axis)
+            handles, names = axis.get_legend_handles_labels()
+            labels |= dict(zip(names, handles, strict=True))
+            if handles and not shared_legend:
+                axis.legend(fontsize=9)
+        if shared_legend and labels:
+            across = min(len(labels), round(max(columns, 1.6)))
+            lines = math.ceil(len(labels) / across)
+            figure.set_figheight(HEIGHT * rows + LEGEND_ROW * (lines + 1))
+            figure.legend(
+                labels.values(),
+                labels.keys(),
+                loc="outside lower left",
+                ncols=across,
+            )
+        if setting:
+            figure.suptitle(setting, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def arm_styles(arms):
+    """`(color, line style)` by the names of arms, in their order."""
+    styles = {name: (color, "-") for name, color in REFERENCES.items()}
+    others = [name for name in arms if name not in styles]
+    for place, name in enumerate(others):
+        dashes = ("-", "--", ":")[place // len(PALETTE) % 3]
+        styles[name] = (PALETTE[place % len(PALETTE)], dashes)
+    return styles
+
+
+def curve_of(results, arm):
+    """The mean curve of one arm, or `None`."""
+    curves = mean_curves(results) if results is not None else []
+    return next((curve for curve in curves if curve.name == arm), None)
+
+
+def draw_curve(axis, curve, x="epoch", **style):
+    """Accuracy in per cent with a band of one deviation over the seeds."""
+    places = getattr(curve, x)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.plot(places, curve.objective, linewidth=1.6, **style)
+    axis.fill_between(
+        places,
+        curve.objective - curve.spread,
+        curve.objective + curve.spread,
+        color=style["color"],
+        alpha=0.12,
+        linewidth=0,
+    )
+
+
+def accuracy_panel(title, results, lowest=None, x="epoch"):
+    """A panel with the accuracy of all arms of a comparison."""
+    styles = arm_styles(results.arm_names)
+
+    def draw(axis):
+        for curve in mean_curves(results):
+            color, dashes = styles[curve.name]
+            look = {"color": color, "linestyle": dashes, "label": curve.title}
+            draw_curve(axis, curve, x, **look)
+        axis.set(xlabel=x, ylabel="validation accuracy, %")
+        if lowest is not None:
+            axis.set_ylim(lowest, 101)
+
+    return title, draw
+
+
+def accuracy_figure(comparisons, lowest=None, setting=""):
+    """The function that draws accuracy by epoch, a panel a comparison."""
+
+    def draw(paper):
+        found = [(c, paper.results(c.name)) for c in comparisons]
+        panels = [
+            accuracy_panel(c.title, results, lowest)
+            for c, results in found
+            if results is not None and mean_curves(results)
+        ]
+        return figure_of(panels, setting, sharey=lowest is not None)
+
+    return draw
+
+
+def half_interval(values):
+    """Half of the 95 % t interval of a mean, `nan` of a single value."""
+    (low, high), _ = t_test(values)
+    return (high - low) / 2
+
+
+def draw_stats(axis, places, stats, scale=100, **style):
+    """Means with error bars of one deviation."""
+    known = [(x, s) for x, s in zip(places, stats, strict=True) if s.n]
+    if not known:
+        return
+    x, stats = zip(*known, strict=True)
+    errors = [0 if math.isnan(s.std) else scale * s.std for s in stats]
+    axis.errorbar(x, [scale * s.mean for s in stats], errors, **style)
+
+
+def interval_panel(title, rows, label):
+    """Numbers with error bars below one another.
+
+    `rows` has a name, the number, its error and a colour each.
+    """
+
+    def draw(axis):
+        axis.axvline(0, color=INK, linewidth=1.0)
+        for place, (_, number, error, color) in enumerate(rows):
+            look = {"color": color, "marker": "o", "capsize": 3}
+            axis.errorbar(number, place, xerr=error, **look)
+        axis.set_yticks(range(len(rows)), [name for name, *_ in rows])
+        axis.invert_yaxis()
+        axis.set_xlabel(label)
+
+    return title, draw
+
+
+def logarithmic(axis, values):
+    """A logarithmic x axis with these ticks."""
+    axis.set_xscale("log")
+    axis.set_xticks(values, [f"{value:g}" for value in values])
+    axis.minorticks_off()

@@ -1,1 +1,0 @@
-"""GradientMix, submitted to ICLR 2023, with Dirichlet weights of ours."""

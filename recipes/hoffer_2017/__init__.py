@@ -1,1 +1,0 @@
-"""Hoffer, Hubara and Soudry 2017, "Train longer, generalize better"."""

@@ -1,0 +1,285 @@
+"""Hoffer et al.'s tables and figures."""
+
+import pathlib
+
+import numpy as np
+
+from keras_lbreg.comparison.statistics import Stat
+from keras_lbreg.formatting import markdown_table
+from keras_lbreg.plot_style import GREY, INK, PALETTE, log_axis
+from recipes.figures import curve_of, draw_curve, draw_stats, figure_of
+from recipes.hoffer_2017.configuration import (
+    COLUMNS,
+    HABIT_ARMS,
+    HABIT_COMPARISONS,
+    LAG_ARMS,
+    LAG_COMPARISONS,
+    ROWS,
+    WARM_UP,
+)
+from recipes.paper import Paper, judged_by
+from recipes.tables import (
+    accuracy,
+    difference,
+    differences,
+    is_moving,
+    judgement,
+    length,
+    not_run,
+    runs_table,
+)
+
+COLORS = dict(zip(COLUMNS, (INK, GREY, *PALETTE), strict=False))
+# Each column against the one before it.
+STEPS = tuple(zip(list(COLUMNS)[1:], list(COLUMNS), strict=False))
+
+
+def recorded_rows(paper):
+    """Triples of a comparison, a record of it, and whether it is the first.
+
+    A comparison has a row for each length and judgement that it was run with.
+    """
+    for comparison in ROWS:
+        for place, results in enumerate(paper.records(comparison.name)):
+            yield comparison, results, not place
+
+
+def results_table(paper):
+    """The paper's table with our numbers under the paper's."""
+    rows = []
+    for comparison, results, first in recorded_rows(paper):
+        batch = f"{results.manifest['config']['batch_size']}"
+        title = comparison.title if first else ""
+        if first and comparison.paper:
+            cells = [f"{comparison.paper[arm]:.2f}" for arm in COLUMNS]
+            rows.append((title, "paper", batch, *cells, "", "", ""))
+            title = ""
+        cells = [accuracy(results, arm) for arm in (*COLUMNS, WARM_UP)]
+        epochs = length(results, comparison.recipe.epochs)
+        row = (title, "ours", batch, *cells, epochs, judgement(results))
+        rows.append(row)
+    head = ("network, data", "", "batch", *COLUMNS.values(), "LR, warm-up")
+    table = markdown_table((*head, "epochs", "statistics"), rows)
+    return table + not_run(paper, ROWS)
+
+
+def effects_table(paper):
+    """Each column against the one before it, paired by seed."""
+    rows = []
+    for comparison, results, first in recorded_rows(paper):
+        title = comparison.title
+        if first and comparison.paper:
+            published = comparison.paper
+            cells = [f"{published[a] - published[b]:+.2f}" for a, b in STEPS]
+            rows.append((title, "paper", *cells, ""))
+        cells = [difference(results, a, b) for a, b in STEPS]
+        cells.append(difference(results, "lr_gbn", WARM_UP))
+        ours = f"ours, {length(results, comparison.recipe.epochs)} epochs"
+        rows.append((title, f"{ours}, {judgement(results)}", *cells))
+    names = [f"{COLUMNS[a]} − {COLUMNS[b]}" for a, b in STEPS]
+    head = ("network, data", "", *names, "+GBN − LR, warm-up")
+    return markdown_table(head, rows)
+
+
+def habits_table(paper):
+    """F1 without one habit of the trainer at a time."""
+    rows = []
+    for comparison in (ROWS[0], *HABIT_COMPARISONS):
+        records = paper.records(comparison.name)
+        # Beside one another only what was judged alike.
+        results = next(filter(is_moving, records), None)
+        first = comparison is ROWS[0]
+        title = "the paper's setting" if first else comparison.title
+        cells = [accuracy(results, arm) for arm in HABIT_ARMS]
+        gap = difference(results, "large_batch", "small_batch")
+        gain = difference(results, "lr_gbn", "large_batch")
+        rows.append((title, *cells, gap, gain))
+    names = [COLUMNS[arm] for arm in HABIT_ARMS]
+    return markdown_table(("F1, MNIST", *names, "LB − SB", "GBN − LB"), rows)
+
+
+def lag_table(paper):
+    """What ghost batches add, by how the network's statistics were made."""
+    rows = []
+    for comparison in LAG_COMPARISONS:
+        results = paper.results(comparison.name)
+        if results is None:
+            continue
+        momentum, _ = comparison.recipe.norm
+        moving = judged_by(results, f"moving_{results.objective}")
+        for judged in (moving, results):
+            rows.append(
+                (
+                    comparison.title if judged is moving else "",
+                    f"{momentum:g}",
+                    judgement(judged),
+                    *(accuracy(judged, arm) for arm in LAG_ARMS),
+                    difference(judged, "lr_gbn", "lr"),
+                    difference(judged, "lr_gbn_mean", "lr"),
+                )
+            )
+    head = ("network, data", "momentum", "statistics", "LB", "+LR", "+GBN")
+    head += ("+GBN, mean", "+GBN − +LR", "mean − +LR")
+    return markdown_table(head, rows) + not_run(paper, LAG_COMPARISONS)
+
+
+def gap_by_column(paper):
+    """Accuracy of each column minus the small batch's, ours and the paper's."""
+    columns = list(COLUMNS)[1:]
+
+    def panel(comparison, results):
+        title = comparison.title.removesuffix(" (ours, small)")
+        epochs = length(results, comparison.recipe.epochs)
+        title += f", {epochs} epochs, {judgement(results)} statistics"
+
+        def draw(axis):
+            axis.axhline(0, color=INK, linewidth=1.0)
+            places = range(len(columns))
+            ours = [
+                Stat.of(differences(results, arm, "small_batch"))
+                for arm in columns
+            ]
+            look = {"linewidth": 0, "elinewidth": 1.5, "label": "ours"}
+            look |= {"color": PALETTE[0], "marker": "o", "capsize": 3}
+            draw_stats(axis, [p - 0.12 for p in places], ours, **look)
+            if comparison.paper:
+                small = comparison.paper["small_batch"]
+                axis.plot(
+                    [place + 0.12 for place in places],
+                    [comparison.paper[arm] - small for arm in columns],
+                    color=PALETTE[3],
+                    marker="D",
+                    linewidth=0,
+                    label="paper",
+                )
+            axis.set_xticks(places, [COLUMNS[arm] for arm in columns])
+            axis.margins(x=0.15)
+
+        return title, draw
+
+    panels = [
+        panel(comparison, results)
+        for comparison, results, _ in recorded_rows(paper)
+        if "small_batch" in results.arm_names
+    ]
+    setting = "Accuracy minus the small batch's, points"
+    return figure_of(panels, setting)
+
+
+def error_by_iteration(paper):
+    """Validation error against updates: what regime adaptation does."""
+    results = paper.results("f1")
+    if results is None:
+        return None
+
+    def draw(axis):
+        for arm, column in COLUMNS.items():
+            curve = curve_of(results, arm)
+            if curve is not None:
+                error = 100 - curve.objective
+                style = {"color": COLORS[arm]}
+                label = f"{column}: {error[-1]:.2f} %"
+                axis.plot(curve.updates, error, label=label, **style)
+                band = error - curve.spread, error + curve.spread
+                axis.fill_between(
+                    curve.updates, *band, alpha=0.12, linewidth=0, **style
+                )
+        axis.set(xlabel="updates", ylabel="validation error, %")
+        log_axis(axis)
+        log_axis(axis, "y")
+
+    title = f"F1, {results.manifest['workload']['title']}"
+    return figure_of([(title, draw)])
+
+
+def weight_distance(paper):
+    """Distance of the weights against log t, before and after LR and GBN.
+
+    The paper's Figure 2. Thin lines are fits of `a + b ln t` until the
+    learning rate first falls.
+    """
+    whole, other = paper.results("f1"), paper.results("f1_2048")
+    if whole is None or other is None:
+        return None
+
+    def panel(title, arm):
+        def draw(axis):
+            lines = (
+                (whole, "small_batch", "batch 128", INK),
+                (other, arm, "batch 2,048", PALETTE[0]),
+                (whole, arm, "batch 4,096", PALETTE[1]),
+            )
+            for results, name, label, color in lines:
+                draw_distance(axis, results, name, label, color)
+            axis.set(xlabel="updates t", ylabel="‖w − w₀‖")
+            log_axis(axis)
+
+        return title, draw
+
+    panels = [
+        panel("Before: the small batch's learning rate", "large_batch"),
+        panel("After: +LR and ghost batches of 128", "lr_gbn"),
+    ]
+    return figure_of(panels, "F1, MNIST", sharey=True, shared_legend=False)
+
+
+def draw_distance(axis, results, arm, label, color):
+    curve = curve_of(results, arm)
+    if curve is None:
+        return
+    [first_drop] = [
+        described["milestones"][0][0]
+        for described in results.arms
+        if described["name"] == arm
+    ]
+    before = curve.epoch <= first_drop
+    time = np.log(curve.updates[before])
+    slope, start = np.polyfit(time, curve.distance[before], 1)
+    fit = start + slope * time
+    axis.plot(curve.updates[before], fit, color=color, lw=1.0, alpha=0.6)
+    label = f"{label} (b = {slope:.2g})"
+    look = {"color": color, "marker": "o", "markersize": 3, "linewidth": 0.0}
+    axis.plot(curve.updates, curve.distance, label=label, **look)
+
+
+def lag_figure(paper):
+    """Accuracy by epoch with moving and with re-estimated statistics."""
+
+    def panel(comparison, results):
+        moving = judged_by(results, f"moving_{results.objective}")
+
+        def draw(axis):
+            for place, arm in enumerate(LAG_ARMS[1:]):
+                for judged, dashes in ((results, "-"), (moving, ":")):
+                    curve = curve_of(judged, arm)
+                    if curve is not None:
+                        label = f"{curve.title}, {judgement(judged)}"
+                        look = {"color": PALETTE[place], "linestyle": dashes}
+                        draw_curve(axis, curve, label=label, **look)
+            axis.set(xlabel="epoch", ylabel="validation accuracy, %")
+
+        return f"{comparison.title}\n{comparison.part}", draw
+
+    found = [(c, paper.results(c.name)) for c in LAG_COMPARISONS]
+    return figure_of([panel(c, r) for c, r in found if r is not None], "")
+
+
+PAPER = Paper(
+    name="hoffer_2017",
+    title="Hoffer, Hubara, Soudry 2017, Train longer, generalize better",
+    folder=pathlib.Path(__file__).parent,
+    comparisons=(*ROWS, *HABIT_COMPARISONS, *LAG_COMPARISONS),
+    tables={
+        "results": results_table,
+        "effects": effects_table,
+        "lag": lag_table,
+        "habits": habits_table,
+        "runs": runs_table,
+    },
+    figures={
+        "gap_by_column.png": gap_by_column,
+        "error_by_iteration.png": error_by_iteration,
+        "weight_distance.png": weight_distance,
+        "lag.png": lag_figure,
+    },
+)

@@ -1,1 +1,0 @@
-"""What all recipes share: how they are run, and how their pages are made."""

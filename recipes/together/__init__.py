@@ -1,1 +1,0 @@
-"""Which combination closes most of the gap at equal epochs?"""

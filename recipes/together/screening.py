@@ -1,0 +1,252 @@
+"""A screening design: the runs, the effects, and what is worth confirming."""
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import scipy.stats
+
+from keras_lbreg import Arm
+from keras_lbreg.comparison.statistics import Stat
+
+# From the square-root rule to the linear one; at 32 times the batch the rate
+# is multiplied by 5.7, 11, 16 and 32.
+RATES = {
+    "sqrt": ("sqrt rule", {"rule": "sqrt"}, 1.0),
+    "sqrt_x2": ("sqrt rule x2", {"rule": "sqrt"}, 2.0),
+    "linear_half": ("linear rule x1/2", {"rule": "linear"}, 0.5),
+    "linear": ("linear rule", {"rule": "linear"}, 1.0),
+}
+# What is on or off, by its short name: title and technique.
+SWITCHES = {
+    "warmup": ("warm-up", None),
+    "gbn": ("GBN", "ghost_batch_norm"),
+    "noise": ("noise", "gradient_noise"),
+    "dreg": ("DReg", "dreg"),
+    "mix": ("mix", "gradient_mix"),
+}
+
+TOP = 3
+# These are arms of the confirmation in any case.
+REFERENCES = ("sqrt", "sqrt_x2", "linear", "sqrt_warmup")
+
+
+@dataclasses.dataclass(frozen=True)
+class Combination:
+    """A learning rate, a name out of `RATES`, and what is switched on."""
+
+    rate: str
+    switches: tuple = ()
+
+    @property
+    def name(self):
+        return "_".join((self.rate, *self.switches))
+
+    @property
+    def title(self):
+        titles = (SWITCHES[switch][0] for switch in self.switches)
+        return " + ".join((RATES[self.rate][0], *titles))
+
+    def arm(self, warmup_epochs):
+        """The `Arm`, with a warm-up of so many epochs where it has one."""
+        _, rule, factor = RATES[self.rate]
+        warm = warmup_epochs if "warmup" in self.switches else 0
+        techniques = [SWITCHES[switch][1] for switch in self.switches]
+        return Arm(
+            self.title,
+            {
+                "lr_scaling": {**rule, "warmup_epochs": warm},
+                **{name: {} for name in techniques if name},
+            },
+            learning_rate_factor=factor,
+            name=self.name,
+            group="tuned",
+            control="lr",
+        )
+
+
+# The four rates with all subsets of the switches, 128.
+COMBINATIONS = {
+    combination.name: combination
+    for on in itertools.product((False, True), repeat=len(SWITCHES))
+    for rate in RATES
+    for combination in [
+        Combination(rate, tuple(itertools.compress(SWITCHES, on)))
+    ]
+}
+
+
+def fractional_factorial(base, generators):
+    """The runs of a two-level design, dictionaries from letter to -1 or 1.
+
+    Every combination of the levels of `base` is run once, the first letter
+    changing fastest. The columns of the generators are products of theirs,
+    such as `F = ABCD`.
+
+    Reference: Box, Hunter and Hunter, "Statistics for Experimenters", 2nd
+    edition, table 6.22.
+    """
+    runs = []
+    for levels in itertools.product((-1, 1), repeat=len(base)):
+        run = dict(zip(base, reversed(levels), strict=True))
+        for letter, word in generators.items():
+            run[letter] = math.prod(run[factor] for factor in word)
+        runs.append(run)
+    return runs
+
+
+# Resolution IV: no effect of one factor is mixed up with that of another, or
+# of a pair. In 32 runs the pairs that are mixed up with one another are of the
+# last four alone; in 16, others as well.
+IN_32_RUNS = fractional_factorial("ABCDE", {"F": "ABCD", "G": "ABDE"})
+IN_16_RUNS = fractional_factorial("ABCD", {"E": "ABC", "F": "BCD", "G": "ACD"})
+
+# The factors' columns but A and B, which are the rate: A doubles it, B goes
+# from one rule to the other.
+COLUMNS = {"C": "gbn", "D": "warmup", "E": "noise", "F": "dreg", "G": "mix"}
+
+
+def combination_of(run):
+    """The `Combination` of one run of a design in the columns A to G."""
+    rate = list(RATES)[(run["A"] > 0) + 2 * (run["B"] > 0)]
+    on = {COLUMNS[letter] for letter in COLUMNS if run[letter] > 0}
+    return Combination(rate, tuple(name for name in SWITCHES if name in on))
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """What one factor does to the accuracy, on average over all others.
+
+    `mean` is the accuracy at this level minus that at the factor's first one,
+    `error` half of its 95 % confidence interval.
+    """
+
+    factor: str
+    level: str
+    mean: float
+    error: float
+
+    @property
+    def exceeds_chance(self):
+        return abs(self.mean) > self.error
+
+
+def candidates(results):
+    """The `Stat` of every combination of a complete screen.
+
+    A run that failed counts with the last accuracy it had. Empty where the
+    screen is not complete.
+    """
+    values = {}
+    for name in results.arm_names:
+        if name in COMBINATIONS:
+            runs = results.runs_of(name)
+            if len(runs) < len(results.manifest["seeds"]):
+                return {}
+            values[COMBINATIONS[name]] = Stat.of(map(last_accuracy, runs))
+    return values
+
+
+def last_accuracy(run):
+    known = (r.objective for r in reversed(run.epochs))
+    return next((a for a in known if not math.isnan(a)), 0.0)
+
+
+def fit(values):
+    """The additive model of a balanced design.
+
+    ```
+    accuracy = mean + rate_r + sum_s (+-) switch_s / 2 + rest
+    ```
+
+    Means over the runs at a level are its least-squares estimates, since every
+    pair of factors has all pairs of levels equally often. The rest holds
+    interactions as well as noise between seeds: an effect counts only where it
+    is larger than what it depends on.
+
+    Args:
+        values: Accuracy by `Combination`.
+
+    Returns:
+        The overall mean, the deviation from it by `(factor, level)`, and the
+        standard deviation of the rest.
+    """
+    accuracy = np.array(list(values.values()))
+    overall = accuracy.mean()
+    parts = {
+        (factor, level): accuracy[mask].mean() - overall
+        for factor, levels in level_masks(values).items()
+        for level, mask in levels.items()
+    }
+    rest = [a - predict(c, overall, parts) for c, a in values.items()]
+    spread = math.sqrt(np.sum(np.square(rest)) / degrees_of_freedom(values))
+    return overall, parts, spread
+
+
+def degrees_of_freedom(values):
+    """Runs less the mean, three for the rate and one for each switch."""
+    return len(values) - len(RATES) - len(SWITCHES)
+
+
+def level_masks(values):
+    """By factor and level, which of the runs have it."""
+    masks = {
+        "rate": {
+            rate: np.array([c.rate == rate for c in values]) for rate in RATES
+        }
+    }
+    for switch in SWITCHES:
+        on = np.array([switch in c.switches for c in values])
+        masks[switch] = {"off": ~on, "on": on}
+    return masks
+
+
+def predict(combination, overall, parts):
+    """What the additive model says of a combination, run or not."""
+    switched = (
+        parts[switch, "on" if switch in combination.switches else "off"]
+        for switch in SWITCHES
+    )
+    return overall + parts["rate", combination.rate] + sum(switched)
+
+
+def effects(results):
+    """The `Effect`s of a screen, none where it is not complete."""
+    values = {c: stat.mean for c, stat in candidates(results).items()}
+    if not values:
+        return []
+    _, parts, std = fit(values)
+    quantile = scipy.stats.t.ppf(0.975, degrees_of_freedom(values))
+    found = []
+    for factor, masks in level_masks(values).items():
+        first, *others = masks
+        for level in others:
+            error = std * math.sqrt(
+                1 / masks[first].sum() + 1 / masks[level].sum()
+            )
+            mean = parts[factor, level] - parts[factor, first]
+            found.append(
+                Effect(factor, level, float(mean), float(quantile * error))
+            )
+    return found
+
+
+def chosen(results):
+    """The combinations of a screen that are worth confirming.
+
+    The best few that were run, and the best of all 128 by the additive model,
+    which may not have been; without those that are confirmed in any case.
+    """
+    values = {c: stat.mean for c, stat in candidates(results).items()}
+    if not values:
+        return []
+    ranked = sorted(values, key=lambda c: (-values[c], c.name))
+    picked = dict.fromkeys((*ranked[:TOP], predicted_best(values)))
+    return [c for c in picked if c.name not in REFERENCES]
+
+
+def predicted_best(values):
+    """The combination of which the additive model expects most."""
+    overall, parts, _ = fit(values)
+    return max(COMBINATIONS.values(), key=lambda c: predict(c, overall, parts))

@@ -1,1 +1,0 @@
-"""Yuan, Hua, Zhou and Yu 2020, distinctive regularization (DReg)."""
