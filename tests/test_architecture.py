@@ -13,9 +13,9 @@ import keras_lbreg
 
 PACKAGE = pathlib.Path(keras_lbreg.__file__).parent
 
-# Nothing lower imports anything higher: cli -> tuning -> {comparison, analysis}
-# -> training -> workloads -> techniques -> {callbacks, models, data,
-# optimizers, schedules, distribute} -> {layers, random}.
+# Nothing lower imports anything higher: cli -> scaling -> tuning ->
+# {comparison, analysis} -> training -> workloads -> techniques -> {callbacks,
+# models, data, optimizers, schedules, distribute} -> {layers, random}.
 FLOORS = [
     {"random", "warnings", "_version", "_tested_versions", "checks", "files"},
     {"formatting", "plot_style", "page"},
@@ -28,6 +28,7 @@ FLOORS = [
     {"training"},
     {"comparison", "analysis.saved_models", "analysis.report"},
     {"tuning"},
+    {"scaling"},
     {"cli"},
 ]
 FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}

@@ -12,6 +12,7 @@ from keras_lbreg.cli.data import app as data
 from keras_lbreg.cli.launch import launch
 from keras_lbreg.cli.new import new
 from keras_lbreg.cli.report import report
+from keras_lbreg.cli.scale_up import scale_up
 from keras_lbreg.cli.train import train
 from keras_lbreg.cli.tune import tune
 
@@ -61,6 +62,7 @@ def lbreg(
 app.command("compare")(compare)
 app.command("train")(train)
 app.command("tune")(tune)
+app.command("scale-up")(scale_up)
 app.command("new")(new)
 app.command("arms")(arms)
 app.command("report")(report)

@@ -9,7 +9,7 @@ import time
 from keras_lbreg.analysis import gradient_noise_scale
 from keras_lbreg.comparison import compare
 from keras_lbreg.comparison.arms import BASELINE, REFERENCE, SCALING
-from keras_lbreg.comparison.statistics import arm_statistics, verdicts
+from keras_lbreg.comparison.statistics import arm_statistics
 from keras_lbreg.files import read_json, write_json
 from keras_lbreg.formatting import format_duration
 from keras_lbreg.techniques import RATE_RULES, TECHNIQUES
@@ -307,9 +307,10 @@ class Ladder:
         arms += [with_techniques(rate, [name]) for name in names]
         options = (plan["seeds"], TECHNIQUE_SEED)
         results = self.compare("3-techniques", arms, *options)
-        judged = verdicts(results)
         kept = [
-            arm.name for arm in arms[1:] if judged[arm.name].word == "better"
+            row.arm
+            for row in arm_statistics(results)
+            if row.verdict == "better" and row.arm not in (RATE, DOUBLED)
         ]
         chosen = [name for name in names if f"rate_{name}" in kept]
         candidates = [RATE, *kept]

@@ -43,7 +43,7 @@ def say(ladder, confirmed, rate, answer, longer):
         )
     else:
         text.append(f"The large batch as it is costs no {words} here.")
-    if behind.word == "worse":
+    if behind["verdict"] == "worse":
         text.append(
             f"It stays {quantity(confirmed, mine.gap.mean)} behind the small "
             "batch at equal epochs."
@@ -67,12 +67,9 @@ def say(ladder, confirmed, rate, answer, longer):
         )
     elif kept:
         [over] = judge(confirmed, [(answer.name, rate.name)])
-        text.append(
-            f"On fresh seeds it is {over.word or 'not comparable'} than the "
-            "best rate alone."
-            if over.word != "chance"
-            else "On fresh seeds it is within chance of the best rate alone."
-        )
+        words = {"better": "better than", "worse": "worse than"}
+        words = words.get(over["verdict"], "within chance of")
+        text.append(f"On fresh seeds it is {words} the best rate alone.")
     text += [time_words(rows, answer.name), noise_words(ladder)]
     return " ".join(filter(None, text))
 

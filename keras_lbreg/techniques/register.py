@@ -93,6 +93,7 @@ def not_adaptive(model, ctx):
 ADAM_SCALING = Technique(
     name="adam_scaling",
     title="Scaling of adaptive optimizers",
+    does="scales the decays and epsilon of Adam and alike with the batch",
     symbol="betas",
     paper="Malladi et al. 2022, https://arxiv.org/abs/2205.10287",
     card="adaptive_optimizers",
@@ -131,6 +132,7 @@ def no_average(model, ctx):
 AVERAGE_SCALING = Technique(
     name="average_scaling",
     title="Scaling of weight averages",
+    does="lets an average of weights reach back over as many samples",
     symbol="EMA",
     paper="Busbridge et al. 2023, https://arxiv.org/abs/2307.13813",
     card="adaptive_optimizers",
@@ -163,6 +165,7 @@ def no_momentum(model, ctx):
 NESTEROV = Technique(
     name="nesterov",
     title="Nesterov momentum",
+    does="lets SGD look ahead by its momentum",
     symbol="Nesterov",
     paper="Nado et al. 2021, https://arxiv.org/abs/2102.06356",
     card="learning_rate_scaling",

@@ -5,6 +5,7 @@ import dataclasses
 from keras_lbreg.checks import check_positive_int
 from keras_lbreg.comparison.arms import BASELINE, REFERENCE, SCALING
 from keras_lbreg.files import read_json, write_json
+from keras_lbreg.techniques import RATE_RULES
 from keras_lbreg.training.arm import Arm
 
 # None of the search's seeds, which count from 0.
@@ -87,7 +88,7 @@ def confirm(workload, space, result, seeds, **arguments):
         trial
         for trial in result.ranking
         if trial.values["batch_size"] == size
-        and space.arm(trial.values).techniques.keys() <= {"lr_scaling"}
+        and space.arm(trial.values).techniques.keys() <= {*RATE_RULES}
     )
     best = next(controls, winner)
     if best is not winner:

@@ -5,14 +5,17 @@ import dataclasses
 import numbers
 
 from keras_lbreg.checks import check_positive_int
-from keras_lbreg.techniques import Context, SearchRange, get, names
+from keras_lbreg.techniques import (
+    RATE_RULES,
+    Context,
+    SearchRange,
+    get,
+    names,
+)
 from keras_lbreg.training.arm import Arm
 
 # The technique that trains longer: a search that may take it takes it.
 LONGER = "regime_adaptation"
-
-# An arm with no other technique is a learning-rate control.
-SCALING = "lr_scaling"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +82,7 @@ class SearchSpace:
 
     def control(self, values):
         """The same values without any technique but learning-rate scaling."""
-        off = [name for name in self.tried if name != SCALING]
+        off = [name for name in self.tried if name not in RATE_RULES]
         kept = {k: v for k, v in values.items() if k.split(".")[0] not in off}
         return {**kept, **dict.fromkeys(off, False)}
 
