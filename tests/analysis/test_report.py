@@ -303,5 +303,5 @@ def test_a_line_of_which_little_is_known(records):
 )
 def test_extreme_numbers_are_drawn(measure, records):
     panels = tuple(MEASURES[measure].panels(records))
-    plot = Plot(measure, "", "", panels, "")
+    plot = Plot(measure, "", panels, "")
     assert plot.png().startswith(b"\x89PNG")
