@@ -7,6 +7,7 @@ import warnings
 import keras
 import numpy as np
 
+from keras_lbreg.training.data import for_fit
 from keras_lbreg.training.run import Run
 from recipes.yuan_2020.arms import dreg_arm
 from recipes.yuan_2020.growth import growth_factor, lagging_variance
@@ -70,7 +71,7 @@ def compare_statistics(weight, batch_size, epochs, seed):
         warnings.filterwarnings("ignore", "The two kernels of DReg layer")
         model.fit(
             # Without the callback that chooses the better path.
-            run.facts.train.for_fit(run),
+            for_fit(run),
             steps_per_epoch=run.plan.steps_per_epoch,
             epochs=epochs,
             shuffle=False,
