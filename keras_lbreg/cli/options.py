@@ -225,7 +225,7 @@ def choose_arms(text, tuned=None):
     return names if tuned is None else [*names, tuned]
 
 
-def parse_settings(settings):
+def parse_settings(settings, option="--set"):
     """`["dreg.weight=0.1"]` as `{"dreg": {"weight": 0.1}}`."""
     parsed = {}
     for setting in settings or ():
@@ -233,7 +233,7 @@ def parse_settings(settings):
         technique, dot, name = path.partition(".")
         if not (equals and dot and technique and name):
             raise ValueError(
-                "Invalid value for option `--set`. Expected "
+                f"Invalid value for option `{option}`. Expected "
                 "TECHNIQUE.NAME=VALUE, such as dreg.weight=0.05. "
                 f"Received: {setting}"
             )

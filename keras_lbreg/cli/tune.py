@@ -1,8 +1,5 @@
 """`lbreg tune`: search good settings of the techniques."""
 
-import ast
-import math
-import re
 from typing import Annotated
 
 import typer
@@ -14,16 +11,13 @@ from keras_lbreg.techniques import SearchRange, names
 
 SPACE = "What to try"
 SEARCH = "How to search"
-BUDGET = re.compile(
-    r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?"
-    r"(?:(?P<s>\d+(?:\.\d+)?)s)?"
-)
-MINUTES = {"h": 60, "m": 1, "s": 1 / 60}
 
 
-def option(panel, metavar, help):
+def option(panel, metavar, help, *names):
     """A `typer.Option` of this command."""
-    return typer.Option(metavar=metavar, help=help, rich_help_panel=panel)
+    return typer.Option(
+        *names, metavar=metavar, help=help, rich_help_panel=panel
+    )
 
 
 @report_errors
@@ -36,11 +30,11 @@ def tune(
         ),
     ] = "digits",
     batch_size: Annotated[
-        str | None,
+        list[int] | None,
         option(
             SPACE,
-            "N,N,...",
-            "The large batch; several are tried beside the rest. Default: the "
+            "N",
+            "The large batch; may be repeated, to try several. Default: the "
             "workload's.",
         ),
     ] = None,
@@ -59,24 +53,14 @@ def tune(
     ] = "lr_scaling",
     ranges: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            SPACE,
+            "T.NAME=VALUES",
+            "Other values to try than a technique's own: "
+            "dreg.weight=0.01..1:log, lr_scaling.warmup_epochs=0..3 "
+            "(integers), dreg.layer=dense_1,dense_2, or one value, which is "
+            "not searched. May be repeated.",
             "--range",
-            metavar="T.NAME=VALUES",
-            help=(
-                "Other values to try than a technique's own: "
-                "dreg.weight=0.01..1:log, lr_scaling.warmup_epochs=0..3 "
-                "(integers), or dreg.layer=dense_1,dense_2. May be repeated."
-            ),
-            rich_help_panel=SPACE,
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="T.NAME=VALUE",
-            help="One value, which is not searched. May be repeated.",
-            rich_help_panel=SPACE,
         ),
     ] = None,
     learning_rate_factor: Annotated[
@@ -103,12 +87,11 @@ def tune(
         int, option(SEARCH, "N", "Runs of every trial, with seeds 0, 1, ...")
     ] = 1,
     budget: Annotated[
-        str | None,
+        float | None,
         option(
             SEARCH,
-            "TIME",
-            "Begin no trial after so much searching, over all sessions: 90s, "
-            "30m, 2h or 1h30m.",
+            "MINUTES",
+            "Begin no trial after so much searching, over all sessions.",
         ),
     ] = None,
     workers: Annotated[
@@ -177,10 +160,10 @@ def tune(
 
     ```shell
     lbreg tune digits                     # 30 trials
-    lbreg tune train.py --batch-size 4096 --executions 2 --budget 2h
+    lbreg tune train.py --batch-size 4096 --executions 2 --budget 120
     lbreg tune mnist --engine hyperband --workers 2
     lbreg tune digits --techniques dreg \\
-        --range dreg.weight=0.01..1:log --set dreg.distance=bounded
+        --range dreg.weight=0.01..1:log --range dreg.distance=bounded
     ```
 
     **What comes out**, in `runs/tune-NAME/`
@@ -188,19 +171,27 @@ def tune(
     - `best.json`: the winner, for `lbreg train --config`
     - `report.html`: the whole search on one page, to read first
     - `table.md`, `trials.csv` and `plots/`: the same in pieces
-    - `confirm/`: the comparison on fresh seeds, with a report of its own
+    - `confirm-N/`: the comparison on fresh seeds, with a report of its own
     - `search/`: KerasTuner's project, with the records of every trial
 
     Exit status: 0 the search ended, 1 no trial succeeded or a run of the
     comparison failed, 2 wrong usage, 130 interrupted, 143 terminated.
     """
+    factor = None
+    if learning_rate_factor != "none":
+        factor = parse_range("--learning-rate-factor", learning_rate_factor)
+        factor = factor.low, factor.high
     wanted = {
-        "batch_size": parse_batch_sizes(batch_size),
-        "techniques": split(techniques),
-        "always": split(always) or (),
-        "ranges": parse_ranges(ranges, settings),
-        "learning_rate_factor": parse_factor(learning_rate_factor),
-        "budget": parse_budget(budget),
+        "batch_size": batch_size or None,
+        "techniques": None if techniques is None else split(techniques),
+        "always": split(always),
+        "ranges": {
+            name: {key: parse_values(x) for key, x in values.items()}
+            for name, values in options.parse_settings(
+                ranges, "--range"
+            ).items()
+        },
+        "learning_rate_factor": factor,
     }
     if not is_installed("keras_tuner"):
         raise ImportError(
@@ -220,6 +211,7 @@ def tune(
         trials=trials,
         engine=engine,
         executions=executions,
+        budget=budget,
         seed=seed,
         holdout=holdout,
         out=out,
@@ -253,138 +245,49 @@ def print_search(result, console):
     import rich.text
 
     from keras_lbreg.comparison.table import to_rich
-    from keras_lbreg.tuning.report import columns, failures, top_rows
+    from keras_lbreg.tuning.report import columns, failures, table_rows
 
-    ranking = result.ranking
-    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1))
-    for name in columns(ranking):
-        table.add_column(name)
-    for row in top_rows(ranking):
+    table = rich.table.Table(*columns(result), box=rich.box.SIMPLE_HEAD)
+    for row in table_rows(result):
         # Not markup: a layer may be called anything.
         table.add_row(*map(rich.text.Text, row))
     console.print(table)
-    for line in failures(ranking):
+    for line in failures(result):
         console.print(f"Failed: {line}", style="red", markup=False)
     if result.confirmation is not None:
         console.print(to_rich(result.confirmation, console.width))
     console.print(result.headline(), markup=False)
+    files = {"Report": result.report_path}
     if result.best is not None:
-        console.print(
-            f"The winner: {result.best_path}", markup=False, soft_wrap=True
-        )
-    console.print(f"Report: {result.report_path}", markup=False, soft_wrap=True)
+        files = {"The winner": result.best_path, **files}
+    for name, path in files.items():
+        console.print(f"{name}: {path}", markup=False, soft_wrap=True)
 
 
 def split(text):
-    """`"a,b"` as `["a", "b"]`; `None` stays `None`."""
-    if text is None:
-        return None
+    """`"a, b"` as `["a", "b"]`."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def parse_batch_sizes(text):
-    """`"1024,4096"` as `[1024, 4096]`; `None` stays `None`."""
-    if text is None:
-        return None
+def parse_values(value):
+    """A number, a tuple of them, or in words a range, or choices."""
+    if not isinstance(value, str):
+        return value
+    return parse_range("--range", value) if ".." in value else split(value)
+
+
+def parse_range(name, text):
+    """`"1..8"` or `"0.01..1:log"` as a `SearchRange`."""
+    bounds, _, scale = text.partition(":")
     try:
-        return [int(size) for size in text.split(",")]
-    except ValueError:
+        low, high = (
+            int(end) if end.strip("-").isdecimal() else float(end)
+            for end in bounds.split("..")
+        )
+        return SearchRange(low, high, log={"log": True, "": False}[scale])
+    except (ValueError, KeyError):
         raise ValueError(
-            "Invalid value for option `--batch-size`. Expected an integer, or "
-            "several with commas between them, such as 1024,4096. Received: "
-            f"{text}"
+            f"Invalid value for option `{name}`. Expected LOWEST..HIGHEST, "
+            "with `:log` behind it for a logarithmic scale of positive "
+            f"values. Received: {text}"
         ) from None
-
-
-def parse_budget(text):
-    """`"1h30m"` as minutes; `None` stays `None`."""
-    if text is None:
-        return None
-    match = BUDGET.fullmatch(text)
-    parts = match.groupdict() if match else {}
-    minutes = sum(MINUTES[k] * float(v) for k, v in parts.items() if v)
-    if not minutes:
-        raise ValueError(
-            "Invalid value for option `--budget`. Expected a time with its "
-            f"units, such as 90s, 30m, 2h or 1h30m. Received: {text}"
-        )
-    return minutes
-
-
-def parse_factor(text):
-    """`"0.25..4"` as `(0.25, 4.0)` and `"none"` as `None`."""
-    if text.lower() == "none":
-        return None
-    try:
-        low, high = map(float, text.split(".."))
-    except ValueError:
-        low = high = math.nan
-    if not 0 < low < high < math.inf:
-        raise ValueError(
-            "Invalid value for option `--learning-rate-factor`. Expected the "
-            "smallest and the largest factor, both positive, such as 0.25..4, "
-            f"or none. Received: {text}"
-        )
-    return low, high
-
-
-def parse_ranges(ranges, settings):
-    """What `--range` and `--set` say, by technique and hyperparameter."""
-    parsed = {
-        name: {key: (value,) for key, value in values.items()}
-        for name, values in options.parse_settings(settings).items()
-    }
-    for text in ranges or ():
-        path, equals, values = text.partition("=")
-        name, dot, key = path.partition(".")
-        if not (equals and dot and name and key and values):
-            complain(text, "no TECHNIQUE.NAME=VALUES")
-        if key in parsed.get(name, {}):
-            complain(text, f"{path} has values already")
-        parsed.setdefault(name, {})[key] = parse_values(text, values)
-    return parsed
-
-
-def parse_values(text, values):
-    """`"1..8"`, `"0.01..1:log"` or `"a,b"`."""
-    bounds, colon, scale = values.partition(":")
-    low, dots, high = bounds.partition("..")
-    if not dots:
-        return tuple(parse_word(text, word) for word in values.split(","))
-    if colon and scale != "log":
-        complain(text, f"the scale {scale!r}")
-    low, high = parse_word(text, low), parse_word(text, high)
-    if not (is_number(low) and is_number(high)):
-        complain(text, "a bound is no number")
-    if not low < high:
-        complain(text, "the lowest value is not below the highest")
-    if colon and low <= 0:
-        complain(text, "0 and below have no logarithm")
-    if isinstance(low, float) or isinstance(high, float):
-        low, high = float(low), float(high)
-    return SearchRange(low, high, log=bool(colon))
-
-
-def parse_word(text, word):
-    """A number or, where it is none, the word itself."""
-    word = word.strip()
-    if not word:
-        complain(text, "a value is missing")
-    try:
-        return ast.literal_eval(word)
-    except (SyntaxError, ValueError):
-        return word
-
-
-def is_number(value):
-    kind = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return kind and math.isfinite(value)
-
-
-def complain(text, why):
-    raise ValueError(
-        "Invalid value for option `--range`. Expected "
-        "TECHNIQUE.NAME=LOWEST..HIGHEST, with `:log` behind it for a "
-        "logarithmic scale, or TECHNIQUE.NAME=A,B,C, such as "
-        f"dreg.weight=0.01..1:log. Received: {text} ({why})"
-    )
