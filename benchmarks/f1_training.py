@@ -214,8 +214,10 @@ def model_step(arguments):
 
 def runner(arguments):
     """A function that trains some steps as `lbreg` does."""
+    from keras_lbreg.training.data import for_fit
+
     run = prepare(arguments)
-    return fit(run.build(), run.facts.train.for_fit(run), arguments.steps)
+    return fit(run.build(), for_fit(run), arguments.steps)
 
 
 def fit(model, data, steps):

@@ -166,7 +166,8 @@ class DRegModel(keras.Model):
         ]
         scale = 1 / len(data_losses) if data_losses else 1.0
         mean = [loss * scale for loss in data_losses]
-        logged = _sum(mean + further) - _sum(penalties)
+        # In this order a huge penalty takes no digits from the data's loss.
+        logged = _sum(mean) + (_sum(further) - _sum(penalties))
         is_sum = self.path_reduction == "sum"
         optimised = _sum((data_losses if is_sum else mean) + further)
         inputs = keras.tree.flatten(y_pred if x is None else x)

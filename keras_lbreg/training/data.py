@@ -292,8 +292,7 @@ def to_tensorflow(generate, placement, fixed=True):
     def spec(array):
         array = np.asarray(array)
         shape = array.shape if fixed else (None, *array.shape[1:])
-        dtype = "string" if array.dtype.kind in "OSU" else array.dtype
-        return tf.TensorSpec(shape, dtype)
+        return tf.TensorSpec(shape, array.dtype)
 
     # Static shapes: ghost batches are then cut at tracing time.
     signature = tf.nest.map_structure(spec, next(generate()))

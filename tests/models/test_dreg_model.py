@@ -196,6 +196,18 @@ def test_metrics_and_evaluation():
         )
 
 
+def test_a_huge_penalty_takes_no_digits_from_the_logged_loss():
+    """As with `distance="frobenius"`, whose kernels run away."""
+    expected, received = (small_model(weight=weight) for weight in (0.0, 1e16))
+    received.set_weights(expected.get_weights())
+    losses = []
+    for model in (expected, received):
+        model.compile(keras.optimizers.SGD(0.0), "mse")
+        logs = model.fit(X, Y, batch_size=5, verbose=0).history
+        losses += logs["loss"]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+
+
 def test_several_outputs_of_which_one_is_not_forked():
     inputs = keras.Input((3,))
     h = keras.layers.Dense(4)(inputs)
