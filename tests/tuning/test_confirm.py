@@ -56,13 +56,11 @@ def test_the_winner_is_read_as_it_was_written(best):
     ("keys", "value", "message"),
     [
         (("arm",), 3, "must be a mapping"),
-        (("arm", "title"), "", "`title`"),
         (("arm", "techniques", "drog"), {}, "drog"),
         (("arm", "techniques", "dreg", "wait"), 1, "wait"),
         (("arm", "techniques", "dreg", "weight"), "much", "dreg.weight"),
         (("arm", "batchsize"), 3, "batchsize"),
         (("batch_size",), 2.5, "`batch_size`"),
-        (("epochs",), 0, "`epochs`"),
         (("arm",), None, "no 'arm'"),
     ],
 )

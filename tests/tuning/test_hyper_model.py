@@ -186,9 +186,8 @@ def test_data_of_the_search(make_data, tmp_path):
     [trial] = search(tuner, validation_data=validation, **data)
     assert trial.status == "COMPLETED", trial.message
     check_score(tuner.hypermodel, tuner.get_best_models()[0], trial.score)
-    # In a process that has not searched.
-    model = make().get_best_models()[0]
-    assert int(model.optimizer.iterations) == 4
+    # As in a process that has not searched.
+    assert int(make().get_best_models()[0].optimizer.iterations) == 4
 
 
 @pytest.mark.tensorflow
@@ -249,7 +248,6 @@ def test_a_failed_trial_says_why_and_the_search_goes_on(
     ("arguments", "message"),
     [
         ({"epochs": 3}, "'epochs': 3"),
-        ({"batch_size": 3}, "'batch_size': 3"),
         ({"x": None}, "None in place of x"),
         ({"validation_data": None}, "`validation_data`"),
         ({"validation_data": (VALIDATION[0], TRAINING[1])}, "as many inputs"),
@@ -291,7 +289,6 @@ def shapeless():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"workload": None}, "`build_model`"),
         ({"workload": small_network}, "`regime`.*Regime"),
         ({"workload": shapeless, "regime": REGIME}, "Add `keras.Input`"),
         ({"batch_sizes": 33}, "training samples, 32"),
@@ -300,7 +297,6 @@ def shapeless():
         ({"ranges": ghosts(0, 8)}, "ghost_batch_size"),
         ({"ranges": {"gradient_noise": {"alpha": [1e-5, -1.0]}}}, "`alpha`"),
         ({"ranges": {"lr_scaling": {"rule": "cubic"}}}, "cubic"),
-        ({"strategy": "two"}, "`strategy`"),
     ],
 )
 def test_mistakes_are_reported_at_once(arguments, message):
@@ -338,15 +334,11 @@ def test_an_interrupted_trial_goes_on(tmp_path):
     workload = make_workload(regime=lbreg.Regime(4, 0.1, epochs=4))
 
     class Interrupt(keras.callbacks.Callback):
-        def __init__(self, last):
-            super().__init__()
-            self.last = last
-
         def on_epoch_end(self, epoch, logs=None):
             epochs.append(epoch)
             # A callback of the user's sees them in every epoch.
             assert {"loss", "val_loss", "val_accuracy"} <= set(logs)
-            if len(epochs) == self.last:
+            if len(epochs) in (2, 5, 7):
                 raise KeyboardInterrupt
 
     def make(folder):
@@ -354,15 +346,15 @@ def test_an_interrupted_trial_goes_on(tmp_path):
         arguments = {"max_trials": 1, "executions_per_trial": 2}
         return make_tuner(hypermodel, folder, **arguments)
 
-    for last in (2, 5, 7):
+    for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
-            search(make(tmp_path), callbacks=[Interrupt(last)])
+            search(make(tmp_path), callbacks=[Interrupt()])
     tuner = make(tmp_path)
-    [trial] = search(tuner, callbacks=[Interrupt(None)])
+    [trial] = search(tuner, callbacks=[Interrupt()])
     # An epoch that was interrupted before its backup is trained again.
     assert epochs == [0, 1, 1, 2, 3, 3, 0, 0, 1, 2, 3]
     whole = make(tmp_path / "whole")
-    [expected] = search(whole, callbacks=[Interrupt(None)])
+    [expected] = search(whole, callbacks=[Interrupt()])
     assert trial.score == expected.score
     own, other = (x.get_best_models()[0].get_weights() for x in (tuner, whole))
     for mine, expected in zip(own, other, strict=True):
@@ -370,7 +362,6 @@ def test_an_interrupted_trial_goes_on(tmp_path):
 
 
 def test_records_of_another_trial_of_this_name_do_not_count(tmp_path):
-    """KerasTuner may give a lost trial's number to another one."""
     for rule in ("linear", "sqrt"):
         ranges = {"lr_scaling": {"rule": rule, "warmup_epochs": 0}}
         hypermodel = make_hypermodel(always=["lr_scaling"], ranges=ranges)
@@ -378,8 +369,8 @@ def test_records_of_another_trial_of_this_name_do_not_count(tmp_path):
         [trial] = search(tuner)
         [record] = read_trials(tuner.project_dir, "val_accuracy")
         assert (record.stat.mean, record.stat.n) == (trial.score, 1)
-        (tmp_path / "untitled_project" / "oracle.json").unlink()
-        (tmp_path / "untitled_project" / "tuner0.json").unlink()
+        # KerasTuner may give a lost trial's number to another one.
+        pathlib.Path(tuner.project_dir, "tuner0.json").unlink()
 
 
 def test_without_keras_tuner(monkeypatch):

@@ -7,19 +7,11 @@ from keras_lbreg.files import write_file, write_json
 from keras_lbreg.training.records import EpochRecord, run_folder, write_summary
 from keras_lbreg.tuning import report
 
+WORKLOAD = {"objective": "val_accuracy", "direction": "max", "is_share": True}
+CONFIG = {"holdout": 0.2, "executions": 2, "epochs": 9}
 MANIFEST = {
-    "workload": {
-        "title": "Small",
-        "objective": "val_accuracy",
-        "direction": "max",
-        "is_share": True,
-    },
-    "config": {
-        "holdout": 0.2,
-        "engine": "random",
-        "executions": 2,
-        "epochs": 9,
-    },
+    "workload": {"title": "Small", **WORKLOAD},
+    "config": {"engine": "random", **CONFIG},
     "backend": "jax",
     "device": "a processor",
     "created": "2026-01-01T00:00:00",

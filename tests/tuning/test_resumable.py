@@ -12,22 +12,18 @@ from keras_lbreg.tuning import resumable
 from keras_lbreg.tuning.report import reason_of
 from tests.tuning.sums import add, make_tuner
 
-PROGRAM = pathlib.Path(__file__).with_name("kill_at_every_write.py")
-ROOT = PROGRAM.parents[2]
+ROOT = pathlib.Path(__file__).parents[2]
+SLOW = pytest.param("bayesian hyperband", marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize(
-    "engines",
-    [
-        "random grid hyperband",
-        pytest.param("bayesian", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("engines", ["random grid", SLOW])
 def test_a_kill_at_any_write_changes_nothing(engines, tmp_path):
     """No ended trial is lost or run again, and what follows is the same."""
+    program = ["-m", "tests.tuning.kill_at_every_write", str(tmp_path)]
     result = subprocess.run(
-        [sys.executable, str(PROGRAM), str(tmp_path), *engines.split()],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        [sys.executable, *program, *engines.split()],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=280,
@@ -38,28 +34,29 @@ def test_a_kill_at_any_write_changes_nothing(engines, tmp_path):
     assert all(count > 3 for count in kills.values()), kills
 
 
+def control(values):
+    return {"x": values["x"], "y": 0}
+
+
 def values_of(tuner):
     tuner.search()
     trials = tuner.oracle.trials.values()
     return [trial.hyperparameters.values for trial in trials]
 
 
-def test_equal_seeds_propose_equal_trials(tmp_path):
+def test_what_is_proposed(tmp_path):
     found = [
-        values_of(make_tuner(tmp_path / str(number), seed=seed))
-        for number, seed in enumerate((0, 0, 1))
+        values_of(make_tuner(tmp_path / name, seed=seed, control=control))
+        for name, seed in (("first", 0), ("again", 0), ("other", 1))
     ]
     assert found[0] == found[1]
-    x = [{values["x"] for values in own} for own in found]
-    assert not x[0] & x[2]
-
-
-def test_every_fifth_trial_is_a_control(tmp_path):
-    tuner = make_tuner(tmp_path, control=lambda values: {**values, "y": False})
-    found = values_of(tuner)
-    assert [found[0]["y"], found[5]["y"]] == [False, False]
-    # The first as published.
-    assert found[0]["x"] == 0.5 != found[5]["x"]
+    # Every fifth trial is a control, the first as published.
+    assert found[0][0] == {"x": 0.5, "y": 0}
+    assert found[0][5]["y"] == 0
+    first, other = (
+        {trial["x"] for trial in x[1:]} for x in (found[0], found[2])
+    )
+    assert not first & other
 
 
 def test_a_budget_counts_all_sessions(tmp_path, monkeypatch):

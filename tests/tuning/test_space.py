@@ -153,7 +153,6 @@ def test_ranges_take_the_place_of_the_registers():
 @pytest.mark.parametrize(
     ("batch_sizes", "replicas", "ghosts", "groups"),
     [
-        ([64], 1, (16, 32), (4, 8, 16, 32)),
         ([48], 1, (16,), (4, 8, 16)),
         ([64], 2, (16,), (2, 4, 8, 16, 32)),
         ([64, 128], 1, (16, 32, 64), (4, 8, 16, 32)),
@@ -179,11 +178,9 @@ def test_techniques_that_can_do_nothing_are_left_out():
 
 MISTAKES = {
     "no batch": ({"batch_sizes": None}, "`batch_sizes`"),
-    "zero batch": ({"batch_sizes": [8, 0]}, "`batch_sizes`"),
     "unknown": ({"techniques": ["drog"]}, "Invalid technique.*'drog'"),
     "factor": ({"learning_rate_factor": (4, 0.25)}, "low=4.0, high=0.25"),
     "tried": ({"techniques": ["ghost_batch_norm"]}, "ghost_batch_norm does"),
-    "always": ({"always": ["ghost_batch_norm"]}, "ghost_batch_norm does not"),
     "prime": (
         {"batch_sizes": 61, "techniques": ["gradient_mix"]},
         r"No value of `gradient_mix\.groups`.*\[61\].*`ranges`",

@@ -24,7 +24,7 @@ def scores(result):
 
 
 def test_a_search_its_files_and_its_confirmation(tmp_path, capsys):
-    result = tune(tmp_path, confirm_seeds=2, progress=True, executions=2)
+    result = tune(tmp_path, confirm_seeds=1, progress=True, executions=2)
     assert [trial.status for trial in result.trials] == ["completed"] * 3
     assert all(trial.stat.n == 2 for trial in result.trials)
     shown = capsys.readouterr().out
@@ -36,7 +36,7 @@ def test_a_search_its_files_and_its_confirmation(tmp_path, capsys):
     assert first["ghost_batch_norm"] is False
     # The trials never saw the validation data, the winner's runs did.
     assert result.manifest["workload"]["val_samples"] == 40
-    assert result.confirmation.manifest["seeds"] == [1000, 1001]
+    assert result.confirmation.manifest["seeds"] == [1000]
     assert result.confirmation.complete
     arms = {arm["name"]: arm for arm in result.confirmation.arms}
     tuned = arms[f"trial_{result.best.trial_id}"]
@@ -94,7 +94,6 @@ def test_failed_trials(tmp_path):
         ({"budget": 0}, "`budget`"),
         ({"engine": "genetic"}, "`engine`.*random"),
         ({"batch_size": 64}, "training samples, 31"),
-        ({"holdout": 2}, "`fraction`"),
     ],
 )
 def test_mistakes_are_reported_before_any_trial(arguments, message, tmp_path):
