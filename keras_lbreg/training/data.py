@@ -10,7 +10,6 @@ import numpy as np
 from keras_lbreg.data.batches import Batches
 from keras_lbreg.data.samples import (
     count_samples,
-    describe,
     is_tf_dataset,
     take_rows,
 )
@@ -92,8 +91,7 @@ class DatasetData:
         return next(batches.as_numpy_iterator())
 
     def digest(self):
-        spec = f"{self.dataset.element_spec} {self.samples}"
-        return hashlib.sha256(spec.encode()).hexdigest()[:16]
+        return digest_of_dataset(self.dataset, self.samples)
 
     def batches(self, run, initial_epoch=0):
         """Endless global batches of a run, as NumPy arrays."""
@@ -169,7 +167,7 @@ class ValidationData:
 
     def digest(self):
         if self.data is None:
-            return describe(self.dataset)
+            return digest_of_dataset(self.dataset, self.samples)
         return digest_of(self.data)
 
     def check(self, placement):
@@ -301,7 +299,7 @@ def to_tensorflow(generate, placement, fixed=True):
     # thread that tunes, for up to a second.
     options.autotune.enabled = False
 
-    def make():
+    def make(context=None):
         data = tf.data.Dataset.from_generator(
             generate, output_signature=signature
         )
@@ -313,7 +311,10 @@ def to_tensorflow(generate, placement, fixed=True):
             data = data.apply(tf.data.experimental.assert_cardinality(infinite))
         return data
 
-    return placement.distribute(make)
+    if placement.handle is None:
+        return make()
+    # To each replica batches of its own.
+    return placement.handle.distribute_datasets_from_function(make)
 
 
 def is_batched(dataset, rank):
@@ -353,6 +354,11 @@ def digest_of(data):
         state.update(f"{array.shape}{array.dtype}".encode())
         state.update(np.ascontiguousarray(array[::step]).tobytes())
     return state.hexdigest()[:16]
+
+
+def digest_of_dataset(dataset, samples):
+    spec = f"{dataset.element_spec} {samples}"
+    return hashlib.sha256(spec.encode()).hexdigest()[:16]
 
 
 def batch_size(samples, devices):

@@ -45,10 +45,10 @@ class Display:
         self.total = len(runs)
         self.time_left = TimeLeft(pending)
 
-    def say(self, text, style=None):
+    def say(self, text):
         """Prints a line above what is in progress."""
         if not self.quiet:
-            self.console.print(text, style=style, soft_wrap=True, markup=False)
+            self.console.print(text, soft_wrap=True, markup=False)
 
     def run_started(self, run):
         self.current, self.record = run, None

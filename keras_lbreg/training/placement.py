@@ -58,14 +58,6 @@ class Placement:
             return contextlib.nullcontext()
         return self.handle.scope()
 
-    def distribute(self, make_dataset):
-        """What `fit` reads: to each replica batches of its own."""
-        if self.handle is None:
-            return make_dataset()
-        return self.handle.distribute_datasets_from_function(
-            lambda context: make_dataset()
-        )
-
     def on_chief(self, function):
         """What `function` returns, or raises, on the chief; on all workers.
 

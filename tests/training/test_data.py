@@ -88,30 +88,33 @@ def test_data_that_cannot_be_cut(data, words):
         assert f"`{argument}`" in str(error.value)
 
 
+class Subclassed(keras.Model):
+    def call(self, x):
+        return x
+
+
+def returning(model, compiled=True):
+    if compiled:
+        model.compile("sgd", "mse")
+    return {"build_model": lambda: model}
+
+
+def sequential(*layers):
+    return keras.Sequential([*layers, keras.layers.Dense(3)])
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"train_data": (np.ones((48, 5), "float32"), blobs(48)[1])}, "train"),
-        (
-            {"train_data": (np.full((48, 4), np.nan), blobs(48)[1])},
-            "finite loss",
-        ),
+        ({"train_data": (np.full((48, 4), np.nan), blobs(48)[1])}, "finite"),
         ({"build_model": lambda: None}, "returns NoneType"),
-        (
-            {"build_model": lambda: keras.Sequential([keras.layers.Dense(3)])},
-            "knows|Input",
-        ),
-        (
-            {
-                "build_model": lambda: keras.Sequential(
-                    [keras.Input((4,)), keras.layers.Dense(3)]
-                )
-            },
-            "not compiled",
-        ),
+        (returning(sequential()), "knows|Input"),
+        (returning(sequential(keras.Input((4,))), False), "not compiled"),
+        (returning(Subclassed()), "Functional or"),
         ({"objective": "val_f1"}, "val_accuracy"),
     ],
-    ids=["shape", "nan", "none", "shapes", "compile", "objective"],
+    ids=["shape", "nan", "none", "shapes", "compile", "class", "objective"],
 )
 def test_what_cannot_be_trained_ends_before_any_training(changes, words):
     with pytest.raises(ValueError, match=words):
@@ -122,17 +125,6 @@ def test_batch_sizes_that_cannot_be():
     for size, words in ((49, "at most"), (8, "more than"), (0, "above 0")):
         with pytest.raises(ValueError, match=words):
             Run(small_workload(), LARGE, batch_size=size)
-
-
-def test_subclassed_models_are_refused():
-    class Own(keras.Model):
-        def call(self, x):
-            return x
-
-    model = Own()
-    model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="Functional or"):
-        examine(small_workload(build_model=lambda: model))
 
 
 @pytest.mark.parametrize("samples", [2, 4, 5, 37, 2503])

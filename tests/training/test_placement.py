@@ -20,7 +20,7 @@ CLUSTER_OF_ONE = {
 }
 
 
-def test_replicas_of_a_worker():
+def test_replicas():
     workers = [
         Placement("multi-worker", 6, workers=3, worker=w) for w in (0, 2)
     ]
@@ -29,12 +29,9 @@ def test_replicas_of_a_worker():
     assert workers[0].describe() == (
         "Strategy: multi-worker, 6 devices of 3 workers (the default)"
     )
-
-
-def test_devices_of_jax_are_no_replicas():
+    # Devices of JAX are none.
     placement = Placement("jax-data-parallel", 4)
-    assert placement.replicas == 1
-    assert list(placement.local_replicas) == [0]
+    assert (placement.replicas, list(placement.local_replicas)) == (1, [0])
 
 
 def test_one_process_calls_by_itself():
@@ -121,6 +118,8 @@ def test_auto_takes_all_devices_and_says_why():
     assert placement.is_chief
     # One default strategy in a process.
     assert choose_strategy(SEVERAL, None).handle is placement.handle
+    assert choose_strategy("auto", 1).strategy == "one"
+    assert choose_strategy("auto", 3).devices == 3
 
 
 def test_auto_on_one_device(one_device):
@@ -129,11 +128,6 @@ def test_auto_on_one_device(one_device):
     assert placement.describe() == (
         "Strategy: one, one device (the only device is CPU:0)"
     )
-
-
-def test_auto_with_a_number_of_devices():
-    assert choose_strategy("auto", 1).strategy == "one"
-    assert choose_strategy("auto", 3).devices == 3
 
 
 @pytest.fixture
@@ -179,12 +173,6 @@ def test_workers_without_a_cluster(monkeypatch, config, message):
         choose_strategy("multi-worker")
 
 
-@pytest.mark.tensorflow
-def test_workers_use_all_their_devices():
-    with pytest.raises(ValueError, match=r"`devices`.*CUDA_VISIBLE"):
-        choose_strategy("multi-worker", 2)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -194,6 +182,7 @@ def test_workers_use_all_their_devices():
         ((SEVERAL, 1), "`devices`.*2 to 8.*devices=1"),
         (("auto", 9), "`devices`.*2 to 8.*devices=9"),
         ((OTHER,), f"backend {BACKEND} has.*needs.*'{OTHER}'"),
+        (("multi-worker", 2), "CUDA_VISIBLE|needs tensorflow"),
     ],
 )
 def test_what_cannot_be_had(arguments, message):

@@ -141,7 +141,7 @@ class Stopping(Display):
         self.begun = []
         self.said = []
 
-    def say(self, text, style=None):
+    def say(self, text):
         self.said.append(text)
 
     def epoch(self, record):
