@@ -127,7 +127,7 @@ class Ladder:
         )
 
     def say(self, text):
-        self.display.say(text, "bold")
+        self.display.say(text)
 
     def fresh_display(self):
         return Display(self.display.console, self.display.quiet)
