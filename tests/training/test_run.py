@@ -350,22 +350,39 @@ def test_two_devices_follow_one(everything):
 
 
 ARMS = {arm.name: arm for arm in standard_arms(4)}
+ARMS["nesterov"] = Arm("nesterov", ["lr_scaling", "nesterov"])
+# On another optimizer than the workload's.
+ADAPTIVE = Arm("adaptive", ["adam_scaling", "average_scaling"])
+TRAINED = ("lr_gbn_ra", "lr_group_noise", "all", "nesterov")
 
 
-@pytest.mark.parametrize(
-    "name", ["lr_warmup", "lr_gbn_ra", "lr_group_noise", "all"]
-)
+@pytest.mark.parametrize("name", ["lr_warmup", *TRAINED])
 def test_standard_arms_train_and_can_be_saved(tmp_path, name):
-    run = Run(WORKLOAD, ARMS[name])
-    result = run.train(tmp_path, QUIET, tmp_path / "m.keras")
+    check_training(Run(WORKLOAD, ARMS[name]), tmp_path)
+
+
+def test_rules_of_adaptive_optimizers_train_and_can_be_saved(tmp_path):
+    def build():
+        return build_model(keras.optimizers.Adam(use_ema=True))
+
+    run = Run(small_workload(build_model=build), ADAPTIVE)
+    check_training(run, tmp_path)
+    optimizer = run.build().optimizer
+    # Three times the batch.
+    assert optimizer.beta_1 == pytest.approx(0.7)
+    assert optimizer.ema_momentum == pytest.approx(0.99**3)
+
+
+def check_training(run, path):
+    result = run.train(path, QUIET, path / "m.keras")
     assert result.status == "finished", result.reason
     assert result.updates == run.plan.updates
-    model = keras.saving.load_model(tmp_path / "m.keras")
+    model = keras.saving.load_model(path / "m.keras")
     assert [type(x) for x in model.layers] == [
         type(x) for x in run.facts.model.layers
     ]
 
 
 def test_these_arms_have_all_techniques():
-    used = ("lr_gbn_ra", "lr_group_noise", "all")
-    assert {t for name in used for t in ARMS[name].techniques} == {*names()}
+    used = [*(ARMS[name] for name in TRAINED), ADAPTIVE]
+    assert {t for arm in used for t in arm.techniques} == {*names()}
