@@ -81,7 +81,7 @@ class SearchSpace:
         )
 
     def control(self, values):
-        """The same values without any technique but learning-rate scaling."""
+        """The same values without any technique but rules of the rate."""
         off = [name for name in self.tried if name not in RATE_RULES]
         kept = {k: v for k, v in values.items() if k.split(".")[0] not in off}
         return {**kept, **dict.fromkeys(off, False)}

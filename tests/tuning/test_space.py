@@ -2,7 +2,13 @@ import keras
 import keras_tuner
 import pytest
 
-from keras_lbreg.techniques import TECHNIQUES, SearchRange, get, names
+from keras_lbreg.techniques import (
+    RATE_RULES,
+    TECHNIQUES,
+    SearchRange,
+    get,
+    names,
+)
 from keras_lbreg.tuning.space import make_space
 from tests.tuning.small_network import small_network
 
@@ -17,6 +23,16 @@ ORACLES = {
 def space_of(batch_sizes=(64, 256), model=None, **arguments):
     model = small_network() if model is None else model
     return make_space(model, 16, batch_sizes, **arguments)
+
+
+def adaptive_network():
+    """With an optimizer for which there are rules that SGD has no use for."""
+    model = small_network()
+    model.compile(keras.optimizers.Adam(use_ema=True), "mse")
+    return model
+
+
+ADAPTIVE = {"adam_scaling", "average_scaling"}
 
 
 def declare(space):
@@ -71,7 +87,8 @@ def test_every_engine_stays_inside_the_space(kind, tmp_path):
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda t: t.name)
 def test_every_technique_of_the_register_can_be_searched(technique):
     name = technique.name
-    space = space_of([256], techniques=[name])
+    model = adaptive_network() if name in ADAPTIVE else None
+    space = space_of([256], model, techniques=[name])
     # Off by default, and nothing to set then.
     values = {"batch_size": 256, "learning_rate_factor": 1.0}
     assert declare(space).values == {**values, name: False}
@@ -88,7 +105,9 @@ def test_every_technique_of_the_register_can_be_searched(technique):
 
 def test_the_techniques_that_are_tried():
     space = space_of()
-    assert {*space.tried} == {*names()} - {"regime_adaptation"}
+    fit = {*names()} - {"regime_adaptation"}
+    assert {*space.tried} == fit - ADAPTIVE
+    assert {*space_of(model=adaptive_network()).tried} == fit - {"nesterov"}
     space = space_of(always=["regime_adaptation", "gradient_mix"])
     # Each of the two takes the place of the other.
     assert not {"gradient_mix", "group_noise"} & {*space.tried}
@@ -100,7 +119,7 @@ def test_the_techniques_that_are_tried():
     }
 
 
-def test_a_control_has_no_technique_but_scaling():
+def test_a_control_has_no_technique_but_rules_of_the_rate():
     space = space_of([64])
     values = {**dict.fromkeys(space.tried, True), "batch_size": 64}
     values |= {"dreg.weight": 0.1, "lr_scaling.rule": "linear"}
@@ -108,8 +127,10 @@ def test_a_control_has_no_technique_but_scaling():
     control = space.control(values)
     arm = space.arm(control)
     assert arm.techniques == {
-        "lr_scaling": {"rule": "linear", "warmup_epochs": 0}
+        "lr_scaling": {"rule": "linear", "warmup_epochs": 0},
+        "nesterov": {},
     }
+    assert arm.techniques.keys() <= {*RATE_RULES}
     assert (arm.batch_size, arm.learning_rate_factor) == (64, 2.0)
     # Nothing is left for KerasTuner to fill in at random.
     hp = declare(space)
