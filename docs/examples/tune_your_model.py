@@ -49,8 +49,9 @@ tuner.search(
     verbose=0,
 )
 
-for trial, accuracy in lbreg.tuning.trial_statistics(tuner):
-    print(f"trial {trial}: {accuracy.mean:.4f} ± {accuracy.std:.4f}")
+for trial in lbreg.tuning.read_trials(tuner.project_dir, "val_accuracy"):
+    accuracy = trial.stat
+    print(f"trial {trial.trial_id}: {accuracy.mean:.4f} ± {accuracy.std:.4f}")
 print(tuner.get_best_hyperparameters()[0].values)
 model = hypermodel.export(tuner.get_best_models()[0])
 model.save("tuned.keras")

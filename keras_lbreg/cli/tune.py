@@ -225,7 +225,8 @@ def tune(
         **wanted,
     )
     print_search(result, console)
-    runs = () if result.confirmation is None else result.confirmation.runs
+    confirmation = result.confirmation
+    runs = () if confirmation is None else confirmation.runs
     failed = any(run.status != "finished" for run in runs)
     raise typer.Exit(RUN_FAILED if failed or result.best is None else 0)
 
@@ -255,8 +256,9 @@ def print_search(result, console):
     console.print(table)
     for line in failures(result):
         console.print(f"Failed: {line}", style="red", markup=False)
-    if result.confirmation is not None:
-        console.print(to_rich(result.confirmation, console.width))
+    confirmation = result.confirmation
+    if confirmation is not None:
+        console.print(to_rich(confirmation, console.width))
     console.print(result.headline(), markup=False)
     files = {"Report": result.report_path}
     if result.best is not None:

@@ -23,12 +23,22 @@ from keras_lbreg.comparison.statistics import Stat, headline
 from keras_lbreg.files import read_json, write_file
 from keras_lbreg.formatting import format_duration, markdown_table
 from keras_lbreg.page import render_page
-from keras_lbreg.plot_style import GREY, PALETTE, PANEL_HEIGHT, Panel, Plot
+from keras_lbreg.plot_style import (
+    GREY,
+    PALETTE,
+    PANEL_HEIGHT,
+    Panel,
+    Plot,
+    log_axis,
+)
 from keras_lbreg.techniques import TECHNIQUES
 from keras_lbreg.training.records import read_run
 
 # Trials in the table.
 TOP = 10
+
+# Values of a hyperparameter that an axis has a place for each.
+MOST_WORDS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,11 +136,11 @@ class TuneResult(Judged):
         path: Its folder.
         manifest: Content of its `manifest.json`.
         trials: The `TrialRecord`s in the order of their start.
-        confirmation: The `keras_lbreg.comparison.Results` of the winner on
-            fresh seeds, or `None`.
         tuner: KerasTuner's tuner, where the search was made by this process.
 
     Attributes:
+        confirmation: The `keras_lbreg.comparison.Results` of the winner on
+            fresh seeds, or `None`.
         ranking: The completed trials, the best first; of Hyperband those that
             trained longest, as the others do not compare.
         best: The best of them, or `None`.
@@ -147,7 +157,6 @@ class TuneResult(Judged):
     path: pathlib.Path
     manifest: dict
     trials: tuple
-    confirmation: object = None
     tuner: object = None
 
     @property
@@ -170,11 +179,24 @@ class TuneResult(Judged):
         """The folder of the comparison, which has one batch size."""
         return self.path / f"confirm-{self.best.values['batch_size']}"
 
+    @property
+    def confirmation(self):
+        if self.best is None:
+            return None
+        folder = self.confirmation_path
+        if not (folder / MANIFEST).is_file():
+            return None
+        found = read_results(folder)
+        # It may be a former winner's alone.
+        name = f"trial_{self.best.trial_id}"
+        return found if name in found.arm_names else None
+
     def headline(self):
         """What the search and the comparison on fresh seeds come to."""
+        confirmation = self.confirmation
         text = search_words(self)
-        if self.confirmation is not None:
-            text += f" On fresh seeds: {headline(self.confirmation)}"
+        if confirmation is not None:
+            text += f" On fresh seeds: {headline(confirmation)}"
         return text
 
     def table(self):
@@ -183,10 +205,9 @@ class TuneResult(Judged):
         return markdown_table(columns(self), table_rows(self)) + failed
 
     def __str__(self):
+        confirmation = self.confirmation
         text = f"{self.headline()}\n\n{self.table()}"
-        if self.confirmation is not None:
-            text += f"\n{self.confirmation.table()}"
-        return text
+        return f"{text}\n{confirmation.table()}" if confirmation else text
 
 
 def read_search(path, tuner=None):
@@ -194,13 +215,7 @@ def read_search(path, tuner=None):
     path, manifest = pathlib.Path(path), read_manifest(path)
     objective = manifest["workload"]["objective"]
     trials = tuple(read_trials(path / "search", objective))
-    result = TuneResult(path, manifest, trials, tuner=tuner)
-    if result.best and (result.confirmation_path / MANIFEST).is_file():
-        found = read_results(result.confirmation_path)
-        # It may be a former winner's alone.
-        if f"trial_{result.best.trial_id}" in found.arm_names:
-            return dataclasses.replace(result, confirmation=found)
-    return result
+    return TuneResult(path, manifest, trials, tuner)
 
 
 def search_words(result):
@@ -271,8 +286,8 @@ def settings_text(values):
         words.append(f"rate x{left.pop('learning_rate_factor')}")
     for technique in TECHNIQUES:
         on = left.pop(technique.name, None)
-        names = [k for k in left if k.startswith(f"{technique.name}.")]
-        own = ", ".join(left.pop(name) for name in names)
+        names = [f"{technique.name}.{key}" for key in technique.defaults]
+        own = ", ".join(left.pop(name) for name in names if name in left)
         if on or own:
             words.append(technique.symbol + (f"({own})" if own else ""))
     return ", ".join([*words, *(f"{k}={v}" for k, v in left.items())])
@@ -390,15 +405,15 @@ def draw_slice(result, name, axis):
     # Matplotlib shows words in the order in which they come.
     trials.sort(key=lambda trial: trial.values[name])
     places = [trial.values[name] for trial in trials]
-    if isinstance(places[0], (str, bool)):
+    if not isinstance(places[0], float) and len({*places}) <= MOST_WORDS:
         places = list(map(str, places))
         axis.margins(x=0.3)
-    elif 0 < 8 * places[0] < places[-1]:
-        axis.set_xscale("log")
     scores = draw(result, axis, places, trials)
     if result.best in trials:
         winner = trials.index(result.best)
         axis.plot(places[winner], scores[winner], "*", color=PALETTE[3], ms=10)
+    if isinstance(places[0], float) and 0 < 8 * places[0] < places[-1]:
+        log_axis(axis)
 
 
 def draw(result, axis, places, trials):

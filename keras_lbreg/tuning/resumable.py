@@ -15,9 +15,7 @@ A trial that was running is run again, under its name: what it has recorded in
 its folder is not trained twice.
 """
 
-import contextlib
 import functools
-import io
 import json
 import os
 import pathlib
@@ -30,7 +28,6 @@ import numpy as np
 from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
 from keras_tuner.src.distribute import utils as roles
-from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.src.tuners.gridsearch import LinkedList
 
 from keras_lbreg.files import read_json, write_file, write_json
@@ -38,7 +35,6 @@ from keras_lbreg.training.records import JOURNAL
 from keras_lbreg.training.run import in_one_line
 from keras_lbreg.tuning.workers import serve
 
-ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 PROJECT = "search"
 ERROR = "error.txt"
 STARTS = "starts.json"
@@ -101,10 +97,8 @@ class ResumableOracle(keras_tuner.Oracle):
         super().set_state(state)
         self._began = time.monotonic() - state["seconds"]
         for trial in list(self.ongoing_trials.values()):
-            if trial.status in ENDED:
+            if trial.status != TrialStatus.RUNNING:
                 self.end_trial(trial)
-            else:
-                trial.metrics = MetricsTracker()
         self._before = self.ongoing_trials
 
     def reload(self):
@@ -274,22 +268,17 @@ def make_tuner(
     )
     # Hyperband's oracle takes none.
     oracle.max_trials = trials
-    # It prints that it reloads.
-    with contextlib.redirect_stdout(io.StringIO()):
-        return kind(
-            oracle=oracle,
-            hypermodel=hypermodel,
-            directory=str(folder),
-            project_name=PROJECT,
-            executions_per_trial=executions,
-        )
+    return kind(
+        oracle=oracle,
+        hypermodel=hypermodel,
+        directory=str(folder),
+        project_name=PROJECT,
+        executions_per_trial=executions,
+    )
 
 
-def is_distributed():
-    """Whether KerasTuner's variables name a chief."""
-    return roles.has_chief_oracle()
-
-
-def is_worker():
-    """Whether this process is one of the workers that they name."""
-    return roles.has_chief_oracle() and not roles.is_chief_oracle()
+def role():
+    """What KerasTuner's variables make of this process, or `None`."""
+    if not roles.has_chief_oracle():
+        return None
+    return "chief" if roles.is_chief_oracle() else "worker"

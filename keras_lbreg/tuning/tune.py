@@ -39,9 +39,8 @@ from keras_lbreg.tuning.report import (
 from keras_lbreg.tuning.resumable import (
     ENGINES,
     PROJECT,
-    is_distributed,
-    is_worker,
     make_tuner,
+    role,
 )
 from keras_lbreg.tuning.workers import Workers, begin_worker
 from keras_lbreg.workloads import Workload, get_workload
@@ -164,7 +163,7 @@ def tune(
         seconds=None if budget is None else 60 * budget,
         control=space.control,
     )
-    if is_worker():
+    if role() == "worker":
         begin_worker()
         make().search()
         raise SystemExit(0)
@@ -184,7 +183,7 @@ def tune(
         "devices": hypermodel.placement.devices,
     }
     team = None
-    if workers > 1 and not is_distributed():
+    if workers > 1 and role() is None:
         team = Workers(workers, path)
     display = progress
     if not isinstance(progress, Display):
@@ -207,7 +206,6 @@ def tune(
                 devices=devices,
                 progress=display,
             )
-            result = read_search(path, tuner)
             write_report(result)
     return result
 

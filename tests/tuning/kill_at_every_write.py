@@ -16,79 +16,11 @@ import traceback
 
 os.environ["KERAS_BACKEND"] = "numpy"
 
-import keras_tuner
-
 import keras_lbreg.files as files
-from keras_lbreg.tuning import resumable
+from tests.tuning.sums import add, make_tuner
 
 TRIALS = 4
 ENDED = ("COMPLETED", "FAILED")
-ENGINES = dict(resumable.ENGINES)
-
-
-def make(engine, folder):
-    kind, oracle = ENGINES[engine]
-
-    class Sum(kind):
-        def _build_and_fit_model(self, trial, **kwargs):
-            values = trial.hyperparameters.values
-            with open(folder / "ran.txt", "a") as file:
-                file.write(f"{trial.trial_id}\n")
-            if trial.trial_id.endswith("2"):
-                raise ValueError("no such sum")
-            return {"val_sum": sum(values[name] for name in "xy")}
-
-        def _populate_initial_space(self):
-            hp = self.oracle.get_space()
-            hp.Float("x", 0.0, 1.0)
-            hp.Choice("y", [0, 1])
-            with hp.conditional_scope("y", [1]):
-                hp.Int("z", 1, 3)
-            self.oracle.update_space(hp)
-
-    resumable.ENGINES[engine] = Sum, oracle
-    return resumable.make_tuner(
-        engine,
-        keras_tuner.HyperModel(),
-        keras_tuner.Objective("val_sum", "max"),
-        folder,
-        trials=TRIALS,
-        epochs=4,
-        seed=3,
-        control=lambda values: {"x": values["x"], "y": 0},
-    )
-
-
-def outcome(folder):
-    trials = {}
-    for path in sorted((folder / "search").glob("trial_*/trial.json")):
-        state = json.loads(path.read_text())
-        trials[state["trial_id"]] = [
-            state["status"],
-            state["hyperparameters"]["values"],
-            state["score"],
-        ]
-    return trials
-
-
-def in_child(function):
-    """Whether a fork that calls `function` was killed."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            function()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return True
-    assert os.WEXITSTATUS(status) == 0, "the search raised"
-    return False
 
 
 def search(engine, folder, write=None):
@@ -103,17 +35,62 @@ def search(engine, folder, write=None):
             os.kill(os.getpid(), signal.SIGKILL)
         replace(source, target)
 
+    def run(values):
+        with open(folder / "ran.txt", "a") as file:
+            file.write(f"{sorted(values.items())}\n")
+        if len(tuner.oracle.trials) == 3:
+            raise ValueError("no such sum")
+        return add(values)
+
     files.os.replace = deadly
-    make(engine, folder).search()
+    tuner = make_tuner(
+        folder,
+        engine,
+        run,
+        trials=TRIALS,
+        seed=3,
+        control=lambda values: {"x": values["x"], "y": 0},
+    )
+    tuner.search()
+
+
+def outcome(folder):
+    """Status, values and score of the trials."""
+    trials = {}
+    for path in sorted((folder / "search").glob("trial_*/trial.json")):
+        state = json.loads(path.read_text())
+        values = state["hyperparameters"]["values"]
+        trials[path.parent.name] = [state["status"], values, state["score"]]
+    return trials
+
+
+def in_child(function):
+    """Whether a fork that calls `function` was killed."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            function()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    assert os.WEXITSTATUS(status) == 0, "the search raised"
+    return False
 
 
 def check(engine, root):
     """The number of kills that changed nothing."""
     whole = root / "whole"
     whole.mkdir(parents=True)
-    assert not in_child(lambda: search(engine, whole))
+    assert not in_child(functools.partial(search, engine, whole))
     expected = outcome(whole)
-    assert len(expected) == TRIALS, expected
+    assert {status for status, *_ in expected.values()} == {*ENDED}, expected
+    assert len(expected) == TRIALS
     # A Gaussian process takes its time.
     for kills in itertools.count():
         write = 1 + kills * (11 if engine == "bayesian" else 1)
@@ -125,11 +102,15 @@ def check(engine, root):
         log = folder / "ran.txt"
         log.unlink(missing_ok=True)
         assert not in_child(functools.partial(search, engine, folder))
-        ran = log.read_text().split() if log.is_file() else []
+        ran = log.read_text().splitlines() if log.is_file() else []
         place = f"{engine}, killed at write {write}"
         assert len(set(ran)) == len(ran), f"{place}: twice {ran}"
-        ended = {k for k, (status, *_) in before.items() if status in ENDED}
-        assert not ended & set(ran), f"{place}: {ended} again, {ran}"
+        ended = [
+            f"{sorted(values.items())}"
+            for status, values, _ in before.values()
+            if status in ENDED
+        ]
+        assert not {*ended} & {*ran}, f"{place}: {ended} again, {ran}"
         found = outcome(folder)
         assert found == expected, f"{place}: {found} not {expected}"
         shutil.rmtree(folder)

@@ -3,20 +3,21 @@
 import json
 import sys
 
-import keras
-
 import keras_lbreg as lbreg
 from tests.tuning.small_network import small_data, small_network
 
 
-def tune(out, **arguments):
-    workload = lbreg.Workload(
+def workload_of(learning_rate=0.05):
+    return lbreg.Workload(
         small_network,
         small_data(40),
         small_data(40, seed=1),
-        lbreg.Regime(4, 0.05, epochs=2),
+        lbreg.Regime(4, learning_rate, epochs=2),
         batch_size=16,
     )
+
+
+def tune(out, learning_rate=0.05, **arguments):
     arguments = {
         "trials": 3,
         "techniques": ["ghost_batch_norm"],
@@ -24,10 +25,8 @@ def tune(out, **arguments):
         "progress": False,
         **arguments,
     }
-    return lbreg.tune(workload, out=out, **arguments)
+    return lbreg.tune(workload_of(learning_rate), out=out, **arguments)
 
 
 if __name__ == "__main__":
-    keras.utils.set_random_seed(0)
-    result = tune(sys.argv[1], **json.loads(sys.argv[2]))
-    print(result.headline())
+    print(tune(sys.argv[1], **json.loads(sys.argv[2])).headline())

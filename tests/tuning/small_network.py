@@ -4,15 +4,16 @@ import keras
 import numpy as np
 
 
-def small_network(**compiled):
+def small_network(named=True, **compiled):
     """Compiled; the layers `conv`, `norm` and `dense` can be asked for."""
+    conv, norm, dense = ("conv", "norm", "dense") if named else (None,) * 3
     model = keras.Sequential(
         [
             keras.Input((4, 4, 1)),
-            keras.layers.Conv2D(2, 3, name="conv"),
-            keras.layers.BatchNormalization(momentum=0.8, name="norm"),
+            keras.layers.Conv2D(2, 3, name=conv),
+            keras.layers.BatchNormalization(momentum=0.8, name=norm),
             keras.layers.Flatten(),
-            keras.layers.Dense(3, name="dense"),
+            keras.layers.Dense(3, name=dense),
         ]
     )
     model.compile(

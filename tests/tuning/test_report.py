@@ -7,39 +7,30 @@ from keras_lbreg.files import write_file, write_json
 from keras_lbreg.training.records import EpochRecord, run_folder, write_summary
 from keras_lbreg.tuning import report
 
+WORKLOAD = {"objective": "val_accuracy", "direction": "max", "is_share": True}
+CONFIG = {"holdout": 0.2, "executions": 2, "epochs": 9}
 MANIFEST = {
-    "workload": {
-        "title": "Small",
-        "objective": "val_accuracy",
-        "direction": "max",
-        "is_share": True,
-    },
-    "config": {
-        "holdout": 0.2,
-        "engine": "random",
-        "executions": 2,
-        "epochs": 9,
-    },
+    "workload": {"title": "Small", **WORKLOAD},
+    "config": {"engine": "random", **CONFIG},
     "backend": "jax",
     "device": "a processor",
     "created": "2026-01-01T00:00:00",
 }
+PLAIN = {"batch_size": 512, "lr_scaling.rule": "sqrt"}
+TUNED = {
+    "batch_size": 512,
+    "learning_rate_factor": 1.25,
+    "lr_scaling.rule": "linear",
+    "lr_scaling.warmup_epochs": 2,
+    "dreg": True,
+    "dreg.weight": 0.123,
+    "dreg.layer": -2,
+}
 # Scores by seed, settings.
 TRIALS = {
-    "0": ((0.9, 0.92), {"batch_size": 512, "lr_scaling.rule": "sqrt"}),
-    "1": (
-        (0.93, 0.95),
-        {
-            "batch_size": 512,
-            "learning_rate_factor": 1.25,
-            "lr_scaling.rule": "linear",
-            "lr_scaling.warmup_epochs": 2,
-            "dreg": True,
-            "dreg.weight": 0.123,
-            "dreg.layer": -2,
-        },
-    ),
-    "2": (None, {"batch_size": 512, "lr_scaling.rule": "sqrt"}),
+    "0": ((0.9, 0.92), PLAIN),
+    "1": ((0.93, 0.95), TUNED),
+    "2": (None, PLAIN),
     "3": ((0.92, 0.96), {"batch_size": 512, "lr_scaling.rule": "<b>"}),
     "4": ((0.5, 0.6), {"batch_size": 1024, "units": 3, "dreg": False}),
 }
@@ -90,25 +81,18 @@ def test_trials_are_read_and_ranked(tmp_path):
     assert "Failed: OOM (trials 2)" in result.table()
 
 
-def test_a_loss_is_ranked_the_other_way(tmp_path):
+def test_other_directions_and_shorter_trials(tmp_path):
     workload = {"objective": "val_loss", "direction": "min", "is_share": False}
-    values = {"batch_size": 8}
-    trials = {str(n): ((x,), values) for n, x in enumerate((0.3, 0.1, 0.2))}
+    trials = {
+        # Hyperband stopped the first one: it does not compare.
+        f"{n}": ((score,), {"batch_size": 8, "tuner/epochs": 9 if n else 3})
+        for n, score in enumerate((0.05, 0.3, 0.1))
+    }
     manifest = {**MANIFEST, "workload": workload}
     result = make_result(tmp_path, trials, manifest)
-    assert [trial.stat.mean for trial in result.ranking] == [0.1, 0.2, 0.3]
+    assert [trial.stat.mean for trial in result.ranking] == [0.1, 0.3]
+    assert result.headline().startswith("Trial 2 is the best of 3")
     assert "nothing is known of the noise" in result.headline()
-
-
-def test_trials_that_hyperband_stopped_do_not_compare(tmp_path):
-    values = {"batch_size": 8, "tuner/epochs": 3}
-    trials = {
-        "0": ((0.9,), values),
-        "1": ((0.8,), {**values, "tuner/epochs": 9}),
-    }
-    result = make_result(tmp_path, trials)
-    assert [trial.trial_id for trial in result.ranking] == ["1"]
-    assert result.headline().startswith("Trial 1 is the best of 2")
 
 
 def test_damaged_records_are_no_number(tmp_path):

@@ -3,67 +3,39 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
-import keras_tuner
 import pytest
 from keras_tuner.errors import FailedTrialError
 
 from keras_lbreg.tuning import resumable
+from keras_lbreg.tuning.report import reason_of
+from tests.tuning.sums import add, make_tuner
 
-PROGRAM = pathlib.Path(__file__).with_name("kill_at_every_write.py")
-ROOT = PROGRAM.parents[2]
+ROOT = pathlib.Path(__file__).parents[2]
+SLOW = pytest.param("bayesian hyperband", marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize(
-    "engines",
-    [
-        "random grid hyperband",
-        pytest.param("bayesian", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("engines", ["random grid", SLOW])
 def test_a_kill_at_any_write_changes_nothing(engines, tmp_path):
     """No ended trial is lost or run again, and what follows is the same."""
+    program = ["-m", "tests.tuning.kill_at_every_write", str(tmp_path)]
     result = subprocess.run(
-        [sys.executable, str(PROGRAM), str(tmp_path), *engines.split()],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        [sys.executable, *program, *engines.split()],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=280,
     )
     assert result.returncode == 0, result.stderr[-4000:]
-    kills = json.loads(result.stdout)
+    # KerasTuner prints that it reloads.
+    kills = json.loads(result.stdout.splitlines()[-1])
     assert all(count > 3 for count in kills.values()), kills
 
 
-ENGINES = dict(resumable.ENGINES)
-
-
-@pytest.fixture(autouse=True)
-def engines(monkeypatch):
-    monkeypatch.setattr(resumable, "ENGINES", dict(ENGINES))
-
-
-def make_tuner(folder, engine="random", run=lambda values: values["x"], **own):
-    kind, oracle = ENGINES[engine]
-
-    class Plain(kind):
-        def _populate_initial_space(self):
-            hp = self.oracle.get_space()
-            hp.Float("x", 0.0, 1.0, default=0.5)
-            hp.Boolean("y")
-            self.oracle.update_space(hp)
-
-        def _build_and_fit_model(self, trial, **kwargs):
-            return {"val_x": run(trial.hyperparameters.values)}
-
-    resumable.ENGINES[engine] = Plain, oracle
-    return resumable.make_tuner(
-        engine,
-        keras_tuner.HyperModel(),
-        keras_tuner.Objective("val_x", "max"),
-        folder,
-        **{"trials": 6, **own},
-    )
+def control(values):
+    return {"x": values["x"], "y": 0}
 
 
 def values_of(tuner):
@@ -72,50 +44,38 @@ def values_of(tuner):
     return [trial.hyperparameters.values for trial in trials]
 
 
-def test_equal_seeds_propose_equal_trials(tmp_path):
+def test_what_is_proposed(tmp_path):
     found = [
-        values_of(make_tuner(tmp_path / str(number), seed=seed))
-        for number, seed in enumerate((0, 0, 1))
+        values_of(make_tuner(tmp_path / name, seed=seed, control=control))
+        for name, seed in (("first", 0), ("again", 0), ("other", 1))
     ]
     assert found[0] == found[1]
-    x = [{values["x"] for values in own} for own in found]
-    assert not x[0] & x[2]
+    # Every fifth trial is a control, the first as published.
+    assert found[0][0] == {"x": 0.5, "y": 0}
+    assert found[0][5]["y"] == 0
+    first, other = (
+        {trial["x"] for trial in x[1:]} for x in (found[0], found[2])
+    )
+    assert not first & other
 
 
-def test_every_fifth_trial_is_a_control(tmp_path):
-    tuner = make_tuner(tmp_path, control=lambda values: {**values, "y": False})
-    found = values_of(tuner)
-    assert [found[0]["y"], found[5]["y"]] == [False, False]
-    # The first as published.
-    assert found[0]["x"] == 0.5 != found[5]["x"]
-
-
-def test_a_budget_counts_all_sessions(tmp_path):
-    class Clock:
-        now = 0.0
-
-        def monotonic(self):
-            return self.now
-
-        def sleep(self, seconds):
-            raise AssertionError
-
-    clock = Clock()
+def test_a_budget_counts_all_sessions(tmp_path, monkeypatch):
+    now = [0.0]
+    clock = types.SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr(resumable, "time", clock)
 
     def run(values):
-        clock.now += 10
-        return values["x"]
+        now[0] += 10
+        return add(values)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resumable, "time", clock)
-        first = make_tuner(tmp_path, run=run, seconds=25)
-        assert len(values_of(first)) == 3
-        clock.now += 1000
-        # What was spent is known, what has passed between does not count.
-        again = make_tuner(tmp_path, run=run, seconds=45)
-        assert len(values_of(again)) == 5
-        more = make_tuner(tmp_path, run=run, trials=7)
-        assert len(values_of(more)) == 7
+    first = make_tuner(tmp_path, run=run, seconds=25)
+    assert len(values_of(first)) == 3
+    now[0] += 1000
+    # What was spent is known, what has passed between does not count.
+    again = make_tuner(tmp_path, run=run, seconds=45)
+    assert len(values_of(again)) == 5
+    more = make_tuner(tmp_path, run=run, trials=7)
+    assert len(values_of(more)) == 7
 
 
 def test_failures_have_reasons_and_the_search_goes_on(tmp_path):
@@ -131,19 +91,14 @@ def test_failures_have_reasons_and_the_search_goes_on(tmp_path):
     def run(values):
         for error in errors:
             raise error
-        return values["x"]
+        return add(values)
 
     tuner = make_tuner(tmp_path, run=run)
     tuner.search()
     trials = list(tuner.oracle.trials.values())
     assert [t.status for t in trials] == ["FAILED"] * 4 + ["COMPLETED"] * 2
-    reasons = [
-        pathlib.Path(tuner.get_trial_dir(trial.trial_id), resumable.ERROR)
-        .read_text()
-        .splitlines()[0]
-        for trial in trials[:4]
-    ]
-    assert reasons == [
+    folders = [tuner.get_trial_dir(trial.trial_id) for trial in trials[:4]]
+    assert [reason_of(folder, None) for folder in folders] == [
         "MemoryError: no room",
         "the loss became nan in epoch 3",
         "RuntimeError: OOM [1,2]",

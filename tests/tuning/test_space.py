@@ -7,10 +7,10 @@ from keras_lbreg.tuning.space import make_space
 from tests.tuning.small_network import small_network
 
 ORACLES = {
-    "random": keras_tuner.oracles.RandomSearchOracle,
-    "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
-    "grid": keras_tuner.oracles.GridSearchOracle,
-    "hyperband": keras_tuner.oracles.HyperbandOracle,
+    "RandomSearch": {"max_trials": 12},
+    "BayesianOptimization": {"max_trials": 12},
+    "GridSearch": {"max_trials": 12},
+    "Hyperband": {"max_epochs": 9},
 }
 
 
@@ -25,10 +25,8 @@ def declare(space):
     return hp
 
 
-def propose(oracle, hp, trials):
+def propose(oracle, trials):
     """The values of the first trials, each with a score."""
-    oracle.update_space(hp)
-    oracle.verbose = 0
     for number in range(trials):
         trial = oracle.create_trial("tuner0")
         yield trial.hyperparameters.values
@@ -38,23 +36,23 @@ def propose(oracle, hp, trials):
 
 
 def is_inside(value, choices):
-    if isinstance(choices, SearchRange):
-        whole = isinstance(choices.low, int) and isinstance(choices.high, int)
-        return choices.low <= value <= choices.high and (
-            not whole or value == int(value)
-        )
-    return value in choices
+    if not isinstance(choices, SearchRange):
+        return value in choices
+    whole = type(choices.low) is type(choices.high) is int
+    inside = choices.low <= value <= choices.high
+    return inside and (not whole or value == int(value))
 
 
 @pytest.mark.parametrize("kind", ORACLES)
 def test_every_engine_stays_inside_the_space(kind, tmp_path):
     space = space_of()
-    size = {"max_epochs": 9} if kind == "hyperband" else {"max_trials": 12}
-    oracle = ORACLES[kind](
-        objective=keras_tuner.Objective("score", "max"), seed=3, **size
-    )
+    objective = keras_tuner.Objective("score", "max")
+    make = getattr(keras_tuner.oracles, f"{kind}Oracle")
+    oracle = make(objective=objective, seed=3, **ORACLES[kind])
     oracle._set_project_dir(tmp_path, kind)
-    for values in propose(oracle, declare(space), 12):
+    oracle.update_space(declare(space))
+    oracle.verbose = 0
+    for values in propose(oracle, 12):
         own = {k: v for k, v in values.items() if "/" not in k}
         arm = space.arm(values)
         assert arm.batch_size == own.pop("batch_size") in (64, 256)
@@ -62,18 +60,12 @@ def test_every_engine_stays_inside_the_space(kind, tmp_path):
         assert 0.25 <= arm.learning_rate_factor <= 4.0
         assert "group_noise" not in own or not own["gradient_mix"]
         assert arm.techniques.keys() == {k for k in own if own[k] is True}
-        settings = {k: v for k, v in own.items() if "." in k}
-        assert settings == {
-            f"{name}.{key}": value
-            for name, values in arm.techniques.items()
-            for key, value in values.items()
-        }
-        for name, value in settings.items():
-            technique, key = name.split(".")
-            assert is_inside(value, space.values[technique][key]), name
-            assert arm.techniques[technique].keys() == (
-                get(technique).search_space.keys()
-            )
+        for name, settings in arm.techniques.items():
+            assert settings.keys() == get(name).search_space.keys()
+            for key, value in settings.items():
+                assert value == own.pop(f"{name}.{key}")
+                assert is_inside(value, space.values[name][key]), (name, key)
+        assert not [name for name in own if "." in name]
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda t: t.name)
@@ -90,11 +82,8 @@ def test_every_technique_of_the_register_can_be_searched(technique):
     assert settings.keys() == technique.search_space.keys()
     for key, value in settings.items():
         # As published, where that is among the values.
-        default = technique.defaults[key]
-        assert is_inside(value, space.values[name][key])
-        assert value == default or not is_inside(
-            default, space.values[name][key]
-        )
+        choices, default = space.values[name][key], technique.defaults[key]
+        assert value == default or not is_inside(default, choices)
 
 
 def test_the_techniques_that_are_tried():
@@ -164,7 +153,6 @@ def test_ranges_take_the_place_of_the_registers():
 @pytest.mark.parametrize(
     ("batch_sizes", "replicas", "ghosts", "groups"),
     [
-        ([64], 1, (16, 32), (4, 8, 16, 32)),
         ([48], 1, (16,), (4, 8, 16)),
         ([64], 2, (16,), (2, 4, 8, 16, 32)),
         ([64, 128], 1, (16, 32, 64), (4, 8, 16, 32)),
@@ -190,11 +178,9 @@ def test_techniques_that_can_do_nothing_are_left_out():
 
 MISTAKES = {
     "no batch": ({"batch_sizes": None}, "`batch_sizes`"),
-    "zero batch": ({"batch_sizes": [8, 0]}, "`batch_sizes`"),
     "unknown": ({"techniques": ["drog"]}, "Invalid technique.*'drog'"),
     "factor": ({"learning_rate_factor": (4, 0.25)}, "low=4.0, high=0.25"),
     "tried": ({"techniques": ["ghost_batch_norm"]}, "ghost_batch_norm does"),
-    "always": ({"always": ["ghost_batch_norm"]}, "ghost_batch_norm does not"),
     "prime": (
         {"batch_sizes": 61, "techniques": ["gradient_mix"]},
         r"No value of `gradient_mix\.groups`.*\[61\].*`ranges`",
@@ -215,12 +201,3 @@ def test_mistakes_are_reported_at_once(mistake):
     arguments, message = MISTAKES[mistake]
     with pytest.raises(ValueError, match=f"(?s){message}"):
         space_of(**{"model": without_norm(), **arguments})
-
-
-def test_the_space_does_not_depend_on_the_order_of_names():
-    chosen = ["dreg", "lr_scaling", "group_noise"]
-    first, second = (
-        declare(space_of(techniques=order)).get_config()
-        for order in (chosen, chosen[::-1])
-    )
-    assert first == second

@@ -1,4 +1,3 @@
-import gc
 import json
 import os
 import pathlib
@@ -13,19 +12,9 @@ import keras_lbreg as lbreg
 from keras_lbreg.tuning import read_best
 from keras_lbreg.tuning.report import read_search
 from keras_lbreg.tuning.workers import Workers
-from tests.tuning.search_program import tune
-from tests.tuning.small_network import small_data, small_network
+from tests.tuning.search_program import tune, workload_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def quick_garbage_collection():
-    """KerasTuner collects garbage before every execution: pytest's, too."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def scores(result):
@@ -35,7 +24,7 @@ def scores(result):
 
 
 def test_a_search_its_files_and_its_confirmation(tmp_path, capsys):
-    result = tune(tmp_path, confirm_seeds=2, progress=True, executions=2)
+    result = tune(tmp_path, confirm_seeds=1, progress=True, executions=2)
     assert [trial.status for trial in result.trials] == ["completed"] * 3
     assert all(trial.stat.n == 2 for trial in result.trials)
     shown = capsys.readouterr().out
@@ -47,7 +36,7 @@ def test_a_search_its_files_and_its_confirmation(tmp_path, capsys):
     assert first["ghost_batch_norm"] is False
     # The trials never saw the validation data, the winner's runs did.
     assert result.manifest["workload"]["val_samples"] == 40
-    assert result.confirmation.manifest["seeds"] == [1000, 1001]
+    assert result.confirmation.manifest["seeds"] == [1000]
     assert result.confirmation.complete
     arms = {arm["name"]: arm for arm in result.confirmation.arms}
     tuned = arms[f"trial_{result.best.trial_id}"]
@@ -85,39 +74,13 @@ def test_a_folder_belongs_to_one_search(tmp_path):
     with pytest.raises(ValueError, match=r"another search \(.*seed"):
         tune(tmp_path, seed=1)
     assert len(tune(tmp_path, seed=1, trials=2, fresh=True).trials) == 2
-    workload = lbreg.Workload(
-        small_network,
-        small_data(),
-        small_data(),
-        lbreg.Regime(4, 0.05, epochs=2),
-    )
     with pytest.raises(ValueError, match="belongs to `tune`"):
-        lbreg.compare(workload, batch_size=16, out=tmp_path)
+        lbreg.compare(workload_of(), out=tmp_path)
 
 
 def test_failed_trials(tmp_path):
     """All of them: there is no winner, and no error."""
-    calls = []
-
-    def poisoned():
-        calls.append(None)
-        # The models that are examined, and the tuner's own, are well.
-        scale = 1e30 if len(calls) > 4 else 1.0
-        return small_network(loss=lambda y, y_pred: scale * loss(y, y_pred))
-
-    from keras.losses import SparseCategoricalCrossentropy
-
-    loss = SparseCategoricalCrossentropy(from_logits=True)
-    workload = lbreg.Workload(
-        poisoned,
-        small_data(40),
-        small_data(40, seed=1),
-        lbreg.Regime(4, 0.05, epochs=2),
-        batch_size=16,
-    )
-    result = lbreg.tune(
-        workload, trials=2, out=tmp_path, techniques=[], progress=False
-    )
+    result = tune(tmp_path, learning_rate=1e30, trials=2, confirm_seeds=1)
     assert [t.status for t in result.trials] == ["failed"] * 2
     assert all("loss became" in t.reason for t in result.trials)
     assert (result.best, result.confirmation) == (None, None)
@@ -131,9 +94,6 @@ def test_failed_trials(tmp_path):
         ({"budget": 0}, "`budget`"),
         ({"engine": "genetic"}, "`engine`.*random"),
         ({"batch_size": 64}, "training samples, 31"),
-        ({"techniques": ["drog"]}, "drog"),
-        ({"holdout": 2}, "`fraction`"),
-        ({"strategy": "two"}, "`strategy`"),
     ],
 )
 def test_mistakes_are_reported_before_any_trial(arguments, message, tmp_path):
@@ -152,50 +112,34 @@ def test_engines(engine, tmp_path):
     assert result.best is not None
 
 
-def start(folder, arguments, **variables):
+def start(folder, **arguments):
+    words = [str(folder), json.dumps(arguments)]
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "tests.tuning.search_program",
-            str(folder),
-            json.dumps(arguments),
-        ],
+        [sys.executable, "-m", "tests.tuning.search_program", *words],
         cwd=ROOT,
-        env={**os.environ, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def wait_for(condition, process, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
+def wait_for_runs(folder, count, process):
+    end = time.monotonic() + 120
+    while len(list(folder.rglob("summary.json"))) < count:
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < end
         time.sleep(0.1)
 
 
-def children_of(process):
-    result = subprocess.run(
-        ["ps", "--ppid", str(process.pid), "-o", "pid="],
-        capture_output=True,
-        text=True,
-    )
-    return [int(word) for word in result.stdout.split()]
-
-
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_started_again(tmp_path):
     """Twice, and the results are those of one process."""
-    process = start(tmp_path / "two", {"workers": 2, "trials": 6})
+    process = start(tmp_path / "two", workers=2, trials=6)
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
     for count in (1, 3):
-        wait_for(
-            lambda n=count: len(list(tmp_path.rglob("summary.json"))) >= n,
-            process,
-        )
-        os.kill(max(children_of(process)), signal.SIGKILL)
+        wait_for_runs(tmp_path, count, process)
+        worker = max(map(int, children.read_text().split()))
+        os.kill(worker, signal.SIGKILL)
     output, _ = process.communicate(timeout=280)
     assert process.returncode == 0, output
     two = read_search(tmp_path / "two")
@@ -205,11 +149,8 @@ def test_a_worker_that_is_killed_is_started_again(tmp_path):
 @pytest.mark.slow
 def test_a_search_that_is_killed_ends_as_if_it_was_not(tmp_path):
     for count in (1, 3):
-        process = start(tmp_path / "killed", {"trials": 5})
-        wait_for(
-            lambda n=count: len(list(tmp_path.rglob("summary.json"))) >= n,
-            process,
-        )
+        process = start(tmp_path / "killed", trials=5)
+        wait_for_runs(tmp_path, count, process)
         process.kill()
         process.communicate()
     killed = tune(tmp_path / "killed", trials=5)
@@ -228,16 +169,6 @@ def test_memory_does_not_grow(tmp_path):
     assert resident() - before < 300e6
 
 
-@pytest.fixture
-def program(monkeypatch):
-    """What a worker runs."""
-
-    def program(code):
-        monkeypatch.setattr(sys, "orig_argv", ["python", "-c", code])
-
-    return program
-
-
 @pytest.mark.parametrize(
     ("code", "message"),
     [
@@ -246,9 +177,9 @@ def program(monkeypatch):
     ],
 )
 def test_workers_that_end_at_once_end_the_search(
-    code, message, program, tmp_path
+    code, message, tmp_path, monkeypatch
 ):
-    program(code)
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-c", code])
     team = Workers(2, tmp_path)
 
     def search():
@@ -263,9 +194,10 @@ def test_workers_that_end_at_once_end_the_search(
     assert "KERASTUNER_TUNER_ID" not in os.environ
 
 
-def test_gpus_are_shared(program, tmp_path, monkeypatch):
+def test_gpus_are_shared(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
-    program("import os; print(os.environ['CUDA_VISIBLE_DEVICES'])")
+    code = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-c", code])
     team = Workers(2, tmp_path)
     with team.running():
         for process in team._processes.values():

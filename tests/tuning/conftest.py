@@ -1,0 +1,12 @@
+import gc
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def quick_garbage_collection():
+    """Tuners collect garbage before every execution: pytest's, too."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
