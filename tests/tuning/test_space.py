@@ -195,7 +195,6 @@ MISTAKES = {
     "no batch": ({"batch_sizes": None}, "`batch_sizes`"),
     "unknown": ({"techniques": ["drog"]}, "Invalid technique.*'drog'"),
     "factor": ({"learning_rate_factor": (4, 0.25)}, "low=4.0, high=0.25"),
-    "tried": ({"techniques": ["ghost_batch_norm"]}, "ghost_batch_norm does"),
     "prime": (
         {"batch_sizes": 61, "techniques": ["gradient_mix"]},
         r"No value of `gradient_mix\.groups`.*\[61\].*`ranges`",

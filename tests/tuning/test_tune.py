@@ -90,7 +90,6 @@ def test_failed_trials(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"trials": 0}, "`trials`"),
         ({"budget": 0}, "`budget`"),
         ({"engine": "genetic"}, "`engine`.*random"),
         ({"batch_size": 64}, "training samples, 31"),
