@@ -17,7 +17,15 @@ PACKAGE = pathlib.Path(keras_lbreg.__file__).parent
 # {comparison, analysis} -> training -> workloads -> techniques -> {callbacks,
 # models, data, optimizers, schedules, distribute} -> {layers, random}.
 FLOORS = [
-    {"random", "warnings", "_version", "_tested_versions", "checks", "files"},
+    {
+        "random",
+        "warnings",
+        "_version",
+        "_tested_versions",
+        "checks",
+        "files",
+        "processes",
+    },
     {"formatting", "plot_style", "page"},
     {"layers", "optimizers", "distribute", "schedules"},
     # The diagnostics of one model, whose loss surface and estimation of

@@ -3,10 +3,8 @@
 import contextlib
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +16,7 @@ import typer
 from keras_lbreg.cli import options
 from keras_lbreg.cli.errors import report_errors
 from keras_lbreg.cli.options import warn
+from keras_lbreg.processes import free_ports, own_gpus
 
 # Seconds that a worker has to end before it is killed.
 GRACE = 10.0
@@ -86,7 +85,6 @@ def worker_command(words):
 def worker_environments(workers):
     """The environment variables of each worker."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
-    gpus = visible_gpus()
     environments = []
     for index in range(workers):
         task = {"type": "worker", "index": index}
@@ -99,39 +97,8 @@ def worker_environments(workers):
             "KERAS_DISTRIBUTION_PROCESS_ID": str(index),
             "PYTHONUNBUFFERED": "1",
         }
-        if share := gpus[index::workers][: len(gpus) // workers]:
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(share)
-        environments.append(environment)
+        environments.append(environment | own_gpus(index, workers))
     return environments
-
-
-def free_ports(count):
-    """Ports of this machine that nobody listens on."""
-    # Below the range of outgoing connections, none of which can then occupy a
-    # port before its worker does. All stay bound, so that none comes twice.
-    ports = []
-    with contextlib.ExitStack() as stack:
-        while len(ports) < count:
-            server = stack.enter_context(socket.socket())
-            port = random.SystemRandom().randrange(15000, 32768)
-            with contextlib.suppress(OSError):
-                server.bind(("", port))
-                ports.append(port)
-    return ports
-
-
-def visible_gpus():
-    """The names by which CUDA knows the GPUs that may be used."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None:
-        query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-        if shutil.which(query[0]) is None:
-            return []
-        answer = subprocess.run(query, capture_output=True, text=True)
-        return [] if answer.returncode else answer.stdout.split()
-    # CUDA ignores an invalid name and all that follow it.
-    names = chosen.replace(" ", "").partition("-1")[0].split(",")
-    return [name for name in names if name]
 
 
 def run_workers(command, environments):

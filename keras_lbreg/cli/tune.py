@@ -7,18 +7,12 @@ import typer
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import is_installed, start_keras
 from keras_lbreg.cli.errors import RUN_FAILED, report_errors
+from keras_lbreg.cli.options import option, split
 from keras_lbreg.formatting import make_console
 from keras_lbreg.techniques import SearchRange, names
 
 SPACE = "What to try"
 SEARCH = "How to search"
-
-
-def option(panel, metavar, help, *names):
-    """A `typer.Option` of this command."""
-    return typer.Option(
-        *names, metavar=metavar, help=help, rich_help_panel=panel
-    )
 
 
 @report_errors
@@ -265,11 +259,6 @@ def print_search(result, console):
         files = {"The winner": result.best_path, **files}
     for name, path in files.items():
         console.print(f"{name}: {path}", markup=False, soft_wrap=True)
-
-
-def split(text):
-    """`"a, b"` as `["a", "b"]`."""
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def parse_values(value):

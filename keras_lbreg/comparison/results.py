@@ -198,7 +198,7 @@ def open_folder(path, manifest, fresh=False):
                     shutil.rmtree(folder, ignore_errors=True)
             else:
                 manifest = merged(path, old, manifest)
-        elif (path / "runs").exists():
+        elif any((path / name).exists() for name in ("runs", "search")):
             raise ValueError(
                 f"The folder {path} holds runs, but no {MANIFEST} that says "
                 "which experiment wrote them. Expected an empty folder, or "

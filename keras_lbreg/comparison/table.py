@@ -180,11 +180,19 @@ def to_csv(results):
         runs = results.runs_of(row.arm)
         for status in EXCLUDED:
             fields[status] = sum(run.status == status for run in runs)
-        rows.append({name: csv_text(value) for name, value in fields.items()})
+        rows.append(fields)
+    return csv_of(rows)
+
+
+def csv_of(rows):
+    """Dictionaries as lines of CSV; what one lacks stays empty."""
+    rows = list(rows)
+    names = dict.fromkeys(name for row in rows for name in row)
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, rows[0], lineterminator="\n")
+    writer = csv.DictWriter(buffer, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({name: csv_text(x) for name, x in row.items()})
     return buffer.getvalue()
 
 

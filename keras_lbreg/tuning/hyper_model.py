@@ -215,15 +215,11 @@ class LargeBatchHyperModel(keras_tuner.HyperModel):
         Args:
             hp: `keras_tuner.HyperParameters`.
             model: The model that `build` made of them.
-            x: Inputs, arrays, or a `tf.data.Dataset` of known cardinality,
-                batched or not. Defaults to the workload's data.
-            y: Targets.
-            sample_weight: Optional weights of the samples.
-            validation_data: `(x_val, y_val)`, with weights or without, or a
-                `tf.data.Dataset`.
+            x, y, sample_weight, validation_data: As a `keras_lbreg.Workload`
+                takes them. Default to the workload's.
             callbacks: Callbacks, the tuner's among them.
-            **kwargs: What the tuner adds: `verbose` (nothing is printed here),
-                and Hyperband's `epochs` and `initial_epoch`.
+            **kwargs: `verbose` (nothing is printed here), and Hyperband's
+                `epochs` and `initial_epoch`.
 
         Returns:
             Dictionary of metrics.
@@ -290,9 +286,8 @@ class LargeBatchHyperModel(keras_tuner.HyperModel):
                 `tuner.get_best_models()[0]`.
 
         Returns:
-            A new model, without anything of this package in it. Its
-            normalization statistics are estimated anew where the hypermodel
-            has seen the data.
+            A new model, without anything of this package in it, with
+            normalization statistics estimated anew where data are known.
 
         Raises:
             ValueError: `model` is another one.
@@ -393,10 +388,10 @@ def part_of_regime(hp, arguments, workload, tuner):
         for name, value in arguments.items()
         if name != "verbose" and hp.values.get(f"tuner/{name}") != value
     }
+    for name in ("optimizer", "loss", "metrics", "distribution_strategy"):
+        if value := getattr(tuner, name, None):
+            wrong[name] = value
     if tuner is not None:
-        for name in ("optimizer", "loss", "metrics", "distribution_strategy"):
-            if value := getattr(tuner, name, None):
-                wrong[name] = value
         # A worker's oracle stands for the chief's.
         oracle = vars(tuner.oracle).get("_oracle", tuner.oracle)
         if getattr(oracle, "max_epochs", epochs) != epochs:

@@ -3,10 +3,8 @@
 None of it needs KerasTuner, whose files are JSON.
 """
 
-import csv
 import dataclasses
 import functools
-import io
 import itertools
 import math
 import pathlib
@@ -304,7 +302,7 @@ def failures(result):
 
 def to_csv(result):
     """All trials, a hyperparameter a column; empty where it does not exist."""
-    rows = [
+    return table.csv_of(
         {
             "trial": trial.trial_id,
             "status": trial.status,
@@ -316,14 +314,7 @@ def to_csv(result):
             **trial.values,
         }
         for trial in result.trials
-    ]
-    names = dict.fromkeys(name for row in rows for name in row)
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, names, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: table.csv_text(v) for k, v in row.items()})
-    return buffer.getvalue()
+    )
 
 
 def write_report(result):
@@ -368,27 +359,12 @@ def make_plots(result):
         for name in values
         if len(values[name]) > 1
     ]
-    plots = [
-        (
-            "progress",
-            "Best so far",
-            "Each trial, and the best one so far. Trials far below the better "
-            "half are out of sight.",
-            [progress] if values else [],
-        ),
-        (
-            "slices",
-            "By hyperparameter",
-            "Each trial that has the hyperparameter; a star is the winner. "
-            "Layers with a number are counted from the output.",
-            slices,
-        ),
-    ]
-    return [
-        Plot(name, title, tuple(own), "", caption)
-        for name, title, caption, own in plots
-        if own
-    ]
+    plots = []
+    if values:
+        plots.append(Plot("progress", "Best so far", (progress,), ""))
+    if slices:
+        plots.append(Plot("slices", "By hyperparameter", tuple(slices), ""))
+    return plots
 
 
 def draw_progress(result, axis):

@@ -111,9 +111,7 @@ class ResumableOracle(keras_tuner.Oracle):
                 self._retry_queue.remove(trial.trial_id)
 
 
-class ResumableGridOracle(
-    ResumableOracle, keras_tuner.oracles.GridSearchOracle
-):
+class GridOracle(ResumableOracle, keras_tuner.oracles.GridSearchOracle):
     """KerasTuner's grid keeps its place in memory alone."""
 
     def set_state(self, state):
@@ -228,7 +226,7 @@ ENGINES = {
     "bayesian": (ResumableTuner, BayesianOracle),
     "random": (ResumableTuner, RandomOracle),
     "hyperband": (ResumableHyperband, HyperbandOracle),
-    "grid": (ResumableTuner, ResumableGridOracle),
+    "grid": (ResumableTuner, GridOracle),
 }
 
 

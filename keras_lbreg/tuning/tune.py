@@ -16,13 +16,7 @@ from keras_lbreg.checks import (
     check_positive_int,
     check_positive_number,
 )
-from keras_lbreg.comparison.results import (
-    MANIFEST,
-    SCHEMA,
-    check_same,
-    read_manifest,
-)
-from keras_lbreg.files import lock, write_json
+from keras_lbreg.comparison.results import SCHEMA, open_folder
 from keras_lbreg.formatting import format_duration
 from keras_lbreg.training.display import Display, score
 from keras_lbreg.training.environment import environment
@@ -188,8 +182,11 @@ def tune(
     display = progress
     if not isinstance(progress, Display):
         display = Display(quiet=not progress)
-    with lock(path):
-        open_folder(path, workload, config, fresh)
+    with open_folder(path, manifest_of(workload, config), fresh):
+        if fresh:
+            for name in (PROJECT, "workers", "confirm-*"):
+                for folder in path.glob(name):
+                    shutil.rmtree(folder)
         tuner = make()
         search(tuner, SearchDisplay(display, facts, trials, tuner), team)
         result = read_search(path, tuner)
@@ -210,47 +207,21 @@ def tune(
     return result
 
 
-def open_folder(path, workload, config, fresh):
-    """Writes the manifest of a search, or checks that of its folder."""
-    new = {
+def manifest_of(workload, config):
+    """What says which search a folder belongs to."""
+    now = datetime.datetime.now(datetime.UTC)
+    manifest = {
         "schema": SCHEMA,
         "command": "tune",
         "name": workload.name,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(
-            timespec="seconds"
-        ),
+        "created": now.isoformat(timespec="seconds"),
         **environment(),
         "workload": examine(workload).describe(workload),
         "config": config,
         "arms": [],
         "seeds": [],
     }
-    new = json.loads(json.dumps(new, default=str))
-    there = path / MANIFEST
-    if there.is_file():
-        old = read_manifest(path)
-        if old["command"] != "tune":
-            raise ValueError(
-                f"The folder {path} belongs to `{old['command']}`, and this is "
-                "`tune`. Write to another folder."
-            )
-        if not fresh:
-            check_same(
-                old,
-                new,
-                f"The folder {path} holds another search ({{}}). Write to "
-                "another folder, or start afresh, which deletes what is there.",
-            )
-            return
-    elif any((path / name).exists() for name in ("runs", PROJECT)):
-        raise ValueError(
-            f"The folder {path} holds results, but no {MANIFEST} that says "
-            "whose. Nothing was changed: move it away, or write to another "
-            "folder."
-        )
-    for folder in (path / PROJECT, path / "workers", *path.glob("confirm-*")):
-        shutil.rmtree(folder, ignore_errors=True)
-    write_json(there, new)
+    return json.loads(json.dumps(manifest, default=str))
 
 
 def search(tuner, display, team=None):

@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 
+from keras_lbreg.processes import free_ports, own_gpus
+
 # Deaths of workers without a finished trial between them.
 MOST_DEATHS = 5
 
@@ -61,9 +63,7 @@ class Workers:
             )
         self.names = [f"worker{number}" for number in range(count)]
         self.folder = pathlib.Path(folder) / "workers"
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self._port = server.getsockname()[1]
-        self._gpus = visible_gpus()
+        [self._port] = free_ports(1)
         self._processes = {}
         # Checks since all workers ended, and deaths since a trial finished.
         self._idle = self._deaths = self._finished = 0
@@ -114,12 +114,10 @@ class Workers:
             "TF_FORCE_GPU_ALLOW_GROWTH": "true",
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
             **os.environ,
+            **own_gpus(self.names.index(name), len(self.names)),
             **self._variables(name),
             PARENT: str(os.getpid()),
         }
-        own = self._gpus[self.names.index(name) :: len(self.names)]
-        if len(self._gpus) >= len(self.names):
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(own)
         with open(self._log(name), "ab") as output:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
@@ -159,16 +157,3 @@ def silence_conditions():
     from keras_tuner.src.engine import conditions
 
     conditions.print = lambda *args: None
-
-
-def visible_gpus():
-    """The names by which CUDA knows the GPUs that may be used."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [name for name in chosen.replace(" ", "").split(",") if name]
-    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True)
-    except OSError:
-        return []
-    return [] if found.returncode else found.stdout.split()

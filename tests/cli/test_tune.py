@@ -14,7 +14,6 @@ def invoke(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--batch-size", "many"), "--batch-size"),
         (("--budget", "2h"), "--budget"),
         (("--learning-rate-factor", "4..0.25"), "--learning-rate-factor"),
         (("--range", "dreg.weight"), "--range"),

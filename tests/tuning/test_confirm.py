@@ -60,7 +60,6 @@ def test_the_winner_is_read_as_it_was_written(best):
         (("arm", "techniques", "dreg", "wait"), 1, "wait"),
         (("arm", "techniques", "dreg", "weight"), "much", "dreg.weight"),
         (("arm", "batchsize"), 3, "batchsize"),
-        (("batch_size",), 2.5, "`batch_size`"),
         (("arm",), None, "no 'arm'"),
     ],
 )
