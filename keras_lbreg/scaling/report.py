@@ -85,7 +85,7 @@ def answer_words(answer):
             words += f" times {answer.learning_rate_factor:.3g}"
         if (settings or {}).get("warmup_epochs"):
             words += f", warm-up over {settings['warmup_epochs']:.3g} epochs"
-        if (settings or {}).get("final_fraction", 1.0) != 1.0:
+        if (settings or {}).get("final_fraction") not in (None, 1.0):
             words += f", falling to {settings['final_fraction']:.3g} of it"
     return words + "".join(f", {name}" for name in others) + "."
 
@@ -121,12 +121,9 @@ def noise_words(ladder):
         f"The gradient noise scale there is {value:,.0f} (90 % interval "
         f"{low:,.0f} to {high:,.0f}): batches beyond about that buy little"
     )
-    beyond = ladder.batch_size > high
-    return (
-        f"{text}, and {ladder.batch_size:,} is beyond it."
-        if beyond
-        else (f"{text}.")
-    )
+    if ladder.batch_size > high:
+        text += f", and {ladder.batch_size:,} is beyond it"
+    return f"{text}."
 
 
 def write_report(ladder, result):
