@@ -427,7 +427,7 @@ FORMAT = 1
 # Of the manifest, what no reader of a record needs.
 DROPPED = ("argv", "platform", "virtual_devices")
 # Of an arm, what only says what the numbers say.
-WORDS = ("title", "group", "control", "changes")
+WORDS = ("title", "notes", "group", "control", "changes")
 FIELDS = ("epoch", "updates", "time", "elapsed", "learning_rate")
 
 
@@ -577,6 +577,6 @@ def settings(manifest):
     """What two runs have to share to stand in one record."""
     found = {**manifest["workload"], **manifest["config"]}
     for arm in manifest["arms"]:
-        known = {k: v for k, v in arm.items() if k not in WORDS}
-        found |= {f"{arm['name']}.{name}": v for name, v in known.items()}
+        found |= {f"{arm['name']}.{name}": v for name, v in arm.items()}
+    found = {k: v for k, v in found.items() if k.split(".")[-1] not in WORDS}
     return json.loads(json.dumps(found))

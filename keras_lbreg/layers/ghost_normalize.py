@@ -14,15 +14,11 @@ class GhostBatches:
     """The consecutive ghost batches of a batch of shape `(B, ...)`.
 
     There are `q = max(1, B // S)` of `S` samples, but for the last one, which
-    also takes the `B mod S` left over. Numbers are plain integers where the
-    batch size is known while tracing, else scalar tensors (TensorFlow only).
-
-    `split` gives a view of shape `(q, n, C)` where ghosts are known to be of
-    equal size, else `(B, n, C)`; axes behind the features axis are a fourth
-    one. Sums over ghosts are of shape `(q, 1, C)` or `(q, 1, C, 1)`. Merging
-    the reduced axes into one makes XLA reduce them in one pass over the input,
-    without a copy. Ghosts of unequal size are summed sample by sample first,
-    and only the small result is cut.
+    also takes the `B mod S` left over: where there are any, or where it is the
+    only one, it is a part of its own. In each of the `parts` ghosts are of
+    equal size. Numbers are plain integers where the batch size is known while
+    tracing, else scalar tensors (TensorFlow only), and then a part may be
+    empty, which XLA, to which the size is known, sees and removes.
     """
 
     def __init__(self, shape, ghost_batch_size, axis):
@@ -30,87 +26,78 @@ class GhostBatches:
         self.ghost_batch_size = ghost_batch_size
         self.axis = axis
         self.batch_size = self.shape[0]
-        self.is_static = isinstance(self.batch_size, int)
-        count = self.batch_size // ghost_batch_size
-        self.count = max(1, count) if self.is_static else ops.maximum(1, count)
         self.channels = self.shape[axis]
-        # Where the batch size is unknown, the rest is what no ghost batch of
-        # `size` samples takes: XLA, to which it is known, then sees an empty
-        # rest, and removes it. Else the rest is the last ghost batch.
-        self._before_rest = self.count
-        self._size = ghost_batch_size
+        self.is_static = isinstance(self.batch_size, int)
+        least, most = ops.minimum, ops.maximum
         if self.is_static:
-            self._before_rest -= 1
-        else:
-            self._size = ops.minimum(ghost_batch_size, self.batch_size)
-        self._rest_start = self._before_rest * self._size
-        self.last_size = self.batch_size - (self.count - 1) * self._size
-        self._is_even = self.is_static and (
-            self.count == 1 or self.last_size == ghost_batch_size
-        )
-        before = math.prod(self.shape[1:axis])
-        after = math.prod(self.shape[axis + 1 :])
+            least, most = min, max
+        whole = self.batch_size // ghost_batch_size
+        rest = self.batch_size % ghost_batch_size
+        self.count = most(1, whole)
+        of_size = most(whole - least(rest, 1), 0)
+        rest = self.batch_size - of_size * ghost_batch_size
+        parts = [(of_size, ghost_batch_size), (self.count - of_size, rest)]
+        self.parts = [
+            EqualGhosts(count, size, self.shape[1:], axis - 1)
+            for count, size in parts
+            if not (self.is_static and count == 0)
+        ]
+
+    def cut(self, x):
+        """The samples of each part."""
+        return _cut(x, [part.count * part.size for part in self.parts])
+
+    def groups(self):
+        """The ghosts that are normalized in one go, and the function that cuts.
+
+        Where a sample has one element of each feature, statistics spread over
+        samples would cost as much as the normalization.
+        """
+        if len(self.parts) == 1 or len(self.shape) == 2:
+            return self.parts, self.cut
+        return [UnequalGhosts(self)], lambda x: [x]
+
+
+class EqualGhosts:
+    """`count` ghosts of `size` samples of shape `(..., C, ...)`.
+
+    `split` gives a view of shape `(count, n, C)`; axes behind the features axis
+    are a fourth one. Sums over ghosts are of shape `(count, 1, C)` or
+    `(count, 1, C, 1)`. Merging the reduced axes into one makes XLA reduce them
+    in one pass over the input, without a copy.
+    """
+
+    def __init__(self, count, size, shape, axis):
+        self.count, self.size, self.shape = count, size, shape
+        self.channels = shape[axis]
+        before = math.prod(shape[:axis])
+        after = math.prod(shape[axis + 1 :])
+        self._after = () if axis == len(shape) - 1 else (after,)
+        self._view = (count, size * before, self.channels, *self._after)
         self._per_sample = before * after
-        is_last = axis == len(self.shape) - 1
-        self._after = () if is_last else (after,)
-        self._view = (
-            (self.count, self.last_size * before)
-            if self._is_even
-            else (self.batch_size, before)
-        )
 
     def split(self, x):
         """The input, in the view in which it is summed."""
-        return ops.reshape(x, (*self._view, self.channels, *self._after))
+        return ops.reshape(x, self._view)
 
     def join(self, y):
         """Undoes `split`."""
-        return ops.reshape(y, self.shape)
+        return ops.reshape(y, (-1, *self.shape))
 
     def sum(self, x):
         """Sums a split input over each ghost batch."""
-        others = [1] if len(x.shape) == 3 else [1, 3]
-        if self._is_even:
-            return ops.sum(x, axis=others, keepdims=True)
-        if self._per_sample > 1:
-            x = ops.sum(x, axis=others, keepdims=True)
-        head, rest = x[: self._rest_start], x[self._rest_start :]
-        head = ops.reshape(head, (self._before_rest, self._size, *x.shape[2:]))
-        head = ops.sum(head, axis=1, keepdims=True)
-        rest = ops.sum(rest, axis=0, keepdims=True)
-        if self.is_static:
-            return ops.concatenate([head, rest])
-        last = ops.arange(self.count, dtype="int32") == self.count - 1
-        last = ops.reshape(last, (-1, *(1 for _ in rest.shape[1:])))
-        return head + ops.where(last, rest, 0)
+        return ops.sum(x, axis=[1, 3] if self._after else 1, keepdims=True)
 
     def spread(self, values):
         """Values of each ghost, in a shape that broadcasts to a split input."""
-        if self._is_even:
-            return values
-        shape = values.shape[1:]
-        head = ops.broadcast_to(
-            ops.expand_dims(values[: self._before_rest], 1),
-            (self._before_rest, self._size, *shape),
-        )
-        head = ops.reshape(head, (self._rest_start, *shape))
-        rest = self.batch_size - self._rest_start
-        rest = ops.broadcast_to(values[-1:], (rest, *shape))
-        return ops.concatenate([head, rest])
+        return values
 
     def elements(self, dtype):
         """Elements of each ghost and feature, in a shape like that of sums."""
-        samples = self.last_size
-        if not self._is_even:
-            # The default dtype of `arange` may be a half precision one.
-            samples = ops.where(
-                ops.arange(self.count, dtype="int32") == self.count - 1,
-                self.last_size,
-                self.ghost_batch_size,
-            )
-        samples = ops.cast(samples, dtype)
-        samples = samples * ops.cast(self._per_sample, dtype)
-        return ops.reshape(samples, (-1, 1, 1, *(1 for _ in self._after)))
+        elements = ops.cast(self.size, dtype) * self._per_sample
+        return ops.broadcast_to(
+            elements, (self.count, 1, 1, *(1 for _ in self._after))
+        )
 
     def expand(self, values):
         """Values of shape `(C,)`, in a shape that broadcasts to sums."""
@@ -119,8 +106,59 @@ class GhostBatches:
         )
 
     def rows(self, values):
-        """Values in the shape of sums, as `(q, C)`."""
+        """Values in the shape of sums, as `(count, C)`."""
         return ops.reshape(values, (self.count, self.channels))
+
+
+class UnequalGhosts(EqualGhosts):
+    """All ghosts of a batch together, where the last is of another size.
+
+    The view is of shape `(B, n, C)`. Inputs are summed sample by sample first,
+    and only the small result is cut.
+    """
+
+    def __init__(self, ghosts):
+        shape = ghosts.shape[1:]
+        super().__init__(ghosts.batch_size, 1, shape, ghosts.axis - 1)
+        self.count = ghosts.count
+        self._parts, self._cut = ghosts.parts, ghosts.cut
+
+    def sum(self, x):
+        sums = []
+        samples = self._cut(super().sum(x))
+        for part, x in zip(self._parts, samples, strict=True):
+            x = ops.reshape(x, (part.count, part.size, *x.shape[1:]))
+            sums.append(ops.sum(x, axis=1))
+        return _merge(sums)
+
+    def spread(self, values):
+        spread = []
+        rows = _cut(values, [part.count for part in self._parts])
+        for part, x in zip(self._parts, rows, strict=True):
+            shape = x.shape[1:]
+            x = ops.expand_dims(x, 1)
+            x = ops.broadcast_to(x, (part.count, part.size, *shape))
+            spread.append(ops.reshape(x, (part.count * part.size, *shape)))
+        return _merge(spread)
+
+    def elements(self, dtype):
+        return _merge([part.elements(dtype) for part in self._parts])
+
+
+def _cut(x, sizes):
+    """Cuts along the first axis."""
+    if len(sizes) == 1:
+        return [x]
+    if isinstance(sizes[0], int):
+        return ops.split(x, [sizes[0]])
+    import tensorflow as tf
+
+    return tf.split(x, sizes)
+
+
+def _merge(values):
+    """Undoes `_cut`."""
+    return values[0] if len(values) == 1 else ops.concatenate(values)
 
 
 def ghost_normalize(x, ghosts, epsilon, gamma, beta, mask=None):
@@ -150,17 +188,24 @@ def normalize_in_ops(x, ghosts, epsilon, gamma, beta, mask=None):
     which takes fewer passes over the large tensors than what automatic
     differentiation finds. Both can be differentiated again.
     """
-    weights = ()
+    groups, cut = ghosts.groups()
+    inputs = [cut(x)]
     if mask is not None:
         mask = ops.broadcast_to(ops.expand_dims(mask, -1), ops.shape(x))
-        weights = (ghosts.split(ops.cast(ops.cast(mask, "bool"), x.dtype)),)
+        inputs.append(cut(ops.cast(ops.cast(mask, "bool"), x.dtype)))
     make = _with_tangent
     if keras.backend.backend() != "jax":
         make = _with_gradient
-    y, mean, variance = make(ghosts, epsilon)(
-        ghosts.split(x), ghosts.expand(gamma), ghosts.expand(beta), *weights
-    )
-    return ghosts.join(y), ghosts.rows(mean), ghosts.rows(variance)
+    results = []
+    for group, x, *weights in zip(groups, *inputs, strict=True):
+        y, mean, variance = make(group, epsilon)(
+            group.split(x),
+            group.expand(gamma),
+            group.expand(beta),
+            *map(group.split, weights),
+        )
+        results.append((group.join(y), group.rows(mean), group.rows(variance)))
+    return tuple(map(_merge, zip(*results, strict=True)))
 
 
 def _with_gradient(ghosts, epsilon):
@@ -252,8 +297,9 @@ def _with_tangent(ghosts, epsilon):
 
 def _count(x, ghosts, *weights):
     """Elements that count in each ghost, at least 1."""
-    count = ghosts.sum(weights[0]) if weights else ghosts.elements(x.dtype)
-    return ops.maximum(count, 1)
+    if weights:
+        return ops.maximum(ghosts.sum(weights[0]), 1)
+    return ops.maximum(ghosts.elements(x.dtype), 1)
 
 
 def _counted(x, *weights):
@@ -328,7 +374,7 @@ def fused_normalize(x, ghosts, epsilon, gamma, beta):
 
     y, means, variances = normalize(images, gamma, beta)
     # The kernel divides the squares by n - 1.
-    n = tf.reshape(ghosts.elements(x.dtype), [-1, 1])
+    n = _merge([part.elements(x.dtype)[:, 0] for part in ghosts.parts])
     variances *= tf.maximum(n - 1, 1) / tf.maximum(n, 1)
     return tf.reshape(y, ghosts.shape), means, variances
 
@@ -352,6 +398,22 @@ def _differentiate_gradient(x, gamma, beta, dy, upstream, ghosts, epsilon):
         ops.zeros_like(tensor) if u is None else u
         for u, tensor in zip(upstream, (x, gamma, beta), strict=True)
     )
+    cut = map(ghosts.cut, (x, dy, a))
+    parts = [
+        _differentiate_part(part, epsilon, gamma, g, b, *tensors)
+        for part, *tensors in zip(ghosts.parts, *cut, strict=True)
+    ]
+    for_x, for_gamma, for_dy = zip(*parts, strict=True)
+    return (
+        _merge(for_x),
+        sum(for_gamma),
+        ops.zeros_like(beta),
+        _merge(for_dy),
+    )
+
+
+def _differentiate_part(ghosts, epsilon, gamma, g, b, x, dy, a):
+    """The gradients for `x`, gamma and `dy` of ghosts of equal size."""
     x, dy, a = map(ghosts.split, (x, dy, a))
     scale, g, b = map(ghosts.expand, (gamma, g, b))
     count = _count(x, ghosts)
@@ -360,29 +422,20 @@ def _differentiate_gradient(x, gamma, beta, dy, upstream, ghosts, epsilon):
         return ghosts.sum(u) / count
 
     def project(u):
-        return u - ghosts.spread(mean(u)) - z * ghosts.spread(mean(u * z))
+        return u - mean(u) - z * mean(u * z)
 
-    centred = x - ghosts.spread(mean(x))
+    centred = x - mean(x)
     inverse = ops.rsqrt(mean(ops.square(centred)) + epsilon)
-    z = centred * ghosts.spread(inverse)
+    z = centred * inverse
     scale = scale * inverse
     projected = project(a)
     d = ghosts.sum(projected * dy)
-    h = (
-        g * dy
-        - a * ghosts.spread(scale * mean(dy * z))
-        - dy * ghosts.spread(scale * mean(a * z))
-    )
-    for_x = project(h) * ghosts.spread(inverse)
-    for_x = for_x - z * ghosts.spread(scale * inverse * d / count)
+    h = g * dy - a * (scale * mean(dy * z)) - dy * (scale * mean(a * z))
+    for_x = project(h) * inverse
+    for_x = for_x - z * (scale * inverse * d / count)
     for_gamma = ops.sum(ghosts.rows(d * inverse), axis=0)
-    for_dy = projected * ghosts.spread(scale) + g * z + b
-    return (
-        ghosts.join(for_x),
-        for_gamma,
-        ops.zeros_like(beta),
-        ghosts.join(for_dy),
-    )
+    for_dy = projected * scale + g * z + b
+    return ghosts.join(for_x), for_gamma, ghosts.join(for_dy)
 
 
 def _fused_forward(images, gamma, beta, ghosts, epsilon):
@@ -391,7 +444,7 @@ def _fused_forward(images, gamma, beta, ghosts, epsilon):
 
     def step(i, ys, statistics):
         y, *results = tf.raw_ops.FusedBatchNormV3(
-            x=_cut(images, ghosts, i),
+            x=_ghost(images, ghosts, i),
             scale=gamma,
             offset=beta,
             mean=tf.zeros([0]),
@@ -419,8 +472,8 @@ def _fused_backward(images, gamma, dy, statistics, ghosts, epsilon):
 
     def step(i, dxs, dgamma, dbeta):
         dx, dgamma_i, dbeta_i, *_ = tf.raw_ops.FusedBatchNormGradV3(
-            y_backprop=_cut(dy, ghosts, i),
-            x=_cut(images, ghosts, i),
+            y_backprop=_ghost(dy, ghosts, i),
+            x=_ghost(images, ghosts, i),
             scale=gamma,
             reserve_space_1=statistics[i, 2],
             reserve_space_2=statistics[i, 3],
@@ -443,7 +496,7 @@ def _fused_backward(images, gamma, dy, statistics, ghosts, epsilon):
     return dxs.concat(), dgamma, dbeta
 
 
-def _cut(images, ghosts, i):
+def _ghost(images, ghosts, i):
     """Ghost batch `i`."""
     import tensorflow as tf
 

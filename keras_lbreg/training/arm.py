@@ -185,6 +185,12 @@ class Plan:
         config = self.regime.get_config()
         of_arm = ("name", "title", "group", "control", "learning_rate_factor")
         of_regime = ("milestones", "decay", "final_fraction", "warmup_epochs")
+        # A setting that is not used is left out: a version of the package that
+        # has one more goes on with the results of one that had not.
+        techniques = {
+            name: {k: v for k, v in settings.items() if v is not None}
+            for name, settings in self.techniques.items()
+        }
         return {
             **{name: getattr(self.arm, name) for name in of_arm},
             **{name: config[name] for name in of_regime},
@@ -193,7 +199,7 @@ class Plan:
             "epochs": self.epochs,
             "updates": self.updates,
             "record_every": self.record_every,
-            "techniques": self.techniques,
+            "techniques": techniques,
             "changes": self.changes(),
         }
 

@@ -207,66 +207,81 @@ def test_masked_nan_does_not_spread():
     assert np.isfinite(variances).all()
 
 
-def sizes(batch_size, ghost_batch_size):
-    ghosts = GhostBatches((batch_size, 2), ghost_batch_size, 1)
-    elements = keras.ops.convert_to_numpy(ghosts.elements("float32"))
-    return np.broadcast_to(elements.ravel(), ghosts.count)
-
-
 @pytest.mark.parametrize(
     ("batch_size", "ghost_batch_size", "expected"),
     [
         (8, 4, [4, 4]),
         (11, 4, [4, 7]),
         (7, 4, [7]),
+        (4, 4, [4]),
         (3, 4, [3]),
         (4, 1, [1, 1, 1, 1]),
         (0, 4, [0]),
     ],
 )
 def test_sizes(batch_size, ghost_batch_size, expected):
-    assert sizes(batch_size, ghost_batch_size).tolist() == expected
+    ghosts = GhostBatches((batch_size, 2), ghost_batch_size, 1)
+    elements = [
+        keras.ops.convert_to_numpy(part.elements("float32")).ravel()
+        for part in ghosts.parts
+    ]
+    assert ghosts.count == len(expected)
+    assert np.concatenate(elements).tolist() == expected
+
+
+def totals_of_ghosts(x, size, axis):
+    """The sums over the ghosts, and each sample's, as the classes have them."""
+    groups, cut = GhostBatches(keras.ops.shape(x), size, axis).groups()
+    rows, spread = [], []
+    for group, values in zip(groups, cut(x), strict=True):
+        view = group.split(values)
+        total = group.sum(view)
+        rows.append(group.rows(total))
+        spread.append(group.join(view * 0 + group.spread(total)))
+    return ops.concatenate(rows), ops.concatenate(spread)
+
+
+def totals_of_loop(x, size, axis):
+    """The same by a plain loop."""
+    rows, spread = [], np.empty_like(x)
+    count = max(1, len(x) // size)
+    axes = tuple(a for a in range(x.ndim) if a != axis)
+    for i in range(count):
+        ghost = slice(size * i, None if i == count - 1 else size * (i + 1))
+        row = x[ghost].sum(axes, keepdims=True)
+        rows.append(row.ravel())
+        spread[ghost] = row
+    return rows, spread
 
 
 @pytest.mark.parametrize("batch_size", [8, 11, 3])
 @pytest.mark.parametrize(
     ("rest", "axis"), [((3,), 1), ((5, 3), 2), ((3, 5), 1), ((2, 3, 5), 2)]
 )
-def test_sum_and_spread(batch_size, rest, axis):
-    """Each sample gets back the sum over its ghost, as a plain loop has it."""
+def test_sums(batch_size, rest, axis):
     x = np.random.default_rng(0).normal(size=(batch_size, *rest))
-    ghosts = GhostBatches(x.shape, 4, axis)
-    view = ghosts.split(keras.ops.convert_to_tensor(x))
-    total = ghosts.sum(view)
-    spread = ghosts.join(view * 0 + ghosts.spread(total))
-    expected_rows, expected = [], np.empty_like(x)
-    count = max(1, batch_size // 4)
-    axes = tuple(a for a in range(x.ndim) if a != axis)
-    for i in range(count):
-        ghost = slice(4 * i, None if i == count - 1 else 4 * (i + 1))
-        rows = x[ghost].sum(axes, keepdims=True)
-        expected_rows.append(rows.ravel())
-        expected[ghost] = rows
-    np.testing.assert_allclose(ghosts.rows(total), expected_rows, atol=1e-5)
-    np.testing.assert_allclose(spread, expected, atol=1e-5)
+    received = totals_of_ghosts(keras.ops.convert_to_tensor(x), 4, axis)
+    expected = totals_of_loop(x, 4, axis)
+    for value, other in zip(received, expected, strict=True):
+        np.testing.assert_allclose(value, other, atol=1e-5)
 
 
 @pytest.mark.tensorflow
-def test_dynamic_batch_size_gives_the_same():
-    @tf.function(input_signature=[tf.TensorSpec((None, 3))])
-    def totals(x):
-        ghosts = GhostBatches(keras.ops.shape(x), 4, 1)
-        total = ghosts.sum(ghosts.split(x))
-        return ghosts.rows(total), ghosts.spread(total)
-
-    for batch_size in (8, 11, 3, 0):
-        x = np.random.default_rng(0).normal(size=(batch_size, 3))
+@pytest.mark.parametrize("rest", [(), (2,)])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_sums_where_the_batch_size_is_unknown(jit_compile, rest):
+    axis = 1 + len(rest)
+    totals = tf.function(
+        lambda x: totals_of_ghosts(x, 4, axis),
+        input_signature=[tf.TensorSpec((None, *rest, 3))],
+        jit_compile=jit_compile,
+    )
+    for batch_size in (8, 11, 4, 3, 0):
+        x = np.random.default_rng(0).normal(size=(batch_size, *rest, 3))
         x = x.astype("float32")
-        static = GhostBatches(x.shape, 4, 1)
-        total = static.sum(static.split(x))
-        rows, spread = totals(x)
-        np.testing.assert_allclose(rows, static.rows(total), atol=1e-6)
-        assert spread.shape == (batch_size, 1, 3)
+        expected = totals_of_loop(x, 4, axis)
+        for value, other in zip(totals(x), expected, strict=True):
+            np.testing.assert_allclose(value, other, atol=1e-6)
 
 
 def run(function, x, upstream, size):
