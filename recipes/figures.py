@@ -18,6 +18,8 @@ from keras_lbreg.plot_style import (
 # Inches.
 WIDTH, HEIGHT = 4.2, 3.6
 LEGEND_ROW = 0.28
+# Of a legend: a letter and the line before it, in inches.
+LETTER, HANDLE = 0.085, 0.75
 # Characters of a title's line.
 TITLE = 44
 
@@ -60,14 +62,17 @@ def figure_of(panels, setting="", columns=3, sharey=False, shared_legend=True):
             axis.set_visible(False)
         labels = {}
         for axis, (title, draw) in zip(axes.flat, panels, strict=False):
-            axis.set_title(textwrap.fill(title, TITLE), fontsize=10)
+            lines = (textwrap.fill(line, TITLE) for line in title.splitlines())
+            axis.set_title("\n".join(lines), fontsize=10)
             draw(axis)
             handles, names = axis.get_legend_handles_labels()
             labels |= dict(zip(names, handles, strict=True))
             if handles and not shared_legend:
                 axis.legend(fontsize=9)
         if shared_legend and labels:
-            across = min(len(labels), round(max(columns, 1.6)))
+            inches = LETTER * max(map(len, labels)) + HANDLE
+            across = max(1, int(figure.get_figwidth() / inches))
+            across = min(len(labels), across)
             lines = math.ceil(len(labels) / across)
             figure.set_figheight(HEIGHT * rows + LEGEND_ROW * (lines + 1))
             figure.legend(

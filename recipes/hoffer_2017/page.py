@@ -14,6 +14,7 @@ from recipes.hoffer_2017.configuration import (
     HABIT_COMPARISONS,
     LAG_ARMS,
     LAG_COMPARISONS,
+    LAG_MOMENTA,
     ROWS,
     WARM_UP,
 )
@@ -261,7 +262,8 @@ def lag_figure(paper):
         return f"{comparison.title}\n{comparison.part}", draw
 
     found = [(c, paper.results(c.name)) for c in LAG_COMPARISONS]
-    return figure_of([panel(c, r) for c, r in found if r is not None], "")
+    panels = [panel(c, r) for c, r in found if r is not None]
+    return figure_of(panels, columns=len(LAG_MOMENTA), sharey="row")
 
 
 PAPER = Paper(
