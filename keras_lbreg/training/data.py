@@ -8,11 +8,7 @@ import keras
 import numpy as np
 
 from keras_lbreg.data.batches import Batches
-from keras_lbreg.data.samples import (
-    count_samples,
-    is_tf_dataset,
-    take_rows,
-)
+from keras_lbreg.data.samples import count_samples, is_tf_dataset, take_rows
 from keras_lbreg.techniques import hooks
 from keras_lbreg.training.placement import ONE_DEVICE
 
@@ -212,21 +208,18 @@ class ValidationData:
 
     def for_fit(self, placement):
         """The arguments of `fit`."""
-        arguments = {"validation_data": self.values(placement)}
-        if isinstance(arguments["validation_data"], tuple):
+        values, size = self.values(placement), None
+        if isinstance(values, tuple):
             size = batch_size(self.samples, placement.devices)
-            arguments["validation_batch_size"] = size
-        return arguments
+        return {"validation_data": values, "validation_batch_size": size}
 
     def evaluate(self, model, placement=ONE_DEVICE):
         """The results of a model by name, such as `"val_loss"`."""
-        arguments = {"x": self.values(placement)}
-        if isinstance(arguments["x"], tuple):
-            x, y, weight = keras.utils.unpack_x_y_sample_weight(self.data)
-            arguments = {"x": x, "y": y, "sample_weight": weight}
-            size = batch_size(self.samples, placement.devices)
-            arguments["batch_size"] = size
-        results = model.evaluate(**arguments, verbose=0, return_dict=True)
+        values, size = self.for_fit(placement).values()
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(values)
+        results = model.evaluate(
+            x, y, size, sample_weight=weight, verbose=0, return_dict=True
+        )
         return {f"val_{name}": float(value) for name, value in results.items()}
 
 

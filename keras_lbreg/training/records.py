@@ -22,31 +22,23 @@ NUMBERS = ("time", "elapsed", "learning_rate", "objective")
 
 @dataclasses.dataclass(frozen=True)
 class EpochRecord:
-    """One line of `epochs.jsonl`.
-
-    Args:
-        arm: Name of the arm.
-        seed: Seed of the run.
-        epoch: Passes over the training data so far, from 1.
-        updates: Optimizer updates so far.
-        samples: Training samples seen so far.
-        time: Seconds of training so far, without compilation and validation.
-        elapsed: All seconds so far, those too.
-        learning_rate: Learning rate of the epoch's first update.
-        objective: What the arm is judged by: the validation metric of the
-            plain network with re-estimated normalization statistics.
-        logs: Every other number of the epoch by name.
-    """
+    """One line of `epochs.jsonl`; what it counts, it counts from the start."""
 
     arm: str
     seed: int
+    # Passes over the training data, from 1.
     epoch: int
     updates: int
     samples: int
+    # Seconds of training, without compilation and validation, and with them.
     time: float
     elapsed: float
+    # Of the epoch's first update.
     learning_rate: float
+    # The validation metric of the plain network with re-estimated
+    # normalization statistics.
     objective: float
+    # Every other number by name.
     logs: dict = dataclasses.field(default_factory=dict)
 
     @classmethod

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 import shutil
 import time
 import traceback
@@ -396,8 +397,8 @@ class Run:
 def resume(folder):
     """The records of a folder's run up to the epoch that its backup has.
 
-    What was recorded later is dropped: those epochs are trained again, with
-    the same outcome. What does not fit together is dropped whole.
+    Later ones are dropped, and all where they and the backup do not fit: these
+    epochs are trained again, with the same outcome.
     """
     backup, journal = folder / BACKUP, folder / JOURNAL
     (folder / "error.txt").unlink(missing_ok=True)
@@ -420,9 +421,9 @@ def failure_of(records):
     """Why a run failed by itself, or `None`."""
     last = records[-1]
     loss = last.logs.get("loss", 0.0)
-    if loss != loss or loss in (float("inf"), float("-inf")):
-        return f"the loss became {loss} in epoch {last.epoch}"
-    return None
+    if math.isfinite(loss):
+        return None
+    return f"the loss became {loss} in epoch {last.epoch}"
 
 
 def copy_of(optimizer):
