@@ -178,12 +178,12 @@ def t_test(differences):
     return tuple(map(float, ends)), float(found.pvalue)
 
 
-def holm(p_values, level=LEVEL):
+def holm(p_values):
     """Which of several tests stand when it counts how many were made.
 
-    With m tests, the smallest p is compared with `level / m`, the next with
-    `level / (m - 1)`, and so on up to the first that fails: the probability
-    of one false statement or more is at most `level`. Those that are `nan` are
+    With m tests, the smallest p is compared with `LEVEL / m`, the next with
+    `LEVEL / (m - 1)`, and so on up to the first that fails: the probability
+    of one false statement or more is at most `LEVEL`. Those that are `nan` are
     no tests.
 
     Reference: Holm 1979, "A simple sequentially rejective multiple test
@@ -192,7 +192,7 @@ def holm(p_values, level=LEVEL):
     tests = sorted((p, i) for i, p in enumerate(p_values) if not is_missing(p))
     stands = [False] * len(p_values)
     for place, (p, i) in enumerate(tests):
-        if p > level / (len(tests) - place):
+        if p > LEVEL / (len(tests) - place):
             break
         stands[i] = True
     return stands

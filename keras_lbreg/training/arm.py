@@ -16,7 +16,6 @@ from keras_lbreg.techniques import (
     TECHNIQUES,
     Context,
     check_hyperparameters,
-    get,
     scale_regime,
     try_out,
 )
@@ -78,9 +77,7 @@ class Arm:
         if isinstance(given, str):
             given = (given,)
         if not isinstance(given, Mapping):
-            given = {key: {} for key in given}
-        for technique in given:
-            get(technique)
+            given = dict.fromkeys(given)
         given = {name: dict(values or {}) for name, values in given.items()}
         check_hyperparameters(given)
         ordered = {t.name: given[t.name] for t in TECHNIQUES if t.name in given}

@@ -94,10 +94,8 @@ class DatasetData:
         numbers = np.arange(run.plan.batch_size)
         stream = itertools.repeat((numbers, numbers))
         weights = changed(stream, run, initial_epoch)
-        if self.make is None:
-            batches = self._dealt(run, initial_epoch)
-        else:
-            batches = self._made(run, initial_epoch)
+        deal = self._dealt if self.make is None else self._made
+        batches = deal(run, initial_epoch)
         for batch, (_, (_, _, *own)) in zip(batches, weights, strict=False):
             yield times(batch, *own)
 

@@ -62,11 +62,9 @@ class Facts:
             [type(layer).__name__, [list(w.shape) for w in layer.weights]]
             for layer in self.model.layers
         ]
+        words = ("name", "title", "notes", "source")
         return {
-            "name": workload.name,
-            "title": workload.title,
-            "notes": workload.notes,
-            "source": workload.source,
+            **{name: getattr(workload, name) for name in words},
             "train_samples": self.train.samples,
             "val_samples": self.validation.samples,
             "data": [self.train.digest(), self.validation.digest()],

@@ -133,13 +133,10 @@ class Run:
                 optimizer = ReducedGradient(optimizer)
             for hook, settings in hooks(self.plan.techniques, "optimizer"):
                 optimizer = hook(optimizer, settings, context)
-            model.compile(
-                **{
-                    **compile_arguments(plain),
-                    "optimizer": optimizer,
-                    "steps_per_execution": self._steps_per_execution(),
-                }
-            )
+            arguments = compile_arguments(plain)
+            arguments["optimizer"] = optimizer
+            arguments["steps_per_execution"] = self._steps_per_execution()
+            model.compile(**arguments)
             model.optimizer.build(model.trainable_variables)
         return model
 
@@ -271,8 +268,8 @@ class Run:
         if plain is model:
             plain = rebuild(model, lambda layer: None)
         arguments = compile_arguments(self.facts.model)
-        optimizer = copy_of(self.facts.model.optimizer)
-        plain.compile(**{**arguments, "optimizer": optimizer})
+        arguments["optimizer"] = copy_of(self.facts.model.optimizer)
+        plain.compile(**arguments)
         if self.facts.normalizes:
             plain = reestimate_batch_norm(plain, self._inputs)
         # A saved model is loaded with an optimizer that has variables.
