@@ -65,11 +65,7 @@ SHOWN = (-120, 300)
 
 
 def arm_colors(arms):
-    """`(color, line style)` by arm name.
-
-    Arms that have no colour here get one of `OTHERS`, in the order of the
-    manifest, dash-dotted.
-    """
+    """`(color, line style)` by arm name; those without get one of `OTHERS`."""
     colors, others = {}, 0
     for name in (arm["name"] for arm in arms):
         plain = name.replace(WARM_UP, "")
@@ -317,11 +313,7 @@ def known(curves, field):
 
 
 def zoom(curves, fields, sign):
-    """Limits that show the final differences, not the first epochs.
-
-    An arm that failed to learn may fall out of the picture; the legend has
-    its number.
-    """
+    """Limits that show the final differences, not the first epochs."""
     courses = [
         sign * values[np.isfinite(values)]
         for field in fields

@@ -199,10 +199,7 @@ def holm(p_values):
 
 
 def judge(results, pairs):
-    """Arms against their controls, one family of tests: `ArmStatistics`' part.
-
-    By the pairs of arm and control, in their order.
-    """
+    """Pairs of arm and control, one family of tests: `ArmStatistics`' part."""
     found = []
     for arm, control in pairs:
         values = paired(results, arm, control) if control else []

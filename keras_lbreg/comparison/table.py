@@ -134,10 +134,7 @@ def to_markdown(results):
 
 
 def to_rich(results, width=80):
-    """The table as a `rich.table.Table` with as many columns as fit.
-
-    What does not fit is named in the table's caption; the files hold it.
-    """
+    """The table for a terminal; what does not fit is named in its caption."""
     from rich.text import Text
 
     names, rows = columns(results), table_rows(results)

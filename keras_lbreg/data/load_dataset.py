@@ -61,10 +61,7 @@ def load_dataset(
 
 
 def load_digits():
-    """The test part of https://archive.ics.uci.edu/dataset/80, in two.
-
-    It comes with scikit-learn and needs no download.
-    """
+    """The test part of https://archive.ics.uci.edu/dataset/80, in two."""
     from sklearn.datasets import load_digits as sklearn_digits
     from sklearn.model_selection import train_test_split
 

@@ -131,10 +131,7 @@ class Plan:
 
     @property
     def record_every(self):
-        """Epochs from one record to the next.
-
-        The largest divisor of all epochs that leaves `CURVE_POINTS` records.
-        """
+        """Epochs from one record to the next."""
         longest = max(1, self.epochs // CURVE_POINTS)
         return next(n for n in range(longest, 0, -1) if self.epochs % n == 0)
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_lbreg.data.batches import Batches
+from keras_lbreg.data.sample_weights import weigh
 from keras_lbreg.data.samples import count_samples, is_tf_dataset, take_rows
 from keras_lbreg.techniques import hooks
 from keras_lbreg.training.placement import ONE_DEVICE
@@ -135,10 +136,7 @@ class DatasetData:
 
 
 class ValidationData:
-    """What every run is judged by: arrays, or a dataset as large as these.
-
-    A `tf.data.Dataset` that fits into memory is read into arrays.
-    """
+    """What every run is judged by: arrays, or a dataset too large for that."""
 
     def __init__(self, data, rank):
         self.data, self.dataset = data, None
@@ -262,13 +260,8 @@ def times(batch, weights=None):
         return batch
     x, y, *given = batch
     # One for each output.
-    given = given[0] if given else keras.tree.map_structure(lambda _: 1, y)
-
-    def product(own):
-        trailing = (1,) * (np.ndim(own) - 1)
-        return own * weights.reshape(-1, *trailing)
-
-    return x, y, keras.tree.map_structure(product, given)
+    ones = keras.tree.map_structure(lambda _: np.float32(1), y)
+    return weigh((x, y, *(given or [ones])), lambda y: weights)
 
 
 def to_tensorflow(generate, placement, fixed=True):

@@ -37,10 +37,7 @@ class Placement:
 
     @property
     def replicas(self):
-        """Copies of the model with a part of the batch each.
-
-        JAX has one, however many devices compute it.
-        """
+        """Copies of the model with a part of the batch each; JAX has one."""
         return 1 if self.strategy == "jax-data-parallel" else self.devices
 
     @property
@@ -204,10 +201,7 @@ def mirrored(devices):
 
 
 def data_parallel(devices):
-    """`keras.distribution.DataParallel` that copies what it cannot divide.
-
-    JAX refuses to divide 773 samples among 4 devices; each then evaluates all.
-    """
+    """`DataParallel` that copies to all what JAX refuses to divide evenly."""
 
     class DataParallel(keras.distribution.DataParallel):
         def get_data_layout(self, data_shape):

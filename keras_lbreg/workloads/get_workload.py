@@ -158,17 +158,17 @@ def from_module(module, name, where, spec):
         ]
         there = f" There are: {', '.join(own)}." if own else ""
         raise invalid(spec, wanted + there + did_you_mean(name, own))
-    if isinstance(found, Workload):
-        return found
-    received = f"a {type(found).__name__}"
+    received = "a"
     if callable(found) and not isinstance(found, type):
         if not takes_nothing(found):
             raise invalid(spec, f"{wanted} Received: one that needs arguments")
-        made = run_user_code(where, found)
-        if isinstance(made, Workload):
-            return made
-        received = f"a function that returns a {type(made).__name__}"
-    raise invalid(spec, f"{wanted} Received: {received}")
+        found, received = (
+            run_user_code(where, found),
+            "a function that returns a",
+        )
+    if isinstance(found, Workload):
+        return found
+    raise invalid(spec, f"{wanted} Received: {received} {type(found).__name__}")
 
 
 def did_you_mean(word, words):

@@ -54,10 +54,7 @@ def c1(input_shape, dtype, classes, moments):
 def small_convolution(
     input_shape, dtype, classes, moments, widths=(32, 64, 128)
 ):
-    """3x3 convolutions of growing width, pooled in between and at the end.
-
-    For images of any size; our own choice.
-    """
+    """3x3 convolutions of growing width, for images of any size; ours."""
     layers = normalized(input_shape, dtype, moments)
     for index, width in enumerate(widths, 1):
         layers += [
