@@ -131,7 +131,7 @@ class Plan:
 
     @property
     def record_every(self):
-        """Epochs from one record to the next."""
+        """Epochs between records, a divisor that leaves `CURVE_POINTS`."""
         longest = max(1, self.epochs // CURVE_POINTS)
         return next(n for n in range(longest, 0, -1) if self.epochs % n == 0)
 

@@ -211,10 +211,17 @@ class ValidationData:
 
     def evaluate(self, model, placement=ONE_DEVICE):
         """The results of a model by name, such as `"val_loss"`."""
-        values, size = self.for_fit(placement).values()
-        x, y, weight = keras.utils.unpack_x_y_sample_weight(values)
+        data = self.for_fit(placement)
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(
+            data["validation_data"]
+        )
         results = model.evaluate(
-            x, y, size, sample_weight=weight, verbose=0, return_dict=True
+            x,
+            y,
+            sample_weight=weight,
+            batch_size=data["validation_batch_size"],
+            verbose=0,
+            return_dict=True,
         )
         return {f"val_{name}": float(value) for name, value in results.items()}
 

@@ -86,8 +86,8 @@ class Display:
             took = "finished before"
             if not skipped:
                 whole = format_duration(time.monotonic() - self._began)
-                took = f"{format_duration(result.time)} of training, {whole} "
-                took += "in all"
+                trained = format_duration(result.time)
+                took = f"{trained} of training, {whole} in all"
             text = f"{run.objective} {final} (best {best}), {took}"
         left = self.remaining()
         if left and not self.console.is_terminal:

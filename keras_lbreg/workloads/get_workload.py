@@ -162,10 +162,8 @@ def from_module(module, name, where, spec):
     if callable(found) and not isinstance(found, type):
         if not takes_nothing(found):
             raise invalid(spec, f"{wanted} Received: one that needs arguments")
-        found, received = (
-            run_user_code(where, found),
-            "a function that returns a",
-        )
+        found = run_user_code(where, found)
+        received = "a function that returns a"
     if isinstance(found, Workload):
         return found
     raise invalid(spec, f"{wanted} Received: {received} {type(found).__name__}")
