@@ -1,7 +1,6 @@
 """A workload by its name, its file or its module."""
 
 import dataclasses
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -11,6 +10,7 @@ import pathlib
 import sys
 import traceback
 
+from keras_lbreg.checks import did_you_mean
 from keras_lbreg.workloads.built_in import OF_DATASETS, image_set, npz
 from keras_lbreg.workloads.workload import Workload
 
@@ -167,11 +167,6 @@ def from_module(module, name, where, spec):
     if isinstance(found, Workload):
         return found
     raise invalid(spec, f"{wanted} Received: {received} {type(found).__name__}")
-
-
-def did_you_mean(word, words):
-    close = difflib.get_close_matches(word, words, 1)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def takes_nothing(function):
