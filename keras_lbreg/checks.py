@@ -1,5 +1,6 @@
 """Checks of numbers that users hand over."""
 
+import difflib
 import math
 from numbers import Integral, Real
 
@@ -51,3 +52,9 @@ def check_choice(name, value, choices):
     if value not in choices:
         names = ", ".join(map(repr, choices))
         raise invalid(name, f"one of {names}", value)
+
+
+def did_you_mean(word, words):
+    """The question whether a word that is close to it was meant, or `""`."""
+    close = difflib.get_close_matches(word, words, 1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,8 +1,8 @@
 """The arms of a comparison, made from the register of techniques."""
 
 import dataclasses
-import difflib
 
+from keras_lbreg.checks import did_you_mean
 from keras_lbreg.techniques import RATE_RULES, TECHNIQUES, Context
 from keras_lbreg.training.arm import Arm, resolve_batch_size
 
@@ -124,18 +124,13 @@ def choose_arms(workload, facts, batch_size, wanted=None):
     for arm in wanted:
         if not isinstance(arm, Arm):
             if arm not in known:
-                close = difflib.get_close_matches(str(arm), known, n=1)
-                hint = f". Did you mean {close[0]!r}?" if close else ""
-                raise invalid(
-                    f"names out of {', '.join(known)}, or `Arm`s",
-                    f"{arm!r}{hint}",
-                )
+                expected = f"names out of {', '.join(known)}, or `Arm`s"
+                hint = did_you_mean(str(arm), known)
+                raise invalid(expected, f"{arm!r}.{hint}")
             arm = known[arm]
         if known.get(arm.name, arm) != arm:
-            raise invalid(
-                "a name that no standard arm has",
-                f"an `Arm` named {arm.name!r}",
-            )
+            received = f"an `Arm` named {arm.name!r}"
+            raise invalid("a name that no standard arm has", received)
         if chosen.setdefault(arm.name, arm) != arm:
             raise invalid("arms with names of their own", f"{arm.name!r} twice")
     if not chosen:

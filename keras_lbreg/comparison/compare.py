@@ -6,7 +6,11 @@ import json
 import pathlib
 import sys
 
-from keras_lbreg.checks import check_non_negative_int, check_positive_int
+from keras_lbreg.checks import (
+    check_non_negative_int,
+    check_positive_int,
+    invalid,
+)
 from keras_lbreg.comparison.arms import SCALING, choose_arms
 from keras_lbreg.comparison.results import (
     ENDED,
@@ -299,10 +303,7 @@ class Comparison:
 def check_model_path(path):
     """Raises before the training where a model could not be written."""
     if path.suffix != ".keras":
-        raise ValueError(
-            "Invalid value for argument `model_path`. Expected the name of a "
-            f".keras file. Received: model_path={str(path)!r}"
-        )
+        raise invalid("model_path", "the name of a .keras file", str(path))
     if path.is_dir():
         raise IsADirectoryError(21, "Is a directory", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)

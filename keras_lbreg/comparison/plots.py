@@ -43,15 +43,15 @@ COLORS = {
 OTHERS = ("#44AA99", "#AA4499", "#B8A000", "#C0504D")
 WARM_UP = "_warmup"
 
-# Numbers of a record by the field of a curve that has their means.
-MEANS = {
-    "updates": "updates",
-    "time": "time",
-    "learning_rate": "learning_rate",
-    "loss": "loss",
-    "val_loss": "val_loss",
-    "distance": "weight_distance",
-}
+# Numbers of a record whose means a curve has.
+MEANS = (
+    "updates",
+    "time",
+    "learning_rate",
+    "loss",
+    "val_loss",
+    "weight_distance",
+)
 
 # More arms than these are shown in two panels.
 MOST_IN_A_PANEL = 6
@@ -65,11 +65,7 @@ SHOWN = (-120, 300)
 
 
 def arm_colors(arms):
-    """`(color, line style)` by arm name.
-
-    Arms that have no colour here get one of `OTHERS`, in the order of the
-    manifest, dash-dotted.
-    """
+    """`(color, line style)` by arm name; those without get one of `OTHERS`."""
     colors, others = {}, 0
     for name in (arm["name"] for arm in arms):
         plain = name.replace(WARM_UP, "")
@@ -104,7 +100,7 @@ class Curve:
     learning_rate: np.ndarray
     loss: np.ndarray
     val_loss: np.ndarray
-    distance: np.ndarray
+    weight_distance: np.ndarray
 
 
 def mean_curves(results):
@@ -139,7 +135,7 @@ def mean_curves(results):
                 np.array(common),
                 objective.mean(axis=0),
                 objective.std(axis=0, ddof=min(1, len(table) - 1)),
-                **{k: numbers(table, v).mean(axis=0) for k, v in MEANS.items()},
+                **{name: numbers(table, name).mean(axis=0) for name in MEANS},
             )
         )
     return curves
@@ -303,9 +299,9 @@ def distance_panels(results, curves):
         "xlabel": "updates",
         "ylabel": "distance from the start, ‖w − w₀‖",
     }
-    shown = known(curves, "distance")
+    shown = known(curves, "weight_distance")
     return [
-        course_panel(*group, "updates", "distance", **settings)
+        course_panel(*group, "updates", "weight_distance", **settings)
         for group in arm_groups(results, shown)
         if shown
     ]
@@ -317,11 +313,7 @@ def known(curves, field):
 
 
 def zoom(curves, fields, sign):
-    """Limits that show the final differences, not the first epochs.
-
-    An arm that failed to learn may fall out of the picture; the legend has
-    its number.
-    """
+    """Limits that show the final differences, not the first epochs."""
     courses = [
         sign * values[np.isfinite(values)]
         for field in fields

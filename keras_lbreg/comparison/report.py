@@ -20,11 +20,7 @@ from keras_lbreg.techniques import TECHNIQUES
 
 
 def write_report(results):
-    """Writes `report.html`, `table.md`, `table.csv` and `plots/*.png`.
-
-    The files go into the results folder; runs need not have finished. Returns
-    the path of the page.
-    """
+    """Writes page, tables and plots, of what has finished; the page's path."""
     folder = results.path
     plots = make_plots(results)
     for plot in plots:

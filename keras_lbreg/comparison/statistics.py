@@ -5,7 +5,7 @@ import math
 import statistics
 
 from keras_lbreg.comparison.arms import BASELINE, REFERENCE, SCALING
-from keras_lbreg.formatting import format_significant
+from keras_lbreg.formatting import format_significant, is_missing
 
 LEVEL = 0.05
 
@@ -35,16 +35,12 @@ class Stat:
     @classmethod
     def of(cls, values):
         """The statistic of some numbers; missing ones are left out."""
-        values = [v for v in values if is_number(v)]
+        values = [v for v in values if not is_missing(v)]
         return cls(
             statistics.fmean(values) if values else math.nan,
             statistics.stdev(values) if len(values) > 1 else math.nan,
             len(values),
         )
-
-
-def is_number(value):
-    return value is not None and not math.isnan(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,31 +178,28 @@ def t_test(differences):
     return tuple(map(float, ends)), float(found.pvalue)
 
 
-def holm(p_values, level=LEVEL):
+def holm(p_values):
     """Which of several tests stand when it counts how many were made.
 
-    With m tests, the smallest p is compared with `level / m`, the next with
-    `level / (m - 1)`, and so on up to the first that fails: the probability
-    of one false statement or more is at most `level`. Those that are `nan` are
+    With m tests, the smallest p is compared with `LEVEL / m`, the next with
+    `LEVEL / (m - 1)`, and so on up to the first that fails: the probability
+    of one false statement or more is at most `LEVEL`. Those that are `nan` are
     no tests.
 
     Reference: Holm 1979, "A simple sequentially rejective multiple test
     procedure".
     """
-    tests = sorted((p, i) for i, p in enumerate(p_values) if is_number(p))
+    tests = sorted((p, i) for i, p in enumerate(p_values) if not is_missing(p))
     stands = [False] * len(p_values)
     for place, (p, i) in enumerate(tests):
-        if p > level / (len(tests) - place):
+        if p > LEVEL / (len(tests) - place):
             break
         stands[i] = True
     return stands
 
 
 def judge(results, pairs):
-    """Arms against their controls, one family of tests: `ArmStatistics`' part.
-
-    By the pairs of arm and control, in their order.
-    """
+    """Pairs of arm and control, one family of tests: `ArmStatistics`' part."""
     found = []
     for arm, control in pairs:
         values = paired(results, arm, control) if control else []
@@ -296,7 +289,7 @@ def gap_words(results):
         for row in rows.values()
         if row.arm not in ENDS
         and row.group not in ("reference", "control")
-        and is_number(row.closed.mean)
+        and not is_missing(row.closed.mean)
     ]
     tried.sort(key=lambda row: -row.closed.mean)
     text += f". {remedy_words(results, rows, tried)}"
@@ -345,7 +338,7 @@ def remedy_words(results, rows, tried):
 def against_control(rows, row):
     """Whether the arm does more than the control it is judged against."""
     control = rows.get(row.control)
-    if not control or control.arm in ENDS or not is_number(control.closed.mean):
+    if not control or control.arm in ENDS or is_missing(control.closed.mean):
         return ""
     scaling = control.arm == SCALING
     by = "learning-rate scaling" if scaling else control.title

@@ -16,6 +16,7 @@ from keras_lbreg.formatting import (
     format_duration,
     format_significant,
     markdown_table,
+    rich_table,
 )
 
 # Places of columns, left out one after another where a terminal is narrow.
@@ -133,12 +134,7 @@ def to_markdown(results):
 
 
 def to_rich(results, width=80):
-    """The table as a `rich.table.Table` with as many columns as fit.
-
-    What does not fit is named in the table's caption; the files hold it.
-    """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    """The table for a terminal; what does not fit is named in its caption."""
     from rich.text import Text
 
     names, rows = columns(results), table_rows(results)
@@ -150,12 +146,9 @@ def to_rich(results, width=80):
         if sum(widths[p] for p in shown) > width:
             shown.remove(place)
     hidden = [name for p, name in enumerate(names) if p not in shown]
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
+    table = rich_table([names[place] for place in shown], rows=())
     if hidden:
         table.caption = f"Not shown for want of width: {', '.join(hidden)}."
-    for place in shown:
-        side = "right" if place else "left"
-        table.add_column(names[place], justify=side, no_wrap=not place)
     styles = {"better": "green", "worse": "red"}
     for row in rows:
         table.add_row(*(Text(row[p], styles.get(row[p], "")) for p in shown))

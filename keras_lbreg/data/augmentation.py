@@ -1,15 +1,12 @@
 """Random crops and flips of image batches."""
 
 import dataclasses
+from numbers import Integral
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from keras_lbreg.checks import (
-    check_non_negative_int,
-    check_positive_int,
-    invalid,
-)
+from keras_lbreg.checks import check_non_negative_int, invalid, is_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +50,7 @@ class Augmentation:
     def __post_init__(self):
         check_non_negative_int("pad", self.pad)
         if self.crop is not None:
-            is_pair = isinstance(self.crop, tuple | list)
-            if not is_pair or len(self.crop) != 2:
-                raise invalid("crop", "a height and a width", self.crop)
-            for size in self.crop:
-                check_positive_int("crop", size)
-            object.__setattr__(self, "crop", tuple(map(int, self.crop)))
+            object.__setattr__(self, "crop", check_size("crop", self.crop))
 
     def output_shape(self, shape):
         """The shape of one augmented image, from that of a stored one."""
@@ -116,3 +108,12 @@ class Augmentation:
             parts.append("random crop")
         parts += ["horizontal flip"] if self.flip else []
         return ", ".join(parts) or "none"
+
+
+def check_size(name, size):
+    """The height and the width as a tuple."""
+    is_pair = isinstance(size, tuple | list) and len(size) == 2
+    if not is_pair or not all(is_number(n, Integral) and n > 0 for n in size):
+        expected = "a height and a width in pixels, two integers above 0"
+        raise invalid(name, expected, size)
+    return tuple(map(int, size))

@@ -42,67 +42,57 @@ class Dataset:
     def __post_init__(self):
         if not self.title:
             object.__setattr__(self, "title", self.name)
-        for part in ("train", "val"):
-            for name in (f"x_{part}", f"y_{part}"):
-                object.__setattr__(self, name, np.asarray(getattr(self, name)))
-            self._check_inputs(f"x_{part}")
-            self._check_labels(f"x_{part}", f"y_{part}")
-        if self.input_shape != self.x_val.shape[1:]:
-            raise self._error(
-                "x_train and x_val with samples of one shape",
-                f"{self.input_shape} and {self.x_val.shape[1:]}",
-            )
-        if len(np.unique(self.y_train)) < 2:
-            raise self._error(
-                "at least two classes among the training labels",
-                f"only class {self.y_train[0]}",
-            )
+        for name in ("x_train", "y_train", "x_val", "y_val"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+        # One after the other: each takes for granted what those before say.
+        for is_wrong, expected, received in self._checks():
+            if is_wrong:
+                raise invalid_dataset(self.name, expected, received)
 
-    def _check_inputs(self, name):
-        x = getattr(self, name)
-        if x.ndim < 2 or 0 in x.shape:
-            raise self._error(
-                f"at least one sample in {name}, and an axis of samples "
+    def _checks(self):
+        for part in ("train", "val"):
+            x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
+            yield (
+                x.ndim < 2 or 0 in x.shape,
+                f"at least one sample in x_{part}, and an axis of samples "
                 "before those of the inputs",
-                f"{name} of shape {x.shape}",
+                f"x_{part} of shape {x.shape}",
             )
-        if x.dtype.kind not in "iuf":
-            raise self._error(
-                f"integers or real floating-point numbers in {name}",
+            yield (
+                x.dtype.kind not in "iuf",
+                f"integers or real floating-point numbers in x_{part}",
                 f"dtype {x.dtype}",
             )
-        wrong = 0
-        if x.dtype.kind == "f":
-            wrong = sum(int((~np.isfinite(piece)).sum()) for piece in pieces(x))
-        if wrong:
-            raise self._error(
-                f"finite numbers in {name}",
+            floats = pieces(x) if x.dtype.kind == "f" else ()
+            wrong = sum(int((~np.isfinite(piece)).sum()) for piece in floats)
+            yield (
+                wrong,
+                f"finite numbers in x_{part}",
                 f"NaN or infinity in {wrong:,} of {x.size:,} values",
             )
-
-    def _check_labels(self, x_name, y_name):
-        x, y = getattr(self, x_name), getattr(self, y_name)
-        if y.ndim != 1 or len(x) != len(y):
-            raise self._error(
-                f"one integer label for each sample of {x_name} in {y_name}",
-                f"{x_name} of shape {x.shape}, {y_name} of shape {y.shape}",
+            yield (
+                y.ndim != 1 or len(x) != len(y),
+                f"one integer label for each sample of x_{part} in y_{part}",
+                f"x_{part} of shape {x.shape}, y_{part} of shape {y.shape}",
             )
-        wrong = f"dtype {y.dtype}" if y.dtype.kind not in "iu" else None
-        if wrong is None and y.min() < 0:
-            wrong = f"label {y.min()}"
-        if wrong:
-            raise self._error(f"integer labels from 0 in {y_name}", wrong)
-        if y.max() >= self.classes:
-            raise self._error(
+            expected = f"integer labels from 0 in y_{part}"
+            yield y.dtype.kind not in "iu", expected, f"dtype {y.dtype}"
+            yield y.min() < 0, expected, f"label {y.min()}"
+            yield (
+                y.max() >= self.classes,
                 f"labels below {self.classes}, the number of classes, in "
-                f"{y_name}",
+                f"y_{part}",
                 f"label {y.max()}",
             )
-
-    def _error(self, expected, received):
-        return ValueError(
-            f"Invalid dataset {self.name!r}. Expected {expected}. Received: "
-            f"{received}"
+        yield (
+            self.input_shape != self.x_val.shape[1:],
+            "x_train and x_val with samples of one shape",
+            f"{self.input_shape} and {self.x_val.shape[1:]}",
+        )
+        yield (
+            len(np.unique(self.y_train)) < 2,
+            "at least two classes among the training labels",
+            f"only class {self.y_train[0]}",
         )
 
     @property
@@ -121,6 +111,12 @@ class Dataset:
         mean = total / count
         variance = np.maximum(squares / count - mean**2, 1e-12)
         return mean.tolist(), variance.tolist()
+
+
+def invalid_dataset(name, expected, received):
+    return ValueError(
+        f"Invalid dataset {name!r}. Expected {expected}. Received: {received}"
+    )
 
 
 def pieces(array):

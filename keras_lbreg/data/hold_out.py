@@ -44,13 +44,12 @@ def hold_out_rows(y, fraction, seed=0):
         y = y[min(y) if isinstance(y, dict) else 0]
     y = np.asarray(y)
     wanted = min(int(fraction * len(y) + 0.5), len(y) - 1)
-    chosen = None
-    if y.ndim == 1 and y.dtype.kind in "iu":
-        chosen = share_of_each_class(y, fraction, seed)
-    if chosen is None or 2 * chosen.sum() < wanted:
-        chosen = np.zeros(len(y), bool)
-        random = np.random.default_rng(seed)
-        chosen[random.permutation(len(y))[: max(wanted, 0)]] = True
+    one_class = np.zeros(len(y))
+    are_labels = y.ndim == 1 and y.dtype.kind in "iu"
+    labels = y if are_labels else one_class
+    chosen = share_of_each_class(labels, fraction, seed)
+    if 2 * chosen.sum() < wanted:
+        chosen = share_of_each_class(one_class, fraction, seed)
     if not chosen.any():
         raise ValueError(
             "Invalid value for argument `holdout`. Expected a fraction that "

@@ -1,10 +1,9 @@
 """Load a dataset by name or file."""
 
-from numbers import Integral
-
 import numpy as np
 
-from keras_lbreg.checks import check_positive_number, invalid, is_number
+from keras_lbreg.checks import check_positive_number, invalid
+from keras_lbreg.data.augmentation import check_size
 from keras_lbreg.data.dataset import Dataset
 from keras_lbreg.data.npz import load_npz
 from keras_lbreg.data.tfds import load_tensorflow_dataset
@@ -51,7 +50,8 @@ def load_dataset(
     """
     if not isinstance(name, str) or not name:
         raise invalid("name", "the name of a dataset or an .npz file", name)
-    image_size = check_image_size(image_size)
+    if image_size is not None:
+        image_size = check_size("image_size", image_size)
     check_positive_number("memory_limit", memory_limit)
     if name == "digits":
         return load_digits()
@@ -60,27 +60,8 @@ def load_dataset(
     return load_tensorflow_dataset(name, data_dir, image_size, memory_limit)
 
 
-def check_image_size(image_size):
-    """The height and width as a tuple, or `None`."""
-    if image_size is None:
-        return None
-    is_pair = isinstance(image_size, tuple | list) and len(image_size) == 2
-    if not is_pair or not all(
-        is_number(n, Integral) and n > 0 for n in image_size
-    ):
-        raise invalid(
-            "image_size",
-            "a height and a width in pixels, two integers above 0",
-            image_size,
-        )
-    return tuple(map(int, image_size))
-
-
 def load_digits():
-    """The test part of https://archive.ics.uci.edu/dataset/80, in two.
-
-    It comes with scikit-learn and needs no download.
-    """
+    """The test part of https://archive.ics.uci.edu/dataset/80, in two."""
     from sklearn.datasets import load_digits as sklearn_digits
     from sklearn.model_selection import train_test_split
 

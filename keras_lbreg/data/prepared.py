@@ -1,10 +1,11 @@
 """Which datasets TensorFlow Datasets has prepared, by their folders alone."""
 
-import difflib
 import json
 import os
 import pathlib
 import re
+
+from keras_lbreg.checks import did_you_mean
 
 # What `lbreg data list` names even where it is not prepared.
 KNOWN = {
@@ -87,10 +88,10 @@ def not_prepared(name, data_dir):
     prepared = [name for name, *_ in prepared_datasets(data_dir)]
     source = source_name(name)
     made_from = "" if source == name else f", which is made from {source!r},"
-    close = difflib.get_close_matches(name, {*KNOWN, *prepared} - {name}, 1)
-    hint = f"Did you mean {close[0]!r}? " if close and name not in KNOWN else ""
+    hint = did_you_mean(name, {*KNOWN, *prepared})
+    hint = "" if name in KNOWN else hint
     return (
         f"The dataset {name!r}{made_from} is not prepared in "
-        f"{data_folder(data_dir)}. {hint}Prepare it with `lbreg data prepare "
+        f"{data_folder(data_dir)}.{hint} Prepare it with `lbreg data prepare "
         f"{source}`. Prepared there: {prepared or 'nothing'}"
     )

@@ -140,7 +140,7 @@ def _weights_of_samples(group_weights, batch_size):
     return np.repeat(group_weights, sizes)
 
 
-def _weigh(batch, weigh_samples):
+def weigh(batch, weigh_samples):
     """A batch whose sample weights are times `weigh_samples(target)`."""
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
         raise ValueError(
@@ -165,7 +165,7 @@ def _weigh(batch, weigh_samples):
 def _mixed_batches(batches, group_weights, initial_step):
     for step, batch in enumerate(batches, start=initial_step):
         weights = group_weights(step)
-        yield _weigh(
+        yield weigh(
             batch,
             lambda y, weights=weights: _weights_of_samples(weights, y.shape[0]),
         )
@@ -197,7 +197,7 @@ class _MixedPyDataset(keras.utils.PyDataset):
         weights = self.group_weights(
             self.initial_step + self.epoch * length + index
         )
-        return _weigh(
+        return weigh(
             self.dataset[index], lambda y: _weights_of_samples(weights, len(y))
         )
 
@@ -245,6 +245,6 @@ def _mixed_tf_dataset(dataset, group_weights, initial_step):
             )
             return tf.ensure_shape(weights, y.shape[:1])
 
-        return _weigh(batch, weigh_samples)
+        return weigh(batch, weigh_samples)
 
     return dataset.enumerate().map(map_batch)

@@ -56,6 +56,11 @@ def check_data(argument, data):
     return data
 
 
+def made(argument, data):
+    """The checked data that a function makes, or those that are there."""
+    return check_data(argument, data()) if callable(data) else data
+
+
 def check_dataset(argument, dataset):
     """The `tf.data.Dataset`, or an error that says what is wrong."""
     spec = dataset.element_spec

@@ -5,7 +5,8 @@ import pathlib
 
 import numpy as np
 
-from keras_lbreg.data.dataset import Dataset
+from keras_lbreg.checks import invalid
+from keras_lbreg.data.dataset import Dataset, invalid_dataset
 from keras_lbreg.data.prepared import (
     SPLIT_ANEW,
     data_folder,
@@ -179,27 +180,25 @@ def damaged(path, error):
 def validation_split(name, info):
     splits = [split for split in VALIDATION_SPLITS if split in info.splits]
     if "train" not in info.splits or not splits:
-        raise ValueError(
-            f"Invalid dataset {name!r}. Expected a `train` split and one of "
-            f"{list(VALIDATION_SPLITS)}. Received: {sorted(info.splits)}"
-        )
+        expected = f"a `train` split and one of {list(VALIDATION_SPLITS)}"
+        raise invalid_dataset(name, expected, sorted(info.splits))
     return splits[0]
 
 
 def check_features(name, info, image_size):
     supervised = info.supervised_keys
     if supervised != ("image", "label"):
-        raise ValueError(
-            f"Invalid dataset {name!r}. Expected an image classification "
-            "dataset, whose supervised keys are ('image', 'label'). "
-            f"Received: {supervised}"
+        expected = (
+            "an image classification dataset, whose supervised keys are "
+            "('image', 'label')"
         )
+        raise invalid_dataset(name, expected, supervised)
     if image_size is None and None in info.features["image"].shape:
-        raise ValueError(
-            "Invalid value for argument `image_size`. Expected a height and "
-            f"a width to resize to: the images of {name!r} differ in size. "
-            "Received: image_size=None"
+        expected = (
+            "a height and a width to resize to: the images of "
+            f"{name!r} differ in size"
         )
+        raise invalid("image_size", expected, None)
 
 
 def import_tfds(name):
@@ -218,15 +217,12 @@ def import_tfds(name):
 
 
 def three_to_one(labels, seed=0):
-    """Whether each sample trains, of its integer label, class by class.
+    """Whether each sample trains: `ceil(0.75 n)` of a class's `n` samples do.
 
-    Of every class with `n` samples `ceil(0.75 n)` train and the others
-    validate. Over the 9,144 images of Caltech-101's 102 folders that makes the
-    paper's 6,903 training images. Which images they were is unknown; here
-    those of class `c`, in the order in which they are stored, are shuffled by
+    Of the 9,144 images of Caltech-101's 102 folders these are 6,903, as Jaiswal
+    and Taura have them. Which ones is unknown; here those of class `c`, in the
+    order in which they are stored, are shuffled by
     `numpy.random.default_rng([seed, c])`, and the first ones train.
-
-    Reference: Jaiswal and Taura, ResNet50 on Caltech-101.
     """
     trains = np.zeros(len(labels), bool)
     for label in np.unique(labels):
@@ -239,20 +235,7 @@ def three_to_one(labels, seed=0):
 
 
 def prepare_dataset(name, data_dir=None):
-    """Make sure that a dataset can be loaded; download it if it must be.
-
-    Args:
-        name: Name in TensorFlow Datasets, `"caltech101_3to1"` or `"digits"`.
-        data_dir: Folder to prepare it in. Defaults to the environment variable
-            `LBREG_DATA_DIR`, or TensorFlow Datasets' default.
-
-    Returns:
-        The folder of the prepared version, or `None` for `"digits"`.
-
-    Raises:
-        ValueError: There is no such dataset, or its files have to be fetched
-            by hand, as those of ImageNet.
-    """
+    """The folder of a dataset, downloaded if it must be; `None` of digits."""
     if name == "digits":
         return None
     path = find_prepared(name, data_dir)
@@ -263,11 +246,11 @@ def prepare_dataset(name, data_dir=None):
     try:
         builder = tfds.builder(name, data_dir=data_folder(data_dir))
     except tfds.core.DatasetNotFoundError as error:
-        raise ValueError(
-            "Invalid value for argument `name`. Expected the name of a dataset "
-            "in the catalog of TensorFlow Datasets "
-            f"(https://www.tensorflow.org/datasets). Received: name={name!r}"
-        ) from error
+        expected = (
+            "the name of a dataset in the catalog of TensorFlow Datasets "
+            "(https://www.tensorflow.org/datasets)"
+        )
+        raise invalid("name", expected, name) from error
     try:
         builder.download_and_prepare()
     except AssertionError as error:

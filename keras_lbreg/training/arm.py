@@ -5,14 +5,17 @@ import math
 import re
 from collections.abc import Mapping
 
-from keras_lbreg.checks import check_positive_int, check_positive_number
+from keras_lbreg.checks import (
+    check_positive_int,
+    check_positive_number,
+    invalid,
+)
 from keras_lbreg.distribute.batch_layout import batch_layout
 from keras_lbreg.schedules.regime import Regime
 from keras_lbreg.techniques import (
     TECHNIQUES,
     Context,
     check_hyperparameters,
-    get,
     scale_regime,
     try_out,
 )
@@ -69,17 +72,12 @@ class Arm:
 
     def __post_init__(self):
         if not isinstance(self.title, str) or not self.title.strip():
-            raise ValueError(
-                "Invalid value for argument `title`. Expected a text. "
-                f"Received: title={self.title!r}"
-            )
+            raise invalid("title", "a text", self.title)
         given = self.techniques
         if isinstance(given, str):
             given = (given,)
         if not isinstance(given, Mapping):
-            given = {key: {} for key in given}
-        for technique in given:
-            get(technique)
+            given = dict.fromkeys(given)
         given = {name: dict(values or {}) for name, values in given.items()}
         check_hyperparameters(given)
         ordered = {t.name: given[t.name] for t in TECHNIQUES if t.name in given}
@@ -91,10 +89,8 @@ class Arm:
         if name is None:
             name = re.sub(r"\W+", "_", self.title.lower()).strip("_")
         if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w*", name)):
-            raise ValueError(
-                "Invalid value for argument `name`. Expected letters, digits "
-                f"and `_`, no digit first. Received: name={name!r}"
-            )
+            expected = "letters, digits and `_`, no digit first"
+            raise invalid("name", expected, name)
         object.__setattr__(self, "name", name)
 
     def __hash__(self):
@@ -135,10 +131,7 @@ class Plan:
 
     @property
     def record_every(self):
-        """Epochs from one record to the next.
-
-        The largest divisor of all epochs that leaves `CURVE_POINTS` records.
-        """
+        """Epochs between records, a divisor that leaves `CURVE_POINTS`."""
         longest = max(1, self.epochs // CURVE_POINTS)
         return next(n for n in range(longest, 0, -1) if self.epochs % n == 0)
 
@@ -216,16 +209,14 @@ def make_plan(
     size = resolve_batch_size(workload, arm, batch_size)
     samples = facts.train.samples
     if max(small, size) > samples:
-        raise invalid_size(
-            max(small, size),
-            f"at most the number of training samples, {samples}",
-        )
+        expected = f"at most the number of training samples, {samples}"
+        raise invalid("batch_size", expected, max(small, size))
     if size % placement.devices:
-        raise invalid_size(
-            size,
+        expected = (
             f"a multiple of {placement.devices}, the number of devices that "
-            "share every batch, so that each has equally many samples",
+            "share every batch, so that each has equally many samples"
         )
+        raise invalid("batch_size", expected, size)
     if placement.workers > 1 and isinstance(facts.train, DatasetData):
         raise ValueError(
             "A `tf.data.Dataset` cannot be divided among several workers so "
@@ -273,18 +264,12 @@ def resolve_batch_size(workload, arm, batch_size=None):
         return int(arm.batch_size)
     size = workload.batch_size if batch_size is None else batch_size
     if size is None:
-        raise invalid_size(
-            size,
-            "the large batch size to train with, since the workload has none",
+        expected = (
+            "the large batch size to train with, since the workload has none"
         )
+        raise invalid("batch_size", expected, size)
     check_positive_int("batch_size", size)
     if size <= small:
-        raise invalid_size(size, f"more than the small batch size, {small}")
+        expected = f"more than the small batch size, {small}"
+        raise invalid("batch_size", expected, size)
     return int(size)
-
-
-def invalid_size(size, expected):
-    return ValueError(
-        f"Invalid value for argument `batch_size`. Expected {expected}. "
-        f"Received: batch_size={size}"
-    )

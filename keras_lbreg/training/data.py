@@ -8,11 +8,8 @@ import keras
 import numpy as np
 
 from keras_lbreg.data.batches import Batches
-from keras_lbreg.data.samples import (
-    count_samples,
-    is_tf_dataset,
-    take_rows,
-)
+from keras_lbreg.data.sample_weights import weigh
+from keras_lbreg.data.samples import count_samples, is_tf_dataset, take_rows
 from keras_lbreg.techniques import hooks
 from keras_lbreg.training.placement import ONE_DEVICE
 
@@ -98,10 +95,8 @@ class DatasetData:
         numbers = np.arange(run.plan.batch_size)
         stream = itertools.repeat((numbers, numbers))
         weights = changed(stream, run, initial_epoch)
-        if self.make is None:
-            batches = self._dealt(run, initial_epoch)
-        else:
-            batches = self._made(run, initial_epoch)
+        deal = self._dealt if self.make is None else self._made
+        batches = deal(run, initial_epoch)
         for batch, (_, (_, _, *own)) in zip(batches, weights, strict=False):
             yield times(batch, *own)
 
@@ -141,10 +136,7 @@ class DatasetData:
 
 
 class ValidationData:
-    """What every run is judged by: arrays, or a dataset as large as these.
-
-    A `tf.data.Dataset` that fits into memory is read into arrays.
-    """
+    """What every run is judged by: arrays, or a dataset too large for that."""
 
     def __init__(self, data, rank):
         self.data, self.dataset = data, None
@@ -212,21 +204,25 @@ class ValidationData:
 
     def for_fit(self, placement):
         """The arguments of `fit`."""
-        arguments = {"validation_data": self.values(placement)}
-        if isinstance(arguments["validation_data"], tuple):
+        values, size = self.values(placement), None
+        if isinstance(values, tuple):
             size = batch_size(self.samples, placement.devices)
-            arguments["validation_batch_size"] = size
-        return arguments
+        return {"validation_data": values, "validation_batch_size": size}
 
     def evaluate(self, model, placement=ONE_DEVICE):
         """The results of a model by name, such as `"val_loss"`."""
-        arguments = {"x": self.values(placement)}
-        if isinstance(arguments["x"], tuple):
-            x, y, weight = keras.utils.unpack_x_y_sample_weight(self.data)
-            arguments = {"x": x, "y": y, "sample_weight": weight}
-            size = batch_size(self.samples, placement.devices)
-            arguments["batch_size"] = size
-        results = model.evaluate(**arguments, verbose=0, return_dict=True)
+        data = self.for_fit(placement)
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(
+            data["validation_data"]
+        )
+        results = model.evaluate(
+            x,
+            y,
+            sample_weight=weight,
+            batch_size=data["validation_batch_size"],
+            verbose=0,
+            return_dict=True,
+        )
         return {f"val_{name}": float(value) for name, value in results.items()}
 
 
@@ -271,13 +267,8 @@ def times(batch, weights=None):
         return batch
     x, y, *given = batch
     # One for each output.
-    given = given[0] if given else keras.tree.map_structure(lambda _: 1, y)
-
-    def product(own):
-        trailing = (1,) * (np.ndim(own) - 1)
-        return own * weights.reshape(-1, *trailing)
-
-    return x, y, keras.tree.map_structure(product, given)
+    ones = keras.tree.map_structure(lambda _: np.float32(1), y)
+    return weigh((x, y, *(given or [ones])), lambda y: weights)
 
 
 def to_tensorflow(generate, placement, fixed=True):

@@ -13,12 +13,7 @@ from keras_lbreg.formatting import format_duration, make_console
 
 
 class Display:
-    """Progress of one run or many, and how long the rest takes.
-
-    Args:
-        console: The `rich.console.Console`. Defaults to one on stdout.
-        quiet: Whether to show nothing.
-    """
+    """Progress of one run or many, and how long the rest takes."""
 
     # What is counted.
     unit = "runs"
@@ -38,7 +33,9 @@ class Display:
         return self
 
     def __exit__(self, *exception):
-        self._stop()
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def begin(self, runs, pending):
         """All runs there will be, and those that are not done."""
@@ -84,16 +81,14 @@ class Display:
             return
         text = f"{result.status}: {result.reason}"
         if result.status == "finished":
-            final, best = (
-                score(run.facts, value) for value in (result.final, result.best)
-            )
-            text = f"{run.objective} {final} (best {best}), finished before"
+            final = score(run.facts, result.final)
+            best = score(run.facts, result.best)
+            took = "finished before"
             if not skipped:
                 whole = format_duration(time.monotonic() - self._began)
                 trained = format_duration(result.time)
-                text = text.replace(
-                    "finished before", f"{trained} of training, {whole} in all"
-                )
+                took = f"{trained} of training, {whole} in all"
+            text = f"{run.objective} {final} (best {best}), {took}"
         left = self.remaining()
         if left and not self.console.is_terminal:
             text += f"; about {format_duration(left)} left"
@@ -110,11 +105,6 @@ class Display:
     def _title(self, run):
         return f"{run.arm.title}, seed {run.seed}"
 
-    def _stop(self):
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
     def _render(self):
         grid = rich.table.Table.grid(padding=(0, 2))
         bar = functools.partial(rich.progress_bar.ProgressBar, width=24)
@@ -130,9 +120,8 @@ class Display:
             done, text = 0, "compiling"
             if record is not None:
                 done = record.epoch
-                value = score(run.facts, record.objective)
                 text = f"epoch {done} of {run.plan.epochs}, {run.objective} "
-                text += value
+                text += score(run.facts, record.objective)
             grid.add_row(bar(run.plan.epochs, done), self._title(run), text)
         return grid
 

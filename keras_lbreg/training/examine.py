@@ -6,7 +6,8 @@ import functools
 import keras
 import numpy as np
 
-from keras_lbreg.data.samples import check_data, is_tf_dataset
+from keras_lbreg.checks import invalid
+from keras_lbreg.data.samples import is_tf_dataset, made, message
 from keras_lbreg.models._keras_graph import sublayers
 from keras_lbreg.models._keras_trainer import (
     compile_arguments,
@@ -16,11 +17,7 @@ from keras_lbreg.models.layer_search import (
     check_graph_model,
     check_shapes_are_known,
 )
-from keras_lbreg.training.data import (
-    ArrayData,
-    DatasetData,
-    ValidationData,
-)
+from keras_lbreg.training.data import ArrayData, DatasetData, ValidationData
 from keras_lbreg.workloads.workload import takes_steps
 
 # Samples that the model is tried with.
@@ -65,11 +62,9 @@ class Facts:
             [type(layer).__name__, [list(w.shape) for w in layer.weights]]
             for layer in self.model.layers
         ]
+        words = ("name", "title", "notes", "source")
         return {
-            "name": workload.name,
-            "title": workload.title,
-            "notes": workload.notes,
-            "source": workload.source,
+            **{name: getattr(workload, name) for name in words},
             "train_samples": self.train.samples,
             "val_samples": self.validation.samples,
             "data": [self.train.digest(), self.validation.digest()],
@@ -90,20 +85,16 @@ def examine(workload):
     with fresh_automatic_names():
         model = build_plain(workload, steps_per_epoch=1)
     rank = len(model.inputs[0].shape)
-    train = read_data("train_data", workload.train_data, rank, workload)
-    values = workload.validation_data
-    if callable(values) and not is_tf_dataset(values):
-        values = check_data("validation_data", values())
+    train = training_data(workload, rank)
+    values = made("validation_data", workload.validation_data)
     validation = ValidationData(values, rank)
     names = try_model(model, train, validation)
     objective = workload.objective or f"val_{names[0]}"
     name = objective.removeprefix("val_")
     if name not in (*names, "loss"):
-        raise ValueError(
-            "Invalid value for argument `objective`. Expected one of "
-            f"{[f'val_{name}' for name in (*names, 'loss')]}, which the model "
-            f"is compiled with. Received: objective={objective!r}"
-        )
+        known = [f"val_{name}" for name in (*names, "loss")]
+        expected = f"one of {known}, which the model is compiled with"
+        raise invalid("objective", expected, objective)
     maximize = (workload.direction or direction_of(model, name)) == "max"
     is_share = maximize and any(part in name for part in SHARES)
     return Facts(train, validation, model, objective, maximize, is_share)
@@ -116,35 +107,30 @@ def build_plain(workload, steps_per_epoch):
         arguments["steps_per_epoch"] = steps_per_epoch
     model = workload.build_model(**arguments)
     if not isinstance(model, keras.Model):
-        raise ValueError(
-            "Invalid value for argument `build_model`. Expected a function "
-            "that returns a compiled `keras.Model`. Received: a function that "
-            f"returns {type(model).__name__}"
-        )
+        expected = "a function that returns a compiled `keras.Model`"
+        received = f"a function that returns {type(model).__name__}"
+        raise ValueError(message("build_model", expected, received))
     check_graph_model(model, "Build it of layers.")
     check_shapes_are_known(model)
     if not model.compiled or model.optimizer is None:
-        raise ValueError(
-            "Invalid value for argument `build_model`. Expected a function "
-            "that returns a compiled model, with its optimizer, loss and "
-            "metrics. Received: a model that is not compiled"
+        expected = (
+            "a function that returns a compiled model, with its optimizer, "
+            "loss and metrics"
         )
+        received = "a model that is not compiled"
+        raise ValueError(message("build_model", expected, received))
     return model
 
 
-def read_data(argument, data, rank, workload):
-    make = None
-    if callable(data) and not is_tf_dataset(data):
-        data, make = check_data(argument, data()), data
+def training_data(workload, rank):
+    given, augmentation = workload.train_data, workload.augmentation
+    data = made("train_data", given)
     if not is_tf_dataset(data):
-        return ArrayData(data, workload.augmentation)
-    if workload.augmentation is not None:
-        raise ValueError(
-            "Invalid value for argument `augmentation`. Expected None with "
-            "a `tf.data.Dataset`: augment in its `map`. Received: "
-            f"augmentation={workload.augmentation!r}"
-        )
-    return DatasetData(data, rank, make)
+        return ArrayData(data, augmentation)
+    if augmentation is not None:
+        expected = "None with a `tf.data.Dataset`: augment in its `map`"
+        raise invalid("augmentation", expected, augmentation)
+    return DatasetData(data, rank, given if callable(given) else None)
 
 
 def try_model(model, train, validation):
@@ -165,19 +151,19 @@ def try_model(model, train, validation):
             )
         except Exception as error:
             reason = str(error).strip().split("\n\n")[0].replace("\n", " ")
-            raise ValueError(
-                f"Invalid value for argument `{argument}`. Expected data that "
-                "the model of `build_model` can be evaluated on. Received: "
+            expected = "data that `build_model`'s model can be evaluated on"
+            received = (
                 f"{shapes_of(sample)}, with which Keras raises "
                 f"{type(error).__name__}: {reason[:400]}"
-            ) from error
+            )
+            raise ValueError(message(argument, expected, received)) from error
         if not np.isfinite(results["loss"]):
-            raise ValueError(
-                f"Invalid value for argument `{argument}`. Expected data on "
-                "which the untrained model has a finite loss. Received: a "
-                f"loss of {results['loss']}: look for NaN or labels out of "
+            expected = "data on which the untrained model has a finite loss"
+            received = (
+                f"a loss of {results['loss']}: look for NaN or labels out of "
                 "range"
             )
+            raise ValueError(message(argument, expected, received))
     names = [n for n in results if n != "loss" and not n.endswith("_loss")]
     return names or ["loss"]
 

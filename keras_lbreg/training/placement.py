@@ -5,9 +5,11 @@ import dataclasses
 import functools
 import pickle
 
+import keras
 import numpy as np
 
-from keras_lbreg.checks import check_positive_int
+from keras_lbreg.checks import check_choice, check_positive_int, invalid
+from keras_lbreg.distribute.cluster import read_tf_config
 
 # Which backend has which; the others are for both.
 BACKENDS = {
@@ -35,10 +37,7 @@ class Placement:
 
     @property
     def replicas(self):
-        """Copies of the model with a part of the batch each.
-
-        JAX has one, however many devices compute it.
-        """
+        """Copies of the model with a part of the batch each; JAX has one."""
         return 1 if self.strategy == "jax-data-parallel" else self.devices
 
     @property
@@ -107,48 +106,29 @@ def choose_strategy(strategy="auto", devices=None):
     `TF_CONFIG` names several workers, then `"mirrored"` or
     `"jax-data-parallel"` if there are several devices, else `"one"`.
     """
-    import keras
-
-    from keras_lbreg.distribute.cluster import read_tf_config
-
     if devices is not None:
         check_positive_int("devices", devices)
-    if strategy not in STRATEGIES:
-        raise invalid(strategy, f"one of {', '.join(STRATEGIES)}")
+    check_choice("strategy", strategy, STRATEGIES)
     backend = keras.backend.backend()
     needed = BACKENDS.get(strategy, backend)
     if backend != needed:
-        raise invalid(
-            strategy,
-            f"one that the backend {backend} has; {strategy!r} needs {needed}",
+        expected = (
+            f"one that the backend {backend} has; {strategy!r} needs {needed}"
         )
+        raise invalid("strategy", expected, strategy)
     asked, why = strategy, "as asked for"
     cluster = read_tf_config()
     workers = 1 if cluster is None else cluster.size
     if strategy == "auto":
         strategy, why = automatic(backend, devices, workers)
     if workers > 1 and strategy != "multi-worker":
-        raise invalid(
-            asked,
+        expected = (
             "'multi-worker', on the backend tensorflow, since TF_CONFIG names "
             f"{workers} workers, each of which would train the same alone; or "
-            "no TF_CONFIG",
+            "no TF_CONFIG"
         )
+        raise invalid("strategy", expected, asked)
     return dataclasses.replace(make(strategy, backend, devices), why=why)
-
-
-def invalid(strategy, expected):
-    return ValueError(
-        f"Invalid value for argument `strategy`. Expected {expected}. "
-        f"Received: strategy={strategy!r}"
-    )
-
-
-def invalid_devices(devices, expected):
-    return ValueError(
-        f"Invalid value for argument `devices`. Expected {expected}. "
-        f"Received: devices={devices}"
-    )
 
 
 def automatic(backend, devices, workers):
@@ -175,8 +155,6 @@ def all_devices(backend):
         cpus = tf.config.list_logical_devices("CPU")
         return [device.name for device in gpus or cpus]
     if backend == "jax":
-        import keras
-
         return keras.distribution.list_devices()
     return ["the default one"]
 
@@ -192,23 +170,22 @@ def make(strategy, backend, devices):
         return multi_worker(devices)
     if strategy == "one":
         if devices not in (None, 1):
-            raise invalid_devices(devices, "1 or none with strategy 'one'")
+            expected = "1 or none with strategy 'one'"
+            raise invalid("devices", expected, devices)
         return ONE_DEVICE
     there = all_devices(backend)
     if len(there) == 1:
-        raise invalid(
-            strategy,
-            f"'one', since this process has one device, {there[0]}",
-        )
+        expected = f"'one', since this process has one device, {there[0]}"
+        raise invalid("strategy", expected, strategy)
     if devices is not None and not 2 <= devices <= len(there):
-        raise invalid_devices(
-            devices,
+        expected = (
             f"2 to {len(there)}, the number of devices here, with strategy "
-            f"{strategy!r}",
+            f"{strategy!r}"
         )
+        raise invalid("devices", expected, devices)
     chosen = there[:devices]
-    kinds = {"mirrored": mirrored, "jax-data-parallel": data_parallel}
-    return Placement(strategy, len(chosen), handle=kinds[strategy](chosen))
+    kind = mirrored if strategy == "mirrored" else data_parallel
+    return Placement(strategy, len(chosen), handle=kind(chosen))
 
 
 def mirrored(devices):
@@ -224,11 +201,7 @@ def mirrored(devices):
 
 
 def data_parallel(devices):
-    """`keras.distribution.DataParallel` that copies what it cannot divide.
-
-    JAX refuses to divide 773 samples among 4 devices; each then evaluates all.
-    """
-    import keras
+    """`DataParallel` that copies to all what JAX refuses to divide evenly."""
 
     class DataParallel(keras.distribution.DataParallel):
         def get_data_layout(self, data_shape):
@@ -244,14 +217,13 @@ def data_parallel(devices):
 def multi_worker(devices):
     """The cluster that `TF_CONFIG` names."""
     from keras_lbreg.distribute import MultiWorkerMirroredStrategy
-    from keras_lbreg.distribute.cluster import read_tf_config
 
     if devices is not None:
-        raise invalid_devices(
-            devices,
+        expected = (
             "none with strategy 'multi-worker': every worker uses all GPUs it "
-            "sees; CUDA_VISIBLE_DEVICES says which",
+            "sees; CUDA_VISIBLE_DEVICES says which"
         )
+        raise invalid("devices", expected, devices)
     cluster = read_tf_config()
     if cluster is None:
         raise ValueError(

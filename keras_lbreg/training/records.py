@@ -22,31 +22,23 @@ NUMBERS = ("time", "elapsed", "learning_rate", "objective")
 
 @dataclasses.dataclass(frozen=True)
 class EpochRecord:
-    """One line of `epochs.jsonl`.
-
-    Args:
-        arm: Name of the arm.
-        seed: Seed of the run.
-        epoch: Passes over the training data so far, from 1.
-        updates: Optimizer updates so far.
-        samples: Training samples seen so far.
-        time: Seconds of training so far, without compilation and validation.
-        elapsed: All seconds so far, those too.
-        learning_rate: Learning rate of the epoch's first update.
-        objective: What the arm is judged by: the validation metric of the
-            plain network with re-estimated normalization statistics.
-        logs: Every other number of the epoch by name.
-    """
+    """One line of `epochs.jsonl`; what it counts, it counts from the start."""
 
     arm: str
     seed: int
+    # Passes over the training data, from 1.
     epoch: int
     updates: int
     samples: int
+    # Seconds of training, without compilation and validation, and with them.
     time: float
     elapsed: float
+    # Of the epoch's first update.
     learning_rate: float
+    # The validation metric of the plain network with re-estimated
+    # normalization statistics.
     objective: float
+    # Every other number by name.
     logs: dict = dataclasses.field(default_factory=dict)
 
     @classmethod
@@ -77,25 +69,18 @@ def finite(value):
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """One run: one arm with one seed.
-
-    Args:
-        arm: Name of the arm.
-        seed: Seed of the run.
-        status: `"finished"`, `"failed"` (by itself), `"running"` (not ended,
-            it may have been interrupted) or `"damaged"` (its records are not
-            those that it wrote).
-        reason: Why it failed or what is damaged, else `None`.
-        epochs: The `EpochRecord`s; none of a damaged run.
-        summary: The content of `summary.json`, or an empty dictionary.
-        maximize: Whether a larger objective is better.
-    """
+    """One run: one arm with one seed."""
 
     arm: str
     seed: int
+    # "finished", "failed" (by itself), "running" (not ended, it may have been
+    # interrupted) or "damaged" (its records are not those that it wrote).
     status: str
+    # Why it failed or what is damaged.
     reason: str | None = None
+    # `EpochRecord`s; none of a damaged run.
     epochs: tuple = ()
+    # The content of `summary.json`.
     summary: dict = dataclasses.field(default_factory=dict)
     maximize: bool = True
 
@@ -173,10 +158,7 @@ def parse(path, written):
 
 
 def write_summary(folder, status, reason=None, retry=False):
-    """Writes `summary.json`, which marks a run as ended.
-
-    With `retry`, the next command trains it again.
-    """
+    """Marks a run as ended; with `retry`, the next command trains it again."""
     journal = folder / JOURNAL
     written = journal.read_bytes() if journal.is_file() else b""
     content = {"status": status, "reason": reason, "retry": retry}

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 import shutil
 import time
 import traceback
@@ -132,13 +133,10 @@ class Run:
                 optimizer = ReducedGradient(optimizer)
             for hook, settings in hooks(self.plan.techniques, "optimizer"):
                 optimizer = hook(optimizer, settings, context)
-            model.compile(
-                **{
-                    **compile_arguments(plain),
-                    "optimizer": optimizer,
-                    "steps_per_execution": self._steps_per_execution(),
-                }
-            )
+            arguments = compile_arguments(plain)
+            arguments["optimizer"] = optimizer
+            arguments["steps_per_execution"] = self._steps_per_execution()
+            model.compile(**arguments)
             model.optimizer.build(model.trainable_variables)
         return model
 
@@ -270,8 +268,8 @@ class Run:
         if plain is model:
             plain = rebuild(model, lambda layer: None)
         arguments = compile_arguments(self.facts.model)
-        optimizer = copy_of(self.facts.model.optimizer)
-        plain.compile(**{**arguments, "optimizer": optimizer})
+        arguments["optimizer"] = copy_of(self.facts.model.optimizer)
+        plain.compile(**arguments)
         if self.facts.normalizes:
             plain = reestimate_batch_norm(plain, self._inputs)
         # A saved model is loaded with an optimizer that has variables.
@@ -396,8 +394,8 @@ class Run:
 def resume(folder):
     """The records of a folder's run up to the epoch that its backup has.
 
-    What was recorded later is dropped: those epochs are trained again, with
-    the same outcome. What does not fit together is dropped whole.
+    Later ones are dropped, and all where they and the backup do not fit: these
+    epochs are trained again, with the same outcome.
     """
     backup, journal = folder / BACKUP, folder / JOURNAL
     (folder / "error.txt").unlink(missing_ok=True)
@@ -420,9 +418,9 @@ def failure_of(records):
     """Why a run failed by itself, or `None`."""
     last = records[-1]
     loss = last.logs.get("loss", 0.0)
-    if loss != loss or loss in (float("inf"), float("-inf")):
-        return f"the loss became {loss} in epoch {last.epoch}"
-    return None
+    if math.isfinite(loss):
+        return None
+    return f"the loss became {loss} in epoch {last.epoch}"
 
 
 def copy_of(optimizer):

@@ -1,14 +1,13 @@
 """The workloads that come along.
 
-`digits` is written as you would write yours; the others share what is alike
-among networks that classify. The learning rates and their drops are those of
-the small batch; nobody tuned anything for the large one. `mnist` and `cifar10`
-are Hoffer et al.'s F1 and C1 (https://arxiv.org/abs/1705.08741) with the
-milestones of their tables as fractions of a shorter run; 50 and 200 epochs are
-the paper's lengths.
+The learning rates and their drops are those of the small batch; nobody tuned
+anything for the large one. `mnist` and `cifar10` are Hoffer et al.'s F1 and C1
+(https://arxiv.org/abs/1705.08741) with the milestones of their tables as
+fractions of a shorter run; 50 and 200 epochs are the paper's lengths.
 """
 
 import functools
+import re
 
 import keras
 
@@ -42,28 +41,12 @@ def digits(data=None):
     Returns:
         A `keras_lbreg.Workload`.
     """
-    data = data or load_dataset("digits")
-    moments = data.moments()
-
-    def build_model():
-        model = fully_connected(
-            data.input_shape, dtype_of(data), data.classes, moments, (128, 128)
-        )
-        model.compile(
-            keras.optimizers.SGD(0.02, momentum=0.9),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-        )
-        return model
-
-    return Workload(
-        build_model,
-        train_data=(data.x_train, data.y_train),
-        validation_data=(data.x_val, data.y_val),
-        regime=Regime(16, 0.02, epochs=20, milestones={10: 2e-3, 15: 2e-4}),
+    return classifier(
+        data or load_dataset("digits"),
+        functools.partial(fully_connected, widths=(128, 128)),
+        {"learning_rate": 0.02, "momentum": 0.9},
+        Regime(16, 0.02, epochs=20, milestones={10: 2e-3, 15: 2e-4}),
         name="digits",
-        title=data.title,
-        notes=data.notes,
         batch_size=512,
         # A ghost is as large as the small batch, as in Hoffer et al.
         techniques={
@@ -77,10 +60,8 @@ def mnist(data_dir=None, data=None):
     """Hoffer et al.'s F1 on MNIST, five dense layers of 512.
 
     Args:
-        data_dir: Folder of the prepared datasets, see
-            `keras_lbreg.data.load_dataset`.
-        data: Optional `keras_lbreg.data.Dataset`. Defaults to
-            `load_dataset("mnist", data_dir)`.
+        data_dir: As in `keras_lbreg.data.load_dataset`.
+        data: Optional `keras_lbreg.data.Dataset` to take instead.
 
     Returns:
         A `keras_lbreg.Workload`.
@@ -100,10 +81,8 @@ def cifar10(data_dir=None, data=None):
     """Hoffer et al.'s C1 on CIFAR-10, without augmentation.
 
     Args:
-        data_dir: Folder of the prepared datasets, see
-            `keras_lbreg.data.load_dataset`.
-        data: Optional `keras_lbreg.data.Dataset`. Defaults to
-            `load_dataset("cifar10", data_dir)`.
+        data_dir: As in `keras_lbreg.data.load_dataset`.
+        data: Optional `keras_lbreg.data.Dataset` to take instead.
 
     Returns:
         A `keras_lbreg.Workload`.
@@ -122,10 +101,8 @@ def caltech101(data_dir=None, data=None):
     """A small convolutional network on Caltech-101, resized to 64x64.
 
     Args:
-        data_dir: Folder of the prepared datasets, see
-            `keras_lbreg.data.load_dataset`.
-        data: Optional `keras_lbreg.data.Dataset`. Defaults to
-            `load_dataset("caltech101", data_dir, image_size=(64, 64))`.
+        data_dir: As in `keras_lbreg.data.load_dataset`.
+        data: Optional `keras_lbreg.data.Dataset` to take instead.
 
     Returns:
         A `keras_lbreg.Workload`.
@@ -138,10 +115,8 @@ def caltech101_3to1(data_dir=None, data=None):
     """`caltech101` with three of four images of each class to train with.
 
     Args:
-        data_dir: Folder of the prepared datasets, see
-            `keras_lbreg.data.load_dataset`.
-        data: Optional `keras_lbreg.data.Dataset`. Defaults to
-            `load_dataset("caltech101_3to1", data_dir, image_size=(64, 64))`.
+        data_dir: As in `keras_lbreg.data.load_dataset`.
+        data: Optional `keras_lbreg.data.Dataset` to take instead.
 
     Returns:
         A `keras_lbreg.Workload`.
@@ -156,8 +131,7 @@ def image_set(name, data_dir=None):
     Args:
         name: Name of a dataset that `lbreg data prepare` has prepared. Images
             that differ in size are resized to 64x64.
-        data_dir: Folder of the prepared datasets, see
-            `keras_lbreg.data.load_dataset`.
+        data_dir: As in `keras_lbreg.data.load_dataset`.
 
     Returns:
         A `keras_lbreg.Workload`.
@@ -209,7 +183,7 @@ def small_network(
             epochs=20,
             milestones={10: 0.1 * learning_rate, 15: 0.01 * learning_rate},
         ),
-        name="".join(c if c.isalnum() or c in "_.+-" else "_" for c in name),
+        name=re.sub(r"[^\w.+-]", "_", name),
         batch_size=batch_size,
         techniques={"ghost_batch_norm": {"ghost_batch_size": small_batch_size}},
     )
@@ -217,10 +191,11 @@ def small_network(
 
 def classifier(data, network, optimizer, regime, **arguments):
     """The workload of a `Dataset`, a network and SGD with these arguments."""
-    moments = data.moments()
+    moments, dtype = data.moments(), data.x_train.dtype
+    dtype = keras.config.floatx() if dtype.kind == "f" else str(dtype)
 
     def build_model():
-        model = network(data.input_shape, dtype_of(data), data.classes, moments)
+        model = network(data.input_shape, dtype, data.classes, moments)
         model.compile(
             keras.optimizers.SGD(**optimizer),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -237,12 +212,6 @@ def classifier(data, network, optimizer, regime, **arguments):
         notes=data.notes,
         **arguments,
     )
-
-
-def dtype_of(data):
-    """The type in which a network gets the inputs."""
-    dtype = data.x_train.dtype
-    return keras.config.floatx() if dtype.kind == "f" else str(dtype)
 
 
 OF_DATASETS = {

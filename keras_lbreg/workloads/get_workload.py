@@ -1,7 +1,6 @@
 """A workload by its name, its file or its module."""
 
 import dataclasses
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -11,6 +10,7 @@ import pathlib
 import sys
 import traceback
 
+from keras_lbreg.checks import did_you_mean
 from keras_lbreg.workloads.built_in import OF_DATASETS, image_set, npz
 from keras_lbreg.workloads.workload import Workload
 
@@ -24,13 +24,7 @@ DEFAULT_NAME = "workload"
 
 
 class UserCodeError(ValueError):
-    """An exception that the user's own file raised while it was loaded.
-
-    Args:
-        message: One line that says where, and what was raised.
-        traceback_text: The user's traceback, without the frames of this
-            package and of Python's import system.
-    """
+    """An exception that the user's own file raised while it was loaded."""
 
     def __init__(self, message, traceback_text=""):
         super().__init__(message)
@@ -98,9 +92,8 @@ def get_workload(spec, data_dir=None):
     elif os.path.isfile(spec + ".py"):
         raise invalid(spec, f"Did you mean {spec + '.py'!r}?")
     elif os.path.exists(spec):
-        raise invalid(
-            spec, f"It is a folder or another file. Expected {FORMS}."
-        )
+        text = f"It is a folder or another file. Expected {FORMS}."
+        raise invalid(spec, text)
     else:
         workload = image_set(spec, data_dir)
     return dataclasses.replace(workload, source=spec)
@@ -165,22 +158,15 @@ def from_module(module, name, where, spec):
         ]
         there = f" There are: {', '.join(own)}." if own else ""
         raise invalid(spec, wanted + there + did_you_mean(name, own))
-    if isinstance(found, Workload):
-        return found
-    received = f"a {type(found).__name__}"
+    received = "a"
     if callable(found) and not isinstance(found, type):
         if not takes_nothing(found):
             raise invalid(spec, f"{wanted} Received: one that needs arguments")
-        made = run_user_code(where, found)
-        if isinstance(made, Workload):
-            return made
-        received = f"a function that returns a {type(made).__name__}"
-    raise invalid(spec, f"{wanted} Received: {received}")
-
-
-def did_you_mean(word, words):
-    close = difflib.get_close_matches(word, words, 1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+        found = run_user_code(where, found)
+        received = "a function that returns a"
+    if isinstance(found, Workload):
+        return found
+    raise invalid(spec, f"{wanted} Received: {received} {type(found).__name__}")
 
 
 def takes_nothing(function):
@@ -207,25 +193,19 @@ def run_user_code(where, function, *args):
         raise
     except BaseException as error:
         # SystemExit too: a file that reads its command line ends by it.
-        first_line = str(error).partition("\n")[0]
-        raise UserCodeError(
-            f"{where} raised {type(error).__name__}"
-            + (f": {first_line}" if first_line else ""),
-            user_traceback(error),
-        ) from error
+        said = f"{type(error).__name__}: {error}".partition("\n")[0]
+        text = f"{where} raised {said.removesuffix(': ')}"
+        raise UserCodeError(text, user_traceback(error)) from error
 
 
 def user_traceback(error):
     """A traceback as Python prints it, without the frames that are ours."""
     whole = traceback.TracebackException.from_exception(error)
-    seen, left = set(), [whole]
+    left = [whole]
     while left:
         part = left.pop()
-        if part is None or id(part) in seen:
-            continue
-        seen.add(id(part))
         part.stack[:] = [
             frame for frame in part.stack if not frame.filename.startswith(OURS)
         ]
-        left += [part.__cause__, part.__context__]
+        left += filter(None, (part.__cause__, part.__context__))
     return "".join(whole.format())

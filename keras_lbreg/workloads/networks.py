@@ -6,17 +6,9 @@ import keras
 def fully_connected(input_shape, dtype, classes, moments, widths):
     """`len(widths)` times [Dense, batch normalization, ReLU], then logits.
 
-    F1 of Hoffer et al. is `widths=(512,) * 5` on 28x28 images: 1,462,794
-    trainable parameters.
-
-    Args:
-        input_shape: Shape of one sample.
-        dtype: Type of the inputs as they come, such as `"uint8"`.
-        classes: Number of classes.
-        moments: Mean and variance of the inputs by channel.
-        widths: Units of the hidden layers, `dense_1`, `dense_2`, ...
-
-    Reference: https://arxiv.org/abs/1705.08741
+    F1 of Hoffer et al. (https://arxiv.org/abs/1705.08741) on 28x28 images is
+    `widths=(512,) * 5`: 1,462,794 trainable parameters. `dtype` is that of the
+    inputs as they come, `moments` are their means and variances by channel.
     """
     layers = normalized(input_shape, dtype, moments)
     layers.append(keras.layers.Flatten())
@@ -36,9 +28,6 @@ def c1(input_shape, dtype, classes, moments):
     [conv 64 5x5, max pool 3/2, batch normalization, ReLU] twice, then dense
     384 and 192, each with batch normalization, ReLU and dropout 0.5. No
     biases but in the last layer. 1,388,490 trainable parameters on CIFAR-10.
-    Arguments as in `fully_connected`.
-
-    Reference: https://arxiv.org/abs/1705.08741
     """
     layers = normalized(input_shape, dtype, moments)
     for index in (1, 2):
@@ -65,12 +54,7 @@ def c1(input_shape, dtype, classes, moments):
 def small_convolution(
     input_shape, dtype, classes, moments, widths=(32, 64, 128)
 ):
-    """3x3 convolutions of growing width, pooled in between and at the end.
-
-    For images of any size; our own choice. `widths` are the channels of the
-    convolutions `conv_1`, `conv_2`, ..., the other arguments those of
-    `fully_connected`.
-    """
+    """3x3 convolutions of growing width, for images of any size; ours."""
     layers = normalized(input_shape, dtype, moments)
     for index, width in enumerate(widths, 1):
         layers += [

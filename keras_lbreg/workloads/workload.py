@@ -14,7 +14,12 @@ from keras_lbreg.checks import (
     is_number,
 )
 from keras_lbreg.data.hold_out import hold_out_rows
-from keras_lbreg.data.samples import check_data, is_tf_dataset, take_rows
+from keras_lbreg.data.samples import (
+    check_data,
+    is_tf_dataset,
+    made,
+    take_rows,
+)
 from keras_lbreg.schedules.regime import Regime
 from keras_lbreg.techniques import check_hyperparameters
 
@@ -121,7 +126,7 @@ class Workload:
             raise invalid("regime", expected, self.regime)
         for argument in ("train_data", "validation_data"):
             data = getattr(self, argument)
-            if not callable(data) or is_tf_dataset(data):
+            if not callable(data):
                 data = check_data(argument, data)
                 object.__setattr__(self, argument, data)
         if self.batch_size is not None:
@@ -189,9 +194,7 @@ class Workload:
         if not (is_number(fraction) and 0 < fraction < 1):
             expected = "a share of the training data between 0 and 1"
             raise invalid("fraction", expected, fraction)
-        data = self.train_data
-        if callable(data) and not is_tf_dataset(data):
-            data = check_data("train_data", data())
+        data = made("train_data", self.train_data)
         if is_tf_dataset(data):
             raise ValueError(
                 "Training data cannot be set apart from a `tf.data.Dataset`, "

@@ -235,12 +235,12 @@ def draw_distance(axis, results, arm, label, color):
     ]
     before = curve.epoch <= first_drop
     time = np.log(curve.updates[before])
-    slope, start = np.polyfit(time, curve.distance[before], 1)
+    slope, start = np.polyfit(time, curve.weight_distance[before], 1)
     fit = start + slope * time
     axis.plot(curve.updates[before], fit, color=color, lw=1.0, alpha=0.6)
     label = f"{label} (b = {slope:.2g})"
     look = {"color": color, "marker": "o", "markersize": 3, "linewidth": 0.0}
-    axis.plot(curve.updates, curve.distance, label=label, **look)
+    axis.plot(curve.updates, curve.weight_distance, label=label, **look)
 
 
 def lag_figure(paper):
