@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_lbreg.checks import invalid
 from keras_lbreg.optimizers import replicas, sparse_gradients
 from keras_lbreg.random.counter_based import resolve_seed
 
@@ -101,6 +102,8 @@ class ReducedGradient(keras.optimizers.Optimizer):
 
     needs_dense_gradients = False
 
+    iterations = _of_inner_optimizer("iterations")
+    learning_rate = _of_inner_optimizer("learning_rate")
     loss_scale_factor = _of_inner_optimizer("loss_scale_factor")
     gradient_accumulation_steps = _of_inner_optimizer(
         "gradient_accumulation_steps"
@@ -112,7 +115,7 @@ class ReducedGradient(keras.optimizers.Optimizer):
     use_ema = _of_inner_optimizer("use_ema")
     ema_momentum = _of_inner_optimizer("ema_momentum")
     ema_overwrite_frequency = _of_inner_optimizer("ema_overwrite_frequency")
-    # What Keras's own methods, which run in the wrapper, keep their state in.
+    # State and steps of Keras's own methods, which run in the wrapper.
     _iterations = _of_inner_optimizer("_iterations")
     _learning_rate = _of_inner_optimizer("_learning_rate")
     _accumulated_gradients = _of_inner_optimizer("_accumulated_gradients")
@@ -122,6 +125,14 @@ class ReducedGradient(keras.optimizers.Optimizer):
     _trainable_variables = _of_inner_optimizer("_trainable_variables")
     _trainable_variables_indices = _of_inner_optimizer(
         "_trainable_variables_indices"
+    )
+    _clip_gradients = _of_inner_optimizer("_clip_gradients")
+    _apply_weight_decay = _of_inner_optimizer("_apply_weight_decay")
+    _update_model_variables_moving_average = _of_inner_optimizer(
+        "_update_model_variables_moving_average"
+    )
+    _overwrite_model_variables_with_average_value = _of_inner_optimizer(
+        "_overwrite_model_variables_with_average_value"
     )
 
     def __init__(self, inner_optimizer, name=None):
@@ -188,18 +199,6 @@ class ReducedGradient(keras.optimizers.Optimizer):
 
     def set_weights(self, weights):
         set_all_weights(self, weights)
-
-    @property
-    def iterations(self):
-        return self.inner_optimizer.iterations
-
-    @property
-    def learning_rate(self):
-        return self.inner_optimizer.learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, learning_rate):
-        self.inner_optimizer.learning_rate = learning_rate
 
     def __setattr__(self, name, value):
         if name == "loss_scale_factor" and hasattr(self, "inner_optimizer"):
@@ -352,12 +351,6 @@ class ReducedGradient(keras.optimizers.Optimizer):
                 )
             )
 
-    def _clip_gradients(self, grads):
-        return self.inner_optimizer._clip_gradients(grads)
-
-    def _apply_weight_decay(self, variables):
-        self.inner_optimizer._apply_weight_decay(variables)
-
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         *wrappers, optimizer = chain_of(self)
         indices = [self._get_variable_index(v) for v in trainable_variables]
@@ -375,18 +368,6 @@ class ReducedGradient(keras.optimizers.Optimizer):
             grads = [sparse_gradients.scale(g, 1 / count) for g in grads]
         optimizer._backend_update_step(
             grads, trainable_variables, learning_rate
-        )
-
-    def _update_model_variables_moving_average(self, trainable_variables):
-        self.inner_optimizer._update_model_variables_moving_average(
-            trainable_variables
-        )
-
-    def _overwrite_model_variables_with_average_value(
-        self, trainable_variables
-    ):
-        self.inner_optimizer._overwrite_model_variables_with_average_value(
-            trainable_variables
         )
 
 
@@ -433,25 +414,23 @@ def _has_own(optimizer, method):
 
 def _check_inner_optimizer(optimizer, wrapper_class):
     wrapper = wrapper_class.__name__
-    outer_classes = tuple(
-        getattr(keras.optimizers, name)
-        for name in ("LossScaleOptimizer", "MultiOptimizer")
-        if hasattr(keras.optimizers, name)
+    outer_classes = (
+        keras.optimizers.LossScaleOptimizer,
+        keras.optimizers.MultiOptimizer,
     )
     if isinstance(optimizer, outer_classes):
-        outer = type(optimizer).__name__
-        raise ValueError(
-            "Invalid value for argument `inner_optimizer`. Expected an "
-            f"optimizer that updates variables itself: write `{outer}` "
-            f"outside, around `{wrapper}`. "
-            f"Received: inner_optimizer={optimizer}"
+        raise invalid(
+            "inner_optimizer",
+            "an optimizer that updates variables itself: write "
+            f"`{type(optimizer).__name__}` outside, around `{wrapper}`",
+            optimizer,
         )
     for member in chain_of(optimizer):
         if type(member) is wrapper_class:
-            raise ValueError(
-                "Invalid value for argument `inner_optimizer`. Expected an "
-                f"optimizer without `{wrapper}` inside: wrap it once. "
-                f"Received: inner_optimizer={optimizer}"
+            raise invalid(
+                "inner_optimizer",
+                f"an optimizer without `{wrapper}` inside: wrap it once",
+                optimizer,
             )
         own = [method for method in PIPELINE if _has_own(member, method)]
         if own:
