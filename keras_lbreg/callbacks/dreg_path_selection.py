@@ -12,7 +12,6 @@ from keras_lbreg.models.dreg_model import (
     set_active_path,
 )
 
-MODES = ("auto", "min", "max")
 LOWER_IS_BETTER = (
     *("loss", "error", "mse", "mae", "mape", "msle", "crossentropy"),
     *("divergence", "hinge", "poisson", "logcosh", "false"),
@@ -80,7 +79,7 @@ class DRegPathSelection(keras.callbacks.Callback):
         frequency=1,
     ):
         super().__init__()
-        check_choice("mode", mode, MODES)
+        check_choice("mode", mode, ("auto", "min", "max"))
         if isinstance(validation_data, collections.abc.Iterator):
             raise ValueError(
                 "Invalid value for argument `validation_data`. Expected data "
@@ -168,16 +167,10 @@ class DRegPathSelection(keras.callbacks.Callback):
 
     def _monitor(self):
         names = list(self._results["right"])
-        monitor = self.monitor
-        if monitor is None:
-            monitor = "accuracy" if "accuracy" in names else "loss"
-        if monitor not in names:
-            raise ValueError(
-                "Invalid value for argument `monitor`. Expected one of the "
-                f"names that `evaluate` gives, {names}. Received: "
-                f"monitor={self.monitor!r}"
-            )
-        return monitor
+        if self.monitor is None:
+            return "accuracy" if "accuracy" in names else "loss"
+        check_choice("monitor", self.monitor, names)
+        return self.monitor
 
     def _lower_is_better(self, monitor):
         if self.mode != "auto":

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lbreg.checks import check_positive_int
+from keras_lbreg.checks import check_positive_int, invalid
 from keras_lbreg.layers.path_normalization import PathNormalization
 from keras_lbreg.models._keras_graph import sublayers
 
@@ -139,10 +139,11 @@ class ReestimateBatchNormalization(keras.callbacks.Callback):
         super().__init__()
         _check_arguments(batch_size, steps)
         if isinstance(data, collections.abc.Iterator):
-            raise ValueError(
-                "Invalid value for argument `data`. Expected arrays, or an "
-                "iterable that can be iterated at every validation, since an "
-                f"iterator ends after the first. Received: data={data!r}"
+            raise invalid(
+                "data",
+                "arrays, or an iterable that can be iterated at every "
+                "validation, since an iterator ends after the first",
+                data,
             )
         self.data = data
         self.batch_size = batch_size
@@ -198,10 +199,11 @@ class StatisticsEstimator:
 
     def __init__(self, model):
         if not model.built:
-            raise ValueError(
-                "Invalid value for argument `model`. Expected a built model: "
-                "give it an `Input`, or call it on a batch before. Received: "
-                f"model={model!r}"
+            raise invalid(
+                "model",
+                "a built model: give it an `Input`, or call it on a batch "
+                "before",
+                model,
             )
         self.model = model
         inside = {id(layer): layer for layer in sublayers(model)}.values()
@@ -226,14 +228,10 @@ class StatisticsEstimator:
         model = self.model
         if not model.non_trainable_variables:
             return []
-        trained, state = (
-            [ops.convert_to_tensor(v) for v in variables]
-            for variables in (
-                model.trainable_variables,
-                model.non_trainable_variables,
-            )
-        )
-        before = state
+        trained = [ops.convert_to_tensor(v) for v in model.trainable_variables]
+        before = state = [
+            ops.convert_to_tensor(v) for v in model.non_trainable_variables
+        ]
         pooled = {}
         with self._recording():
             for x in _batches(data, batch_size, steps, seed):
@@ -415,25 +413,20 @@ def _batches(data, batch_size, steps, seed):
         x = batch[0] if isinstance(batch, tuple) else batch
         yield keras.tree.map_structure(_to_tensor, x)
     if empty:
-        raise ValueError(
-            "Invalid value for argument `data`. Expected at least one sample. "
-            f"Received: data={data!r}"
-        )
+        raise invalid("data", "at least one sample", data)
 
 
 def _batches_of_arrays(x, batch_size, seed):
-    def is_ragged(array):
-        return hasattr(array, "row_splits")
-
     def take(array, rows):
-        if not is_ragged(array):
+        if isinstance(array, np.ndarray):
             return array[rows]
         import tensorflow as tf
 
         return tf.gather(array, rows)
 
     arrays = [
-        a if is_ragged(a) else np.asarray(a) for a in keras.tree.flatten(x)
+        a if hasattr(a, "row_splits") else np.asarray(a)  # ragged, or dense
+        for a in keras.tree.flatten(x)
     ]
     if any(len(array.shape) == 0 for array in arrays):
         raise ValueError(

@@ -7,15 +7,7 @@ import zlib
 import keras
 import numpy as np
 
-from keras_lbreg.checks import check_choice
 from keras_lbreg.distribute.cluster import sum_of_workers
-
-POLICIES = ("data", "file", "off")
-
-
-def check_policy(policy):
-    """Raises a `ValueError` if there is no policy of that name."""
-    check_choice("auto_shard_policy", policy, POLICIES)
 
 
 def with_policy(dataset, policy):

@@ -6,11 +6,13 @@ module that computes: `keras.ops`, or `numpy` in input pipelines.
 
 import functools
 import math
-import numbers
 import random
+from numbers import Integral
 
 import keras
 import numpy as np
+
+from keras_lbreg.checks import invalid, is_number
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
@@ -25,12 +27,8 @@ def resolve_seed(seed):
     if seed is None:
         # As the default seeds of Keras: `set_random_seed` makes it repeatable.
         return random.randrange(_SEED_LIMIT)
-    is_integer = isinstance(seed, numbers.Integral)
-    if isinstance(seed, bool) or not is_integer or not 0 <= seed < _SEED_LIMIT:
-        raise ValueError(
-            "Invalid value for argument `seed`. Expected None or an integer "
-            f"from 0 to 2**31 - 1. Received: seed={seed}"
-        )
+    if not (is_number(seed, Integral) and 0 <= seed < _SEED_LIMIT):
+        raise invalid("seed", "None or an integer from 0 to 2**31 - 1", seed)
     return int(seed)
 
 
