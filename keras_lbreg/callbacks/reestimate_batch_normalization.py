@@ -13,6 +13,10 @@ from keras_lbreg.checks import check_positive_int, invalid
 from keras_lbreg.layers.path_normalization import PathNormalization
 from keras_lbreg.models._keras_graph import sublayers
 
+tf = None
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
 
 def reestimate_batch_norm(model, data, batch_size=256, steps=None, seed=0):
     """Replaces moving statistics by those of the data at the present weights.
@@ -260,9 +264,7 @@ class StatisticsEstimator:
 
         if getattr(self.model, "run_eagerly", False):
             return run
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
+        if tf is not None:
             return tf.function(run, autograph=False, reduce_retracing=True)
         if keras.backend.backend() == "jax":
             import jax
@@ -420,8 +422,6 @@ def _batches_of_arrays(x, batch_size, seed):
     def take(array, rows):
         if isinstance(array, np.ndarray):
             return array[rows]
-        import tensorflow as tf
-
         return tf.gather(array, rows)
 
     arrays = [
@@ -449,10 +449,8 @@ def _batches_of_arrays(x, batch_size, seed):
 
 
 def _to_tensor(value):
-    if keras.backend.backend() != "tensorflow":
+    if tf is None:
         return ops.convert_to_tensor(np.asarray(value))
-    import tensorflow as tf
-
     return value if tf.is_tensor(value) else tf.convert_to_tensor(value)
 
 
@@ -468,8 +466,6 @@ def _check_arguments(batch_size, steps):
 
 def _on_each_replica(variable):
     """A variable, or those it is under a strategy; they may differ."""
-    if keras.backend.backend() != "tensorflow":
-        return [variable]
     strategy = getattr(variable.value, "distribute_strategy", None)
     if strategy is None:
         return [variable]

@@ -185,11 +185,8 @@ class LARS(CoupledWeightDecay):
     def _local_rate(self, gradient, weight, decay):
         weight_norm = ops.sqrt(ops.sum(ops.square(weight)))
         gradient_norm = ops.sqrt(ops.sum(ops.square(gradient)))
-        local = (
-            self.trust_coefficient
-            * weight_norm
-            / (gradient_norm + decay * weight_norm + self.epsilon)
-        )
+        total = gradient_norm + decay * weight_norm + self.epsilon
+        local = self.trust_coefficient * weight_norm / total
         both = ops.logical_and(weight_norm > 0, gradient_norm > 0)
         return ops.where(both, local, ops.ones_like(local))
 

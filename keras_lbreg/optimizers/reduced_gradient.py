@@ -319,12 +319,8 @@ class ReducedGradient(keras.optimizers.Optimizer):
                 return (self._iterations + 1) % steps == 0
 
             def update_with_mean(gradients):
-                update(
-                    [
-                        (g + s) / steps
-                        for g, s in zip(gradients, sums, strict=True)
-                    ]
-                )
+                pairs = zip(gradients, sums, strict=True)
+                update([(g + s) / steps for g, s in pairs])
                 self._backend_reset_gradient_accumulators()
 
             def add(gradients):
