@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 import keras_lbreg
+from tests.checks.replicas import mirrored_strategy
 
 BACKEND = keras.backend.backend()
 
@@ -353,14 +354,6 @@ def test_sparse_gradients_of_an_embedding():
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("replicas", [2, 4])
 def test_replicas_follow_one_device(replicas):
-    import tensorflow as tf
-
-    # Not the default collectives: they cannot change size in one process.
-    strategy = tf.distribute.MirroredStrategy(
-        [f"CPU:{i}" for i in range(replicas)],
-        tf.distribute.ReductionToOneDevice(),
-    )
-
     def train():
         keras.utils.set_random_seed(3)
         model = keras.Sequential(
@@ -378,7 +371,7 @@ def test_replicas_follow_one_device(replicas):
         return model.get_weights()
 
     alone = train()
-    with strategy.scope():
+    with mirrored_strategy(replicas).scope():
         together = train()
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
