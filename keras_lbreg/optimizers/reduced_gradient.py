@@ -21,18 +21,21 @@ PIPELINE = (
 )
 
 
-def _of_inner_optimizer(name):
+class _Inner:
     """An attribute that a wrapper shares with its inner optimizer."""
 
-    def get(wrapper):
-        return getattr(wrapper.inner_optimizer, name)
+    def __set_name__(self, owner, name):
+        self.name = name
 
-    def set_(wrapper, value):
+    def __get__(self, wrapper, owner=None):
+        if wrapper is None:
+            return self
+        return getattr(wrapper.inner_optimizer, self.name)
+
+    def __set__(self, wrapper, value):
         # Keras's constructor sets defaults before there is an inner optimizer.
         if hasattr(wrapper, "inner_optimizer"):
-            setattr(wrapper.inner_optimizer, name, value)
-
-    return property(get, set_)
+            setattr(wrapper.inner_optimizer, self.name, value)
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
@@ -102,38 +105,28 @@ class ReducedGradient(keras.optimizers.Optimizer):
 
     needs_dense_gradients = False
 
-    iterations = _of_inner_optimizer("iterations")
-    learning_rate = _of_inner_optimizer("learning_rate")
-    loss_scale_factor = _of_inner_optimizer("loss_scale_factor")
-    gradient_accumulation_steps = _of_inner_optimizer(
-        "gradient_accumulation_steps"
-    )
-    weight_decay = _of_inner_optimizer("weight_decay")
-    clipnorm = _of_inner_optimizer("clipnorm")
-    global_clipnorm = _of_inner_optimizer("global_clipnorm")
-    clipvalue = _of_inner_optimizer("clipvalue")
-    use_ema = _of_inner_optimizer("use_ema")
-    ema_momentum = _of_inner_optimizer("ema_momentum")
-    ema_overwrite_frequency = _of_inner_optimizer("ema_overwrite_frequency")
+    iterations = _Inner()
+    learning_rate = _Inner()
+    loss_scale_factor = _Inner()
+    gradient_accumulation_steps = _Inner()
+    weight_decay = _Inner()
+    clipnorm = _Inner()
+    global_clipnorm = _Inner()
+    clipvalue = _Inner()
+    use_ema = _Inner()
+    ema_momentum = _Inner()
+    ema_overwrite_frequency = _Inner()
     # State and steps of Keras's own methods, which run in the wrapper.
-    _iterations = _of_inner_optimizer("_iterations")
-    _learning_rate = _of_inner_optimizer("_learning_rate")
-    _accumulated_gradients = _of_inner_optimizer("_accumulated_gradients")
-    _model_variables_moving_average = _of_inner_optimizer(
-        "_model_variables_moving_average"
-    )
-    _trainable_variables = _of_inner_optimizer("_trainable_variables")
-    _trainable_variables_indices = _of_inner_optimizer(
-        "_trainable_variables_indices"
-    )
-    _clip_gradients = _of_inner_optimizer("_clip_gradients")
-    _apply_weight_decay = _of_inner_optimizer("_apply_weight_decay")
-    _update_model_variables_moving_average = _of_inner_optimizer(
-        "_update_model_variables_moving_average"
-    )
-    _overwrite_model_variables_with_average_value = _of_inner_optimizer(
-        "_overwrite_model_variables_with_average_value"
-    )
+    _iterations = _Inner()
+    _learning_rate = _Inner()
+    _accumulated_gradients = _Inner()
+    _model_variables_moving_average = _Inner()
+    _trainable_variables = _Inner()
+    _trainable_variables_indices = _Inner()
+    _clip_gradients = _Inner()
+    _apply_weight_decay = _Inner()
+    _update_model_variables_moving_average = _Inner()
+    _overwrite_model_variables_with_average_value = _Inner()
 
     def __init__(self, inner_optimizer, name=None):
         super().__init__(learning_rate=0.0, name=name)
