@@ -120,30 +120,22 @@ class DRegPathSelection(keras.callbacks.Callback):
             logs.setdefault(f"val_{name}", value)
 
     def _select(self):
-        active = get_active_path(self.model)
+        model, arguments, results = self.model, self._arguments(), {}
+        active = get_active_path(model)
         other = "left" if active == "right" else "right"
-        self._results = self._evaluate_both()
+        try:
+            for path in ("right", "left"):
+                set_active_path(model, path)
+                logs = model.evaluate(**arguments, verbose=0, return_dict=True)
+                results[path] = {k: float(v) for k, v in logs.items()}
+        finally:
+            set_active_path(model, active)
+        self._results = results
         monitor = self._monitor()
         now, new = (self._results[path][monitor] for path in (active, other))
         is_better = new < now if self._lower_is_better(monitor) else new > now
         if is_better or (math.isnan(now) and not math.isnan(new)):
-            set_active_path(self.model, other)
-
-    def _evaluate_both(self):
-        """Logs of `evaluate` for each path."""
-        model = self.model
-        active = get_active_path(model)
-        try:
-            results = {}
-            for path in ("right", "left"):
-                set_active_path(model, path)
-                logs = model.evaluate(
-                    **self._arguments(), verbose=0, return_dict=True
-                )
-                results[path] = {k: float(v) for k, v in logs.items()}
-            return results
-        finally:
-            set_active_path(model, active)
+            set_active_path(model, other)
 
     def _arguments(self):
         """The validation data as arguments of `evaluate`."""
