@@ -5,10 +5,7 @@ import re
 import keras
 from keras import ops
 
-from keras_lbreg.checks import (
-    check_non_negative_number,
-    check_positive_number,
-)
+from keras_lbreg.checks import check_non_negative_number, check_positive_number
 from keras_lbreg.optimizers.coupled_weight_decay import CoupledWeightDecay
 
 

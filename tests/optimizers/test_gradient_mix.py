@@ -136,11 +136,7 @@ def test_fit_on_one_replica_warns():
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [
-        ("concentration", 0.0),
-        ("concentration", float("inf")),
-        ("seed", -1),
-    ],
+    [("concentration", 0.0), ("concentration", float("inf")), ("seed", -1)],
 )
 def test_invalid_arguments(argument, value):
     with pytest.raises(ValueError, match=f"argument `{argument}`"):

@@ -140,9 +140,7 @@ def test_multi_optimizer_around_wrappers_on_replicas():
     with pytest.raises(ValueError, match=r"`loss_scale_factor=1.0`"):
         descend(lambda: around(None), 2)
     np.testing.assert_allclose(
-        descend(lambda: around(1.0), 2),
-        descend(lambda: around(1.0)),
-        atol=1e-5,
+        descend(lambda: around(1.0), 2), descend(lambda: around(1.0)), atol=1e-5
     )
 
 

@@ -264,14 +264,7 @@ def traffic(make_optimizer):
         lambda: ReducedGradient(sgd(gradient_accumulation_steps=2)),
         lambda: ReducedGradient(sgd(use_ema=True, ema_overwrite_frequency=2)),
     ],
-    ids=[
-        "clip",
-        "mix",
-        "noise",
-        "noise-mix",
-        "accumulation",
-        "averaging",
-    ],
+    ids=["clip", "mix", "noise", "noise-mix", "accumulation", "averaging"],
 )
 def test_no_collective_and_no_byte_is_added(make_optimizer):
     one_reduction = [[5 * 4, 4]]  # kernel and bias in float32
