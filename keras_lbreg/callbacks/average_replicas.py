@@ -2,6 +2,9 @@
 
 import keras
 
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
 
 class AverageReplicas(keras.callbacks.Callback):
     """Averages what replicas have each by themselves, before validation.
@@ -50,16 +53,12 @@ class AverageReplicas(keras.callbacks.Callback):
         replicas = getattr(strategy, "num_replicas_in_sync", 1)
         if not self._trained or replicas == 1:
             return
-        import tensorflow as tf
-
         if self._average is None:
             self._average = tf.function(self._average_now, autograph=False)
         self._average()
         self._trained = False
 
     def _average_now(self):
-        import tensorflow as tf
-
         strategy = self.model.distribute_strategy
         for variable in self.model.non_trainable_variables:
             if not keras.backend.is_float_dtype(variable.dtype):

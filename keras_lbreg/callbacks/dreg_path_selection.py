@@ -12,7 +12,6 @@ from keras_lbreg.models.dreg_model import (
     set_active_path,
 )
 
-MODES = ("auto", "min", "max")
 LOWER_IS_BETTER = (
     *("loss", "error", "mse", "mae", "mape", "msle", "crossentropy"),
     *("divergence", "hinge", "poisson", "logcosh", "false"),
@@ -80,7 +79,7 @@ class DRegPathSelection(keras.callbacks.Callback):
         frequency=1,
     ):
         super().__init__()
-        check_choice("mode", mode, MODES)
+        check_choice("mode", mode, ("auto", "min", "max"))
         if isinstance(validation_data, collections.abc.Iterator):
             raise ValueError(
                 "Invalid value for argument `validation_data`. Expected data "
@@ -121,30 +120,22 @@ class DRegPathSelection(keras.callbacks.Callback):
             logs.setdefault(f"val_{name}", value)
 
     def _select(self):
-        active = get_active_path(self.model)
+        model, arguments, results = self.model, self._arguments(), {}
+        active = get_active_path(model)
         other = "left" if active == "right" else "right"
-        self._results = self._evaluate_both()
+        try:
+            for path in ("right", "left"):
+                set_active_path(model, path)
+                logs = model.evaluate(**arguments, verbose=0, return_dict=True)
+                results[path] = {k: float(v) for k, v in logs.items()}
+        finally:
+            set_active_path(model, active)
+        self._results = results
         monitor = self._monitor()
         now, new = (self._results[path][monitor] for path in (active, other))
         is_better = new < now if self._lower_is_better(monitor) else new > now
         if is_better or (math.isnan(now) and not math.isnan(new)):
-            set_active_path(self.model, other)
-
-    def _evaluate_both(self):
-        """Logs of `evaluate` for each path."""
-        model = self.model
-        active = get_active_path(model)
-        try:
-            results = {}
-            for path in ("right", "left"):
-                set_active_path(model, path)
-                logs = model.evaluate(
-                    **self._arguments(), verbose=0, return_dict=True
-                )
-                results[path] = {k: float(v) for k, v in logs.items()}
-            return results
-        finally:
-            set_active_path(model, active)
+            set_active_path(model, other)
 
     def _arguments(self):
         """The validation data as arguments of `evaluate`."""
@@ -168,16 +159,10 @@ class DRegPathSelection(keras.callbacks.Callback):
 
     def _monitor(self):
         names = list(self._results["right"])
-        monitor = self.monitor
-        if monitor is None:
-            monitor = "accuracy" if "accuracy" in names else "loss"
-        if monitor not in names:
-            raise ValueError(
-                "Invalid value for argument `monitor`. Expected one of the "
-                f"names that `evaluate` gives, {names}. Received: "
-                f"monitor={self.monitor!r}"
-            )
-        return monitor
+        if self.monitor is None:
+            return "accuracy" if "accuracy" in names else "loss"
+        check_choice("monitor", self.monitor, names)
+        return self.monitor
 
     def _lower_is_better(self, monitor):
         if self.mode != "auto":

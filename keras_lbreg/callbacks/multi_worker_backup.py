@@ -6,7 +6,7 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_lbreg.checks import check_positive_int
+from keras_lbreg.checks import check_positive_int, invalid
 from keras_lbreg.data.npz import read_arrays
 from keras_lbreg.distribute.cluster import broadcast_from_chief, is_chief
 from keras_lbreg.models._keras_trainer import set_initial_epoch
@@ -53,10 +53,7 @@ class MultiWorkerBackup(keras.callbacks.Callback):
     def __init__(self, path, frequency=1, delete_checkpoint=True):
         super().__init__()
         if pathlib.Path(path).suffix != ".npz":
-            raise ValueError(
-                "Invalid value for argument `path`. Expected the name of an "
-                f".npz file. Received: path={str(path)!r}"
-            )
+            raise invalid("path", "the name of an .npz file", str(path))
         check_positive_int("frequency", frequency)
         self.path = pathlib.Path(path)
         self.frequency = frequency
@@ -112,11 +109,8 @@ class MultiWorkerBackup(keras.callbacks.Callback):
             state = [content[f"state_{i}"] for i in range(len(content))]
             return [*state, epoch, ""]
         except (ValueError, TypeError, KeyError, OSError) as error:
-            reason = f"Cannot read the backup {self.path}: {error}."
-        return [
-            0,
-            f"{reason} Nothing was changed. Delete the file to begin anew.",
-        ]
+            reason = f"Cannot read the backup {self.path}: {error}. Nothing "
+            return [0, f"{reason}was changed. Delete the file to begin anew."]
 
     def _write(self, state, epoch):
         arrays = {f"state_{i}": value for i, value in enumerate(state)}

@@ -9,9 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lbreg.checks import check_positive_int
+from keras_lbreg.checks import check_positive_int, invalid
 from keras_lbreg.layers.path_normalization import PathNormalization
 from keras_lbreg.models._keras_graph import sublayers
+
+tf = None
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
 
 
 def reestimate_batch_norm(model, data, batch_size=256, steps=None, seed=0):
@@ -139,10 +143,11 @@ class ReestimateBatchNormalization(keras.callbacks.Callback):
         super().__init__()
         _check_arguments(batch_size, steps)
         if isinstance(data, collections.abc.Iterator):
-            raise ValueError(
-                "Invalid value for argument `data`. Expected arrays, or an "
-                "iterable that can be iterated at every validation, since an "
-                f"iterator ends after the first. Received: data={data!r}"
+            raise invalid(
+                "data",
+                "arrays, or an iterable that can be iterated at every "
+                "validation, since an iterator ends after the first",
+                data,
             )
         self.data = data
         self.batch_size = batch_size
@@ -198,10 +203,11 @@ class StatisticsEstimator:
 
     def __init__(self, model):
         if not model.built:
-            raise ValueError(
-                "Invalid value for argument `model`. Expected a built model: "
-                "give it an `Input`, or call it on a batch before. Received: "
-                f"model={model!r}"
+            raise invalid(
+                "model",
+                "a built model: give it an `Input`, or call it on a batch "
+                "before",
+                model,
             )
         self.model = model
         inside = {id(layer): layer for layer in sublayers(model)}.values()
@@ -226,14 +232,10 @@ class StatisticsEstimator:
         model = self.model
         if not model.non_trainable_variables:
             return []
-        trained, state = (
-            [ops.convert_to_tensor(v) for v in variables]
-            for variables in (
-                model.trainable_variables,
-                model.non_trainable_variables,
-            )
-        )
-        before = state
+        trained = [ops.convert_to_tensor(v) for v in model.trainable_variables]
+        before = state = [
+            ops.convert_to_tensor(v) for v in model.non_trainable_variables
+        ]
         pooled = {}
         with self._recording():
             for x in _batches(data, batch_size, steps, seed):
@@ -262,9 +264,7 @@ class StatisticsEstimator:
 
         if getattr(self.model, "run_eagerly", False):
             return run
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
+        if tf is not None:
             return tf.function(run, autograph=False, reduce_retracing=True)
         if keras.backend.backend() == "jax":
             import jax
@@ -415,25 +415,18 @@ def _batches(data, batch_size, steps, seed):
         x = batch[0] if isinstance(batch, tuple) else batch
         yield keras.tree.map_structure(_to_tensor, x)
     if empty:
-        raise ValueError(
-            "Invalid value for argument `data`. Expected at least one sample. "
-            f"Received: data={data!r}"
-        )
+        raise invalid("data", "at least one sample", data)
 
 
 def _batches_of_arrays(x, batch_size, seed):
-    def is_ragged(array):
-        return hasattr(array, "row_splits")
-
     def take(array, rows):
-        if not is_ragged(array):
+        if isinstance(array, np.ndarray):
             return array[rows]
-        import tensorflow as tf
-
         return tf.gather(array, rows)
 
     arrays = [
-        a if is_ragged(a) else np.asarray(a) for a in keras.tree.flatten(x)
+        a if hasattr(a, "row_splits") else np.asarray(a)  # ragged, or dense
+        for a in keras.tree.flatten(x)
     ]
     if any(len(array.shape) == 0 for array in arrays):
         raise ValueError(
@@ -456,10 +449,8 @@ def _batches_of_arrays(x, batch_size, seed):
 
 
 def _to_tensor(value):
-    if keras.backend.backend() != "tensorflow":
+    if tf is None:
         return ops.convert_to_tensor(np.asarray(value))
-    import tensorflow as tf
-
     return value if tf.is_tensor(value) else tf.convert_to_tensor(value)
 
 
@@ -475,8 +466,6 @@ def _check_arguments(batch_size, steps):
 
 def _on_each_replica(variable):
     """A variable, or those it is under a strategy; they may differ."""
-    if keras.backend.backend() != "tensorflow":
-        return [variable]
     strategy = getattr(variable.value, "distribute_strategy", None)
     if strategy is None:
         return [variable]

@@ -1,10 +1,7 @@
 """Parts of `tf.distribute` strategies."""
 
 from keras_lbreg.distribute.batch_layout import BatchLayout, batch_layout
-from keras_lbreg.distribute.cluster import (
-    broadcast_from_chief,
-    is_chief,
-)
+from keras_lbreg.distribute.cluster import broadcast_from_chief, is_chief
 from keras_lbreg.distribute.gradient_mix_cross_device_ops import (
     GradientMixCrossDeviceOps,
 )

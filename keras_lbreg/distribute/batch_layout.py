@@ -5,7 +5,12 @@ import numbers
 
 import keras
 
-from keras_lbreg.checks import check_positive_int, check_positive_number
+from keras_lbreg.checks import (
+    check_positive_int,
+    check_positive_number,
+    invalid,
+    is_number,
+)
 from keras_lbreg.schedules.scale_learning_rate import scale_learning_rate
 
 
@@ -169,11 +174,11 @@ def batch_layout(
     check_positive_int("global_batch_size", global_batch_size)
     devices, has_replicas = _devices(strategy)
     if global_batch_size % devices:
-        raise ValueError(
-            "Invalid value for argument `global_batch_size`. Expected a "
-            f"multiple of the number of devices, {devices}, so that each has "
-            "equally many samples. Received: "
-            f"global_batch_size={global_batch_size}"
+        raise invalid(
+            "global_batch_size",
+            f"a multiple of the number of devices, {devices}, so that each "
+            "has equally many samples",
+            global_batch_size,
         )
     share = global_batch_size // devices
     unit_count = devices if has_replicas else 1
@@ -199,16 +204,13 @@ def batch_layout(
             )
     rate, base = base_learning_rate, base_batch_size
     if rate is not None or base is not None:
-        for name, value in (
-            ("base_learning_rate", rate),
-            ("base_batch_size", base),
-        ):
-            if value is None:
-                raise ValueError(
-                    f"Invalid value for argument `{name}`. Expected a number, "
-                    "since the rate to scale and the batch size it is good at "
-                    f"belong together. Received: {name}=None"
-                )
+        if rate is None or base is None:
+            raise invalid(
+                "base_learning_rate" if rate is None else "base_batch_size",
+                "a number, since the rate to scale and the batch size it is "
+                "good at belong together",
+                None,
+            )
         scaled = scale_learning_rate(rate, base, global_batch_size, rule)
         fields |= {
             "learning_rate": scaled,
@@ -245,7 +247,7 @@ def _devices(strategy):
     if isinstance(strategy, keras.distribution.DataParallel):
         return strategy.num_model_replicas, False
     replicas = getattr(strategy, "num_replicas_in_sync", strategy)
-    if isinstance(replicas, bool) or not isinstance(replicas, numbers.Integral):
+    if not is_number(replicas, numbers.Integral):
         raise TypeError(
             "Invalid value for argument `strategy`. Expected a "
             "`tf.distribute.Strategy`, a `keras.distribution.DataParallel`, "

@@ -168,13 +168,12 @@ def broadcast_from_chief(strategy, arrays):
         content += b"\0" * (len(content) % 2)
         content = np.frombuffer(content, "uint16").astype("float32")
     [size] = sum_of_workers(strategy, np.array([len(content)], "int64"))
-    pieces = []
-    for start in range(0, int(size), PIECE):
-        length = min(PIECE, int(size) - start)
-        piece = np.zeros(length, "float32")
-        if cluster.is_chief:
-            piece = content[start : start + length]
-        pieces.append(sum_of_workers(strategy, piece))
+    if not cluster.is_chief:
+        content = np.zeros(int(size), "float32")
+    pieces = [
+        sum_of_workers(strategy, content[start : start + PIECE])
+        for start in range(0, int(size), PIECE)
+    ]
     numbers = np.concatenate(pieces).astype("uint16")
     with np.load(io.BytesIO(numbers.tobytes()), allow_pickle=False) as content:
         return [content[f"arr_{i}"] for i in range(len(content.files))]

@@ -4,18 +4,9 @@ import random
 import warnings
 import zlib
 
-import keras
 import numpy as np
 
-from keras_lbreg.checks import check_choice
 from keras_lbreg.distribute.cluster import sum_of_workers
-
-POLICIES = ("data", "file", "off")
-
-
-def check_policy(policy):
-    """Raises a `ValueError` if there is no policy of that name."""
-    check_choice("auto_shard_policy", policy, POLICIES)
 
 
 def with_policy(dataset, policy):
@@ -96,7 +87,7 @@ def check_same_data(strategy, dataset, random_states):
     """
     policy = _policy_of(dataset)
     kind = f"{policy}: {dataset.element_spec}"
-    mine = [_cardinality(dataset), zlib.crc32(kind.encode())]
+    mine = [int(dataset.cardinality()), zlib.crc32(kind.encode())]
     mine += [-1 if s is None else s for s in random_states.values()]
     of_workers = np.zeros((strategy.cluster.size, len(mine)), "int64")
     of_workers[strategy.cluster.index] = mine
@@ -144,10 +135,6 @@ def _different(what):
 def _policy_of(dataset):
     options = dataset.options()
     return options.experimental_distribute.auto_shard_policy.name
-
-
-def _cardinality(dataset):
-    return int(keras.ops.convert_to_numpy(dataset.cardinality()))
 
 
 def _counts(cardinalities):

@@ -3,11 +3,6 @@
 
 def divide_processor(count, backend):
     """Makes the processor `count` devices, before anything is computed."""
-    if count < 1:
-        raise ValueError(
-            "Invalid value for argument `count`. Expected an integer of at "
-            f"least 1, the number of virtual devices. Received: count={count}"
-        )
     if backend == "jax":
         import jax
 

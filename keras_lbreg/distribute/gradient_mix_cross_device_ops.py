@@ -199,7 +199,7 @@ def _may_be_gradients(reduce_op, values):
 
 def _scope_of_optimizer():
     """The name scope in which an optimizer is applied, or None."""
-    names = {"".join(c.__name__.lower().split("_")) for c in _classes()}
+    names = {c.__name__.lower().replace("_", "") for c in _classes()}
     components = tf.get_current_name_scope().split("/")
     for end in range(len(components), 0, -1):
         # Keras writes "rm_sprop", TensorFlow "rm_sprop_1" the second time.

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import logging
-import numbers
+import math
 import random
 import re
 import secrets
@@ -14,9 +14,9 @@ import keras
 import numpy as np
 
 from keras_lbreg._version import __version__
+from keras_lbreg.checks import check_choice, invalid, is_number
 from keras_lbreg.distribute import cluster as clusters
 from keras_lbreg.distribute.data_sharding import (
-    check_policy,
     check_same_data,
     states_of_python,
     warn_of_generator,
@@ -127,7 +127,9 @@ class MultiWorkerMirroredStrategy(Base):
                 "and needs the TensorFlow backend; under JAX use "
                 "`keras.distribution`. Received: backend=" + backend
             )
-        check_policy(auto_shard_policy)
+        check_choice(
+            "auto_shard_policy", auto_shard_policy, ("data", "file", "off")
+        )
         _check_seconds("start_timeout", start_timeout)
         _check_seconds("heartbeat_timeout", heartbeat_timeout)
         self.auto_shard_policy = auto_shard_policy
@@ -210,11 +212,8 @@ def _interruptible():
 
 
 def _check_seconds(argument, value):
-    if not isinstance(value, numbers.Real) or not 1 <= value < float("inf"):
-        raise ValueError(
-            f"Invalid value for argument `{argument}`. Expected a number of "
-            f"seconds, at least 1. Received: {argument}={value!r}"
-        )
+    if not (is_number(value) and 1 <= value < math.inf):
+        raise invalid(argument, "a number of seconds, at least 1", value)
 
 
 def _check_alike(cluster, timeout):

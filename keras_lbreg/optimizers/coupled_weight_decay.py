@@ -9,7 +9,7 @@ from numbers import Real
 
 import keras
 
-from keras_lbreg.checks import check_fraction
+from keras_lbreg.checks import check_fraction, invalid
 
 
 class CoupledWeightDecay(keras.optimizers.Optimizer):
@@ -20,10 +20,8 @@ class CoupledWeightDecay(keras.optimizers.Optimizer):
     ):
         if weight_decay is not None:
             if not 0 <= weight_decay < float("inf"):
-                raise ValueError(
-                    "Invalid value for argument `weight_decay`. Expected a "
-                    "number at least 0, or None. "
-                    f"Received: weight_decay={weight_decay!r}"
+                raise invalid(
+                    "weight_decay", "a number at least 0, or None", weight_decay
                 )
             weight_decay = float(weight_decay)
         if isinstance(learning_rate, Real):

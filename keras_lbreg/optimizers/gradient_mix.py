@@ -10,6 +10,12 @@ from keras_lbreg.optimizers.reduced_gradient import ReducedGradient
 from keras_lbreg.random.mixing_weights import mixing_weights
 from keras_lbreg.warnings import NoEffectWarning
 
+NOTHING_TO_MIX = (
+    "`GradientMix` has no effect on one replica: there is nothing to mix. On "
+    "one device, and under JAX, weight the samples of K groups instead: "
+    "`keras_lbreg.mix_sample_weights(dataset, groups=K)`."
+)
+
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
 class GradientMix(ReducedGradient):
@@ -73,26 +79,15 @@ class GradientMix(ReducedGradient):
     def transform_local_gradients(self, gradients, step):
         groups = replicas.replica_count()
         if groups == 1:
-            self._warn_once()
+            if not self._has_warned:
+                self._has_warned = True
+                warnings.warn(NOTHING_TO_MIX, NoEffectWarning, stacklevel=2)
             return gradients
         weights = mixing_weights(
             self._seed_variable, step, groups, concentration=self.concentration
         )
         factor = groups * keras.ops.take(weights, replicas.replica_index())
         return [sparse_gradients.scale(g, factor) for g in gradients]
-
-    def _warn_once(self):
-        if self._has_warned:
-            return
-        self._has_warned = True
-        warnings.warn(
-            "`GradientMix` has no effect on one replica: there is nothing "
-            "to mix. On one device, and under JAX, weight the samples of K "
-            "groups instead: `keras_lbreg.mix_sample_weights(dataset, "
-            "groups=K)`.",
-            NoEffectWarning,
-            stacklevel=2,
-        )
 
     def get_config(self):
         return {

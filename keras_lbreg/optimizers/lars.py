@@ -5,10 +5,7 @@ import re
 import keras
 from keras import ops
 
-from keras_lbreg.checks import (
-    check_non_negative_number,
-    check_positive_number,
-)
+from keras_lbreg.checks import check_non_negative_number, check_positive_number
 from keras_lbreg.optimizers.coupled_weight_decay import CoupledWeightDecay
 
 
@@ -185,11 +182,8 @@ class LARS(CoupledWeightDecay):
     def _local_rate(self, gradient, weight, decay):
         weight_norm = ops.sqrt(ops.sum(ops.square(weight)))
         gradient_norm = ops.sqrt(ops.sum(ops.square(gradient)))
-        local = (
-            self.trust_coefficient
-            * weight_norm
-            / (gradient_norm + decay * weight_norm + self.epsilon)
-        )
+        total = gradient_norm + decay * weight_norm + self.epsilon
+        local = self.trust_coefficient * weight_norm / total
         both = ops.logical_and(weight_norm > 0, gradient_norm > 0)
         return ops.where(both, local, ops.ones_like(local))
 

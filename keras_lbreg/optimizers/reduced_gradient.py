@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_lbreg.checks import invalid
 from keras_lbreg.optimizers import replicas, sparse_gradients
 from keras_lbreg.random.counter_based import resolve_seed
 
@@ -20,18 +21,21 @@ PIPELINE = (
 )
 
 
-def _of_inner_optimizer(name):
+class _Inner:
     """An attribute that a wrapper shares with its inner optimizer."""
 
-    def get(wrapper):
-        return getattr(wrapper.inner_optimizer, name)
+    def __set_name__(self, owner, name):
+        self.name = name
 
-    def set_(wrapper, value):
+    def __get__(self, wrapper, owner=None):
+        if wrapper is None:
+            return self
+        return getattr(wrapper.inner_optimizer, self.name)
+
+    def __set__(self, wrapper, value):
         # Keras's constructor sets defaults before there is an inner optimizer.
         if hasattr(wrapper, "inner_optimizer"):
-            setattr(wrapper.inner_optimizer, name, value)
-
-    return property(get, set_)
+            setattr(wrapper.inner_optimizer, self.name, value)
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
@@ -101,28 +105,28 @@ class ReducedGradient(keras.optimizers.Optimizer):
 
     needs_dense_gradients = False
 
-    loss_scale_factor = _of_inner_optimizer("loss_scale_factor")
-    gradient_accumulation_steps = _of_inner_optimizer(
-        "gradient_accumulation_steps"
-    )
-    weight_decay = _of_inner_optimizer("weight_decay")
-    clipnorm = _of_inner_optimizer("clipnorm")
-    global_clipnorm = _of_inner_optimizer("global_clipnorm")
-    clipvalue = _of_inner_optimizer("clipvalue")
-    use_ema = _of_inner_optimizer("use_ema")
-    ema_momentum = _of_inner_optimizer("ema_momentum")
-    ema_overwrite_frequency = _of_inner_optimizer("ema_overwrite_frequency")
-    # What Keras's own methods, which run in the wrapper, keep their state in.
-    _iterations = _of_inner_optimizer("_iterations")
-    _learning_rate = _of_inner_optimizer("_learning_rate")
-    _accumulated_gradients = _of_inner_optimizer("_accumulated_gradients")
-    _model_variables_moving_average = _of_inner_optimizer(
-        "_model_variables_moving_average"
-    )
-    _trainable_variables = _of_inner_optimizer("_trainable_variables")
-    _trainable_variables_indices = _of_inner_optimizer(
-        "_trainable_variables_indices"
-    )
+    iterations = _Inner()
+    learning_rate = _Inner()
+    loss_scale_factor = _Inner()
+    gradient_accumulation_steps = _Inner()
+    weight_decay = _Inner()
+    clipnorm = _Inner()
+    global_clipnorm = _Inner()
+    clipvalue = _Inner()
+    use_ema = _Inner()
+    ema_momentum = _Inner()
+    ema_overwrite_frequency = _Inner()
+    # State and steps of Keras's own methods, which run in the wrapper.
+    _iterations = _Inner()
+    _learning_rate = _Inner()
+    _accumulated_gradients = _Inner()
+    _model_variables_moving_average = _Inner()
+    _trainable_variables = _Inner()
+    _trainable_variables_indices = _Inner()
+    _clip_gradients = _Inner()
+    _apply_weight_decay = _Inner()
+    _update_model_variables_moving_average = _Inner()
+    _overwrite_model_variables_with_average_value = _Inner()
 
     def __init__(self, inner_optimizer, name=None):
         super().__init__(learning_rate=0.0, name=name)
@@ -188,18 +192,6 @@ class ReducedGradient(keras.optimizers.Optimizer):
 
     def set_weights(self, weights):
         set_all_weights(self, weights)
-
-    @property
-    def iterations(self):
-        return self.inner_optimizer.iterations
-
-    @property
-    def learning_rate(self):
-        return self.inner_optimizer.learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, learning_rate):
-        self.inner_optimizer.learning_rate = learning_rate
 
     def __setattr__(self, name, value):
         if name == "loss_scale_factor" and hasattr(self, "inner_optimizer"):
@@ -320,12 +312,8 @@ class ReducedGradient(keras.optimizers.Optimizer):
                 return (self._iterations + 1) % steps == 0
 
             def update_with_mean(gradients):
-                update(
-                    [
-                        (g + s) / steps
-                        for g, s in zip(gradients, sums, strict=True)
-                    ]
-                )
+                pairs = zip(gradients, sums, strict=True)
+                update([(g + s) / steps for g, s in pairs])
                 self._backend_reset_gradient_accumulators()
 
             def add(gradients):
@@ -352,12 +340,6 @@ class ReducedGradient(keras.optimizers.Optimizer):
                 )
             )
 
-    def _clip_gradients(self, grads):
-        return self.inner_optimizer._clip_gradients(grads)
-
-    def _apply_weight_decay(self, variables):
-        self.inner_optimizer._apply_weight_decay(variables)
-
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         *wrappers, optimizer = chain_of(self)
         indices = [self._get_variable_index(v) for v in trainable_variables]
@@ -375,18 +357,6 @@ class ReducedGradient(keras.optimizers.Optimizer):
             grads = [sparse_gradients.scale(g, 1 / count) for g in grads]
         optimizer._backend_update_step(
             grads, trainable_variables, learning_rate
-        )
-
-    def _update_model_variables_moving_average(self, trainable_variables):
-        self.inner_optimizer._update_model_variables_moving_average(
-            trainable_variables
-        )
-
-    def _overwrite_model_variables_with_average_value(
-        self, trainable_variables
-    ):
-        self.inner_optimizer._overwrite_model_variables_with_average_value(
-            trainable_variables
         )
 
 
@@ -433,25 +403,23 @@ def _has_own(optimizer, method):
 
 def _check_inner_optimizer(optimizer, wrapper_class):
     wrapper = wrapper_class.__name__
-    outer_classes = tuple(
-        getattr(keras.optimizers, name)
-        for name in ("LossScaleOptimizer", "MultiOptimizer")
-        if hasattr(keras.optimizers, name)
+    outer_classes = (
+        keras.optimizers.LossScaleOptimizer,
+        keras.optimizers.MultiOptimizer,
     )
     if isinstance(optimizer, outer_classes):
-        outer = type(optimizer).__name__
-        raise ValueError(
-            "Invalid value for argument `inner_optimizer`. Expected an "
-            f"optimizer that updates variables itself: write `{outer}` "
-            f"outside, around `{wrapper}`. "
-            f"Received: inner_optimizer={optimizer}"
+        raise invalid(
+            "inner_optimizer",
+            "an optimizer that updates variables itself: write "
+            f"`{type(optimizer).__name__}` outside, around `{wrapper}`",
+            optimizer,
         )
     for member in chain_of(optimizer):
         if type(member) is wrapper_class:
-            raise ValueError(
-                "Invalid value for argument `inner_optimizer`. Expected an "
-                f"optimizer without `{wrapper}` inside: wrap it once. "
-                f"Received: inner_optimizer={optimizer}"
+            raise invalid(
+                "inner_optimizer",
+                f"an optimizer without `{wrapper}` inside: wrap it once",
+                optimizer,
             )
         own = [method for method in PIPELINE if _has_own(member, method)]
         if own:

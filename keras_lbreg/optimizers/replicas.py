@@ -2,6 +2,10 @@
 
 import keras
 
+tf = None  # Other backends have no replicas.
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
 
 def replica_count():
     """Number of replicas in sync; 1 under JAX, which has none."""
@@ -17,20 +21,12 @@ def replica_index():
 
 def replicas_of_strategy():
     """Number of replicas of the strategy in scope, in any context."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync
+    return tf.distribute.get_strategy().num_replicas_in_sync if tf else 1
 
 
 def under_strategy():
     """Whether a `tf.distribute` strategy is at work, even of one replica."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return tf.distribute.has_strategy()
+    return tf is not None and tf.distribute.has_strategy()
 
 
 def all_reduce(operation, tensor):
@@ -44,8 +40,6 @@ def cond_on_all_replicas(predicate, true_fn, false_fn, tensors):
     # `tf.cond` around a function that communicates has to be in the
     # cross-replica context: TensorFlow refuses a `merge_call` inside of a
     # replica's own `tf.cond`.
-    import tensorflow as tf
-
     if tf.__internal__.distribute.strategy_supports_no_merge_call():
         keras.ops.cond(
             predicate(tensors),
@@ -68,8 +62,6 @@ def cond_on_all_replicas(predicate, true_fn, false_fn, tensors):
 
 def call_for_all_replicas(function):
     """Calls a function once, in the cross-replica context if there is one."""
-    import tensorflow as tf
-
     tf.__internal__.distribute.interim.maybe_merge_call(
         lambda strategy: function(), tf.distribute.get_strategy()
     )
@@ -77,18 +69,12 @@ def call_for_all_replicas(function):
 
 def without_autograph(method):
     """Keeps AutoGraph from rewriting a method; Keras's own are exempt."""
-    if keras.backend.backend() != "tensorflow":
-        return method
-    import tensorflow as tf
-
-    return tf.autograph.experimental.do_not_convert(method)
+    return tf.autograph.experimental.do_not_convert(method) if tf else method
 
 
 def _replica_context():
-    if keras.backend.backend() != "tensorflow":
+    if tf is None:
         return None
-    import tensorflow as tf
-
     if tf.distribute.in_cross_replica_context():
         raise RuntimeError(
             "Gradients are applied by the replicas. Expected a call inside of "

@@ -3,6 +3,10 @@
 import keras
 from keras import ops
 
+tf = None  # Other backends have no sparse gradients.
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
 
 def scale(gradient, factor):
     """A gradient times a scalar, sparse if the gradient is."""
@@ -19,8 +23,6 @@ def densify(gradient, shape):
     """A dense gradient of static `shape`; slices of one row are summed."""
     if not _is_sparse(gradient):
         return gradient
-    import tensorflow as tf
-
     indices = tf.cast(gradient.indices, "int64")[:, None]
     return tf.scatter_nd(
         indices, gradient.values, tf.constant(tuple(shape), "int64")
@@ -34,8 +36,4 @@ def all_finite(gradients):
 
 
 def _is_sparse(gradient):
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return isinstance(gradient, tf.IndexedSlices)
+    return tf is not None and isinstance(gradient, tf.IndexedSlices)

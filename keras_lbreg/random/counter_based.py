@@ -6,11 +6,17 @@ module that computes: `keras.ops`, or `numpy` in input pipelines.
 
 import functools
 import math
-import numbers
 import random
+from numbers import Integral
 
 import keras
 import numpy as np
+
+from keras_lbreg.checks import invalid, is_number
+
+tf = None
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
@@ -25,12 +31,8 @@ def resolve_seed(seed):
     if seed is None:
         # As the default seeds of Keras: `set_random_seed` makes it repeatable.
         return random.randrange(_SEED_LIMIT)
-    is_integer = isinstance(seed, numbers.Integral)
-    if isinstance(seed, bool) or not is_integer or not 0 <= seed < _SEED_LIMIT:
-        raise ValueError(
-            "Invalid value for argument `seed`. Expected None or an integer "
-            f"from 0 to 2**31 - 1. Received: seed={seed}"
-        )
+    if not (is_number(seed, Integral) and 0 <= seed < _SEED_LIMIT):
+        raise invalid("seed", "None or an integer from 0 to 2**31 - 1", seed)
     return int(seed)
 
 
@@ -38,10 +40,9 @@ def threefry2x32(key, counter, xp=keras.ops):
     """Encrypts pairs of `uint32` counters under a key of two `uint32`.
 
     Threefry (Salmon et al. 2011) needs only addition, exclusive or and
-    rotation, which is why NumPy, TensorFlow (eager, graph, XLA) and JAX agree
-    bit for bit. It takes some hundred small operations, whatever the number of
-    counters: right for a handful of weights, wrong for whole gradients (see
-    `normal`).
+    rotation, so that NumPy, TensorFlow and JAX agree bit for bit. It takes some
+    hundred small operations: right for a handful of weights, wrong for whole
+    gradients (see `normal`).
     """
     k0, k1 = key
     k2 = xp.bitwise_xor(xp.bitwise_xor(k0, k1), np.uint32(_PARITY))
@@ -89,12 +90,9 @@ def uniform(bits, xp=keras.ops):
 
 def box_muller(u, v, xp=keras.ops):
     """`sqrt(-2 log u) cos(2 pi v)` and the same with the sine: two normals."""
-    radius = xp.sqrt(xp.multiply(np.float32(-2.0), xp.log(u)))
-    angle = xp.multiply(np.float32(2.0 * math.pi), v)
-    return (
-        xp.multiply(radius, xp.cos(angle)),
-        xp.multiply(radius, xp.sin(angle)),
-    )
+    radius = xp.sqrt(np.float32(-2.0) * xp.log(u))
+    angle = np.float32(2.0 * math.pi) * v
+    return radius * xp.cos(angle), radius * xp.sin(angle)
 
 
 def normal_keys(seed, step, indices):
@@ -137,7 +135,7 @@ def normals(shapes, keys):
     started several times faster for it.
     """
     draw = normal
-    if _in_tensorflow_graph():
+    if tf is not None and tf.inside_function():
         functions = functools.cache(_philox_function)
 
         def draw(shape, key):
@@ -147,17 +145,7 @@ def normals(shapes, keys):
         yield draw(tuple(shape), key)
 
 
-def _in_tensorflow_graph():
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return tf.inside_function()
-
-
 def _philox_function(size):
-    import tensorflow as tf
-
     return tf.function(
         functools.partial(_philox_normal, (size,)),
         input_signature=[tf.TensorSpec((2,), tf.uint32)],
@@ -168,8 +156,6 @@ def _philox_function(size):
 
 
 def _philox_normal(shape, key):
-    import tensorflow as tf
-
     # Not `stateless_normal`: XLA turns the same bits into other normal numbers
     # than graph mode does.
     size = math.prod(shape)

@@ -41,11 +41,9 @@ def mixing_weights(
     - `"gaussian"`: `K w_k = z_k ~ N(1, s^2)`, independent; not convex,
       `E[w_k] = 1/K`, `Var[w_k] = s^2 / K^2`.
 
-    They are a function of `(seed, step)` alone. `GradientMix`,
-    `GradientMixCrossDeviceOps` and `mix_sample_weights` all call this function
-    and therefore agree. The Gaussian law, whose weights do not sum to one, is
-    that of `mix_sample_weights` alone: a regularizer has no part in sample
-    weights, while mixed gradients contain its own.
+    They are a function of `(seed, step)` alone. The Gaussian law, whose weights
+    do not sum to one, is that of `mix_sample_weights` alone: a regularizer has
+    no part in sample weights, while mixed gradients contain its own.
     """
     check_mixing_law(law, concentration, stddev)
     key = make_key(seed, step, xp)

@@ -13,13 +13,12 @@ from keras_lbreg.checks import (
     check_non_negative_number,
     check_positive_int,
     check_positive_number,
+    invalid,
 )
 from keras_lbreg.schedules.scale_learning_rate import scale_learning_rate
 from keras_lbreg.schedules.warm_up import WarmUp
 
 LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
-
-DECAYS = ("cosine", "linear", None)
 
 
 @keras.saving.register_keras_serializable(package="keras_lbreg")
@@ -121,21 +120,17 @@ class Regime:
         check_non_negative_number("warmup_epochs", self.warmup_epochs)
         check_fraction("warmup_start", self.warmup_start)
         check_fraction("final_fraction", self.final_fraction)
-        check_choice("decay", self.decay, DECAYS)
+        check_choice("decay", self.decay, ("cosine", "linear", None))
         milestones = self.milestones
         if isinstance(milestones, dict):
             milestones = milestones.items()
         milestones = tuple((epoch, rate) for epoch, rate in milestones)
-        previous = 0
         for epoch, rate in milestones:
             check_positive_int("milestones", epoch)
             check_positive_number("milestones", rate)
-            if epoch <= previous:
-                raise ValueError(
-                    "Invalid value for argument `milestones`. Expected epochs "
-                    f"that increase. Received: milestones={milestones}"
-                )
-            previous = epoch
+        starts = [epoch for epoch, _ in milestones]
+        if starts != sorted(set(starts)):
+            raise invalid("milestones", "epochs that increase", milestones)
         rate = self.base_learning_rate
         is_schedule = isinstance(rate, LearningRateSchedule)
         if not is_schedule:
@@ -222,10 +217,7 @@ class Regime:
         """
         optimizer = getattr(model, "optimizer", None)
         if optimizer is None:
-            raise ValueError(
-                "Invalid value for argument `model`. Expected a compiled "
-                f"model. Received: model={model!r}"
-            )
+            raise invalid("model", "a compiled model", model)
         while hasattr(optimizer, "inner_optimizer"):
             optimizer = optimizer.inner_optimizer
         rate = getattr(optimizer, "_learning_rate", None)
@@ -254,16 +246,13 @@ class Regime:
         if epochs == self.epochs:
             return self
         factor = epochs / self.epochs
-        milestones, before = [], 0
+        end = epochs if epochs < self.epochs else math.inf
+        milestones = {}
         for epoch, rate in self.milestones:
             # Halves down, as `round` of the fraction of a run would.
             epoch = round(epoch * factor)
-            beyond = epoch >= epochs and epochs < self.epochs
-            if before < epoch and not beyond:
-                milestones.append((epoch, rate))
-                before = epoch
-            elif milestones and epoch == before:
-                milestones[-1] = (epoch, rate)
+            if 0 < epoch < end:
+                milestones[epoch] = rate
         rate = self.base_learning_rate
         if self.has_schedule:
             rate = StretchedSchedule.of(rate, speed=1 / factor)
@@ -389,10 +378,11 @@ class Regime:
     def ending_at(self, final_fraction):
         """The same regime with another final learning rate."""
         if not self.can_end_lower:
-            raise ValueError(
-                "Invalid value for argument `final_fraction`. Expected None: "
-                "the regime's learning rate has milestones or is a schedule. "
-                f"Received: final_fraction={final_fraction}"
+            raise invalid(
+                "final_fraction",
+                "None: the regime's learning rate has milestones or is a "
+                "schedule",
+                final_fraction,
             )
         decay = self.decay or "linear"
         change = f"{decay} decay to {final_fraction:g} of the learning rate"
@@ -429,10 +419,7 @@ class Regime:
                 rate is a schedule.
         """
         if epoch < 0:
-            raise ValueError(
-                "Invalid value for argument `epoch`. Expected an epoch "
-                f"counted from 0. Received: epoch={epoch}"
-            )
+            raise invalid("epoch", "an epoch counted from 0", epoch)
         if self.has_schedule:
             check_positive_int("steps_per_epoch", steps_per_epoch)
             step = int(epoch * steps_per_epoch)
@@ -508,22 +495,21 @@ class Regime:
         config = {
             f.name: getattr(self, f.name) for f in dataclasses.fields(self)
         }
-        if self.has_schedule:
-            config["base_learning_rate"] = keras.saving.serialize_keras_object(
-                self.base_learning_rate
-            )
         # Lists, as they come back from JSON.
         return {
             **config,
+            "base_learning_rate": keras.saving.serialize_keras_object(
+                self.base_learning_rate
+            ),
             "milestones": [list(pair) for pair in self.milestones],
             "changes": list(self.changes),
         }
 
     @classmethod
     def from_config(cls, config):
-        rate = config["base_learning_rate"]
-        if isinstance(rate, dict):
-            rate = keras.saving.deserialize_keras_object(rate)
+        rate = keras.saving.deserialize_keras_object(
+            config["base_learning_rate"]
+        )
         return cls(**{**config, "base_learning_rate": rate})
 
     def __eq__(self, other):

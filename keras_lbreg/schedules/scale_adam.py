@@ -2,7 +2,11 @@
 
 import math
 
-from keras_lbreg.checks import check_positive_int, check_positive_number
+from keras_lbreg.checks import (
+    check_fraction,
+    check_positive_int,
+    check_positive_number,
+)
 
 
 def scale_adam(
@@ -94,7 +98,7 @@ def scale_momentum(momentum, base_batch, batch):
 
     - [Busbridge et al., 2023](https://arxiv.org/abs/2307.13813), Definition 1.2
     """
-    check_decay("momentum", momentum)
+    check_fraction("momentum", momentum)
     return float(momentum) ** ratio(base_batch, batch)
 
 
@@ -107,13 +111,5 @@ def ratio(base_batch, batch):
 
 def scale_decay(name, decay, k):
     """`1 - k (1 - decay)`, at least 0."""
-    check_decay(name, decay)
+    check_fraction(name, decay)
     return max(0.0, 1 - k * (1 - float(decay)))
-
-
-def check_decay(name, value):
-    if not 0 <= value < 1:
-        raise ValueError(
-            f"Invalid value for argument `{name}`. Expected a number in "
-            f"[0, 1). Received: {name}={value!r}"
-        )

@@ -8,8 +8,6 @@ from keras_lbreg.checks import (
     check_positive_number,
 )
 
-RULES = ("sqrt", "linear")
-
 
 def scale_learning_rate(base_lr, base_batch, batch, rule="sqrt"):
     """Scales a learning rate from one batch size to another.
@@ -54,6 +52,6 @@ def scale_learning_rate(base_lr, base_batch, batch, rule="sqrt"):
     check_positive_number("base_lr", base_lr)
     check_positive_int("base_batch", base_batch)
     check_positive_int("batch", batch)
-    check_choice("rule", rule, RULES)
+    check_choice("rule", rule, ("sqrt", "linear"))
     ratio = batch / base_batch
     return float(base_lr * (math.sqrt(ratio) if rule == "sqrt" else ratio))

@@ -74,11 +74,8 @@ class WarmUp(LearningRateSchedule):
         return rate * (1 - (1 - self.start) * (1 - done))
 
     def get_config(self):
-        schedule = self.schedule
-        if isinstance(schedule, LearningRateSchedule):
-            schedule = keras.saving.serialize_keras_object(schedule)
         return {
-            "schedule": schedule,
+            "schedule": keras.saving.serialize_keras_object(self.schedule),
             "steps": self.steps,
             "start": self.start,
         }

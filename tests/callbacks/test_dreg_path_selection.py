@@ -39,6 +39,12 @@ def make(kind):
     return model, labels
 
 
+def fit(model, labels, *callbacks, **options):
+    return model.fit(
+        X, labels, verbose=0, callbacks=list(callbacks), **options
+    ).history
+
+
 class Batches(keras.utils.PyDataset):
     def __init__(self, x, y):
         super().__init__()
@@ -77,15 +83,10 @@ def test_the_better_path_becomes_active(kind, validate):
         sample_losses[path] = -np.log(probabilities[np.arange(10), labels])
     selection = keras_lbreg.DRegPathSelection((X, labels), batch_size=4)
     spy = Spy()
-    logs = model.fit(
-        X,
-        labels,
-        epochs=2,
-        shuffle=False,
-        verbose=0,
-        validation_data=(X, labels) if validate else None,
-        callbacks=[selection, spy],
-    ).history
+    options = {"validation_data": (X, labels)} if validate else {}
+    logs = fit(
+        model, labels, selection, spy, epochs=2, shuffle=False, **options
+    )
     assert model.layers[-1].active_path == "left"
     for path, found in expected.items():
         for name in ("accuracy", "loss"):
@@ -122,19 +123,17 @@ def test_lists_of_batches_and_of_arrays(data):
     model, labels = make("both")
     expected = model.evaluate(X, labels, verbose=0, return_dict=True)
     selection = keras_lbreg.DRegPathSelection(data(labels))
-    logs = model.fit(X, labels, epochs=2, verbose=0, callbacks=[selection])
-    assert logs.history["val_accuracy_left"] == [1.0, 1.0]
-    assert (
-        logs.history["val_loss_right"]
-        == [pytest.approx(expected["loss"], rel=1e-5)] * 2
-    )
+    logs = fit(model, labels, selection, epochs=2)
+    assert logs["val_accuracy_left"] == [1.0, 1.0]
+    loss = pytest.approx(expected["loss"], rel=1e-5)
+    assert logs["val_loss_right"] == [loss] * 2
 
 
 def test_a_dataset_is_read_for_each_path():
     model, labels = make("both")
     data = Batches(X, labels)
     selection = keras_lbreg.DRegPathSelection(data)
-    logs = model.fit(X, labels, verbose=0, callbacks=[selection]).history
+    logs = fit(model, labels, selection)
     assert set(data.read) == {0, 1, 2}
     assert logs["val_accuracy_left"] == [1.0]
     assert logs["val_accuracy_right"] == [0.0]
@@ -149,13 +148,8 @@ def test_tf_data_sample_weights_and_replicas():
     weight = np.where(np.arange(10) < 5, 1.0, 0.0).astype("float32")
     data = tf.data.Dataset.from_tensor_slices((X, labels, weight)).batch(4)
     expected = model.evaluate(data, verbose=0, return_dict=True)
-    logs = model.fit(
-        X,
-        labels,
-        batch_size=10,
-        verbose=0,
-        callbacks=[keras_lbreg.DRegPathSelection(data)],
-    ).history
+    selection = keras_lbreg.DRegPathSelection(data)
+    logs = fit(model, labels, selection, batch_size=10)
     assert logs["val_accuracy_right"] == [pytest.approx(0.0)]
     assert logs["val_accuracy_left"] == [pytest.approx(1.0)]
     assert logs["val_loss_right"] == [pytest.approx(expected["loss"], rel=1e-4)]
@@ -199,19 +193,14 @@ def test_monitor_and_mode():
     selection = keras_lbreg.DRegPathSelection(
         (X, labels), monitor="accuracy", mode="min"
     )
-    model.fit(X, labels, verbose=0, callbacks=[selection])
+    fit(model, labels, selection)
     assert model.layers[-1].active_path == "right"
     # A tie changes nothing; without an accuracy the loss decides.
     model.layers[-1].kernel_left.assign(-BETTER)
     model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
     for path in ("right", "left"):
         model.layers[-1].active_path = path
-        model.fit(
-            X,
-            labels,
-            verbose=0,
-            callbacks=[keras_lbreg.DRegPathSelection((X, labels))],
-        )
+        fit(model, labels, keras_lbreg.DRegPathSelection((X, labels)))
         assert model.layers[-1].active_path == path
 
 
@@ -227,30 +216,14 @@ def test_errors():
     with pytest.raises(ValueError, match=r"Received: mode='best'"):
         keras_lbreg.DRegPathSelection((X, Y), mode="best")
     model, labels = make("split")
-    with pytest.raises(ValueError, match="argument `monitor`") as error:
-        model.fit(
-            X,
-            labels,
-            verbose=0,
-            callbacks=[keras_lbreg.DRegPathSelection((X, labels), "auc")],
-        )
-    assert "['accuracy', 'loss']" in str(error.value)
+    with pytest.raises(ValueError, match=r"`monitor`.*'accuracy', 'loss'"):
+        fit(model, labels, keras_lbreg.DRegPathSelection((X, labels), "auc"))
     with pytest.raises(ValueError, match="a generator can be read once"):
         keras_lbreg.DRegPathSelection(iter(batches_of(labels)))
     for empty in ([], (), (X[:0], labels[:0])):
         with pytest.raises(ValueError, match="Expected at least one batch"):
-            model.fit(
-                X,
-                labels,
-                verbose=0,
-                callbacks=[keras_lbreg.DRegPathSelection(empty)],
-            )
+            fit(model, labels, keras_lbreg.DRegPathSelection(empty))
     plain = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     plain.compile("sgd", "mse")
     with pytest.raises(ValueError, match="Expected a model with a DReg layer"):
-        plain.fit(
-            X,
-            X[:, :2],
-            verbose=0,
-            callbacks=[keras_lbreg.DRegPathSelection((X, X[:, :2]))],
-        )
+        fit(plain, X[:, :2], keras_lbreg.DRegPathSelection((X, X[:, :2])))

@@ -438,22 +438,15 @@ def train(callbacks, epochs=3):
 
 
 def test_validation_is_with_the_statistics_of_the_present_weights():
-    model, x, y = small_network()
+    twin, x, y = small_network()
     precise = keras_lbreg.ReestimateBatchNormalization(x)
     weights = []
-    watch = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: weights.append(model.get_weights())
-    )
-    history = model.fit(
-        x,
-        y,
-        epochs=2,
-        batch_size=10,
-        validation_data=(x, y),
-        verbose=0,
-        callbacks=[watch, precise],
-    ).history
-    twin, _, _ = small_network()
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            weights.append(self.model.get_weights())
+
+    _, history, _, _ = train([Watch(), precise], epochs=2)
     for epoch, values in enumerate(weights):
         twin.set_weights(values)
         assert history["val_loss"][epoch] == pytest.approx(

@@ -9,6 +9,7 @@ import pytest
 from keras import ops
 
 import keras_lbreg
+from tests.checks.replicas import mirrored_strategy
 
 
 def build_model(optimizer=None, dtype=None, **compile_options):
@@ -264,12 +265,7 @@ def test_loggers_after_it_record_the_distance(tmp_path):
 
 @pytest.mark.tensorflow
 def test_mirrored_variables():
-    import tensorflow as tf
-
-    strategy = tf.distribute.MirroredStrategy(
-        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
-    )
-    with strategy.scope():
+    with mirrored_strategy(2).scope():
         model = build_model()
         origin = values(model)
         distance = keras_lbreg.WeightDistance("log")

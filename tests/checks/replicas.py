@@ -69,6 +69,14 @@ def train(make_optimizer, replicas=0, epochs=2, data=None, **kwargs):
     return weights(model)
 
 
+def look_up(x, kernel, bias):
+    """Predictions of `descend` whose gradient is sparse."""
+    import tensorflow as tf
+
+    rows = tf.cast(tf.abs(10 * x[:, :3]), "int32") % 5
+    return tf.reduce_sum(tf.gather(kernel.value, rows), axis=1) + bias
+
+
 def fit(model, epochs=1, data=None, **kwargs):
     if data is None:
         x, y = regression_data()

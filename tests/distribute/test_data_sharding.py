@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from keras_lbreg.distribute.data_sharding import (
-    check_policy,
     states_of_python,
     warn_of_unequal_parts,
     with_policy,
@@ -188,9 +187,3 @@ def test_other_options_stay(numbers):
     options.deterministic = False
     dataset = with_policy(numbers.with_options(options), "data")
     assert dataset.options().deterministic is False
-
-
-def test_unknown_policies_are_refused():
-    check_policy("data")
-    with pytest.raises(ValueError, match="Expected one of 'data', 'file'"):
-        check_policy("batch")

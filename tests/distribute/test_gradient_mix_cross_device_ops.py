@@ -233,9 +233,7 @@ def regularized_model():
 
 @pytest.mark.tensorflow
 def test_all_three_agree_with_regularizers():
-    finals = [
-        weights(train_on_groups(sgd, 2, make_model=regularized_model)),
-    ]
+    finals = [weights(train_on_groups(sgd, 2, make_model=regularized_model))]
     for make_optimizer, ops in (
         (lambda: GradientMix(sgd(), seed=3), None),
         (sgd, GradientMixCrossDeviceOps(seed=3)),

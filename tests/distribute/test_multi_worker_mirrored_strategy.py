@@ -165,7 +165,7 @@ def test_a_wrong_tf_config(monkeypatch):
 @pytest.mark.parametrize(
     ("kwargs", "said"),
     [
-        ({"auto_shard_policy": "auto"}, "`auto_shard_policy`"),
+        ({"auto_shard_policy": "auto"}, "`auto_shard_policy`.*'data', 'file'"),
         ({"start_timeout": 0}, "`start_timeout`"),
         ({"start_timeout": None}, "`start_timeout`"),
         ({"heartbeat_timeout": "10"}, "`heartbeat_timeout`"),

@@ -110,9 +110,7 @@ OPTIMIZERS = {
     "noise": t.noise,
     "lars": t.lars,
     "loss-scaling": lambda: lbreg.LossScaleOptimizer(
-        ReducedGradient(t.sgd()),
-        initial_scale=2.0**10,
-        dynamic_growth_steps=7,
+        ReducedGradient(t.sgd()), initial_scale=2.0**10, dynamic_growth_steps=7
     ),
     "accumulation": t.accumulation,
 }
@@ -135,8 +133,7 @@ def test_optimizers(name, replicas):
 @pytest.mark.parametrize("replicas", [*REPLICAS[1:], MOST])
 def test_mixed_replicas_are_mixed_groups(replicas):
     same(
-        trajectory(t.mix, replicas=replicas),
-        trajectory(t.sgd, groups=replicas),
+        trajectory(t.mix, replicas=replicas), trajectory(t.sgd, groups=replicas)
     )
 
 

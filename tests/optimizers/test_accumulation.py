@@ -17,6 +17,7 @@ from tests.checks.replicas import (
     compiled,
     descend,
     fit,
+    look_up,
     mirrored_strategy,
     regression_data,
     train,
@@ -233,13 +234,6 @@ def test_run_that_is_saved_within_an_update_continues(tmp_path):
         loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert int(loaded.optimizer.inner_optimizer.iterations) == 1
     np.testing.assert_array_equal(continued(loaded), continued(model))
-
-
-def look_up(x, kernel, bias):
-    import tensorflow as tf
-
-    rows = tf.cast(tf.abs(10 * x[:, :3]), "int32") % 5
-    return tf.reduce_sum(tf.gather(kernel.value, rows), axis=1) + bias
 
 
 @pytest.mark.tensorflow

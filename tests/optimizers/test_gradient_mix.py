@@ -8,7 +8,7 @@ from keras_lbreg.data import mix_sample_weights
 from keras_lbreg.optimizers import GradientMix, GradientNoise
 from keras_lbreg.random.mixing_weights import mixing_weights
 from keras_lbreg.warnings import NoEffectWarning
-from tests.checks.groups import batches, train_on_groups
+from tests.checks.groups import batches
 from tests.checks.replicas import (
     compiled,
     descend,
@@ -33,27 +33,6 @@ def mix_in_noise():
 def noise_in_mix():
     return GradientMix(
         GradientNoise(sgd(global_clipnorm=0.5), alpha=0.01, seed=4), seed=3
-    )
-
-
-@pytest.mark.tensorflow
-@pytest.mark.parametrize("replicas", [2, 4])
-@pytest.mark.parametrize(
-    ("mixed", "unmixed"),
-    [
-        (mix, lambda: sgd(global_clipnorm=0.5)),
-        (
-            mix_in_noise,
-            lambda: GradientNoise(sgd(global_clipnorm=0.5), alpha=0.01, seed=4),
-        ),
-    ],
-    ids=["mix", "mix-noise-clip"],
-)
-def test_replicas_follow_groups_on_one_device(mixed, unmixed, replicas):
-    model = compiled(mixed, replicas)
-    fit(model, epochs=5)
-    np.testing.assert_allclose(
-        weights(model), weights(train_on_groups(unmixed, replicas)), atol=1e-5
     )
 
 
@@ -136,11 +115,7 @@ def test_fit_on_one_replica_warns():
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [
-        ("concentration", 0.0),
-        ("concentration", float("inf")),
-        ("seed", -1),
-    ],
+    [("concentration", 0.0), ("concentration", float("inf")), ("seed", -1)],
 )
 def test_invalid_arguments(argument, value):
     with pytest.raises(ValueError, match=f"argument `{argument}`"):

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from keras_lbreg.optimizers import GradientNoise
-from tests.checks.replicas import compiled, descend, fit, train, weights
+from tests.checks.replicas import compiled, fit, train, weights
 
 ALPHA, GAMMA = 0.04, 0.55
 
@@ -136,22 +136,6 @@ def test_noise_is_independent_across_steps_variables_and_elements(
     # Under independence the smallest of n is below 1e-3 / n once in 1,000.
     assert min(p_values) > 1e-3 / len(p_values)
     assert stats.kstest(p_values, "uniform").pvalue > 1e-3
-
-
-def momentum_noise():
-    return GradientNoise(
-        keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.1),
-        alpha=0.01,
-        seed=1,
-    )
-
-
-@pytest.mark.tensorflow
-@pytest.mark.parametrize("replicas", [1, 2, 4])
-def test_trajectory_does_not_depend_on_replicas(replicas):
-    np.testing.assert_allclose(
-        descend(momentum_noise, replicas), descend(momentum_noise), atol=1e-5
-    )
 
 
 def test_alpha_zero_is_the_inner_optimizer():

@@ -350,40 +350,6 @@ def test_sparse_gradients_of_an_embedding():
     np.testing.assert_allclose(*results, rtol=1e-6)
 
 
-@pytest.mark.tensorflow
-@pytest.mark.parametrize("replicas", [2, 4])
-def test_replicas_follow_one_device(replicas):
-    import tensorflow as tf
-
-    # Not the default collectives: they cannot change size in one process.
-    strategy = tf.distribute.MirroredStrategy(
-        [f"CPU:{i}" for i in range(replicas)],
-        tf.distribute.ReductionToOneDevice(),
-    )
-
-    def train():
-        keras.utils.set_random_seed(3)
-        model = keras.Sequential(
-            [
-                keras.Input((8,)),
-                keras.layers.Dense(8, "relu", name="hidden"),
-                keras.layers.Dense(4, "softmax", name="head"),
-            ]
-        )
-        optimizer = keras_lbreg.LARS(
-            1.0, weight_decay=1e-3, trust_coefficient=0.02
-        )
-        optimizer.exclude_from_layer_adaptation(var_names=["bias", "head"])
-        fit(model, optimizer, epochs=3)
-        return model.get_weights()
-
-    alone = train()
-    with strategy.scope():
-        together = train()
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -9,7 +9,14 @@ from keras_lbreg.optimizers import (
     ReducedGradient,
 )
 from tests.checks.loss_scaling import data_with_infinite_target, loss_scale_log
-from tests.checks.replicas import apply, compiled, descend, fit, weights
+from tests.checks.replicas import (
+    apply,
+    compiled,
+    descend,
+    fit,
+    look_up,
+    weights,
+)
 
 
 def clipped_noise():
@@ -133,20 +140,12 @@ def test_multi_optimizer_around_wrappers_on_replicas():
     with pytest.raises(ValueError, match=r"`loss_scale_factor=1.0`"):
         descend(lambda: around(None), 2)
     np.testing.assert_allclose(
-        descend(lambda: around(1.0), 2),
-        descend(lambda: around(1.0)),
-        atol=1e-5,
+        descend(lambda: around(1.0), 2), descend(lambda: around(1.0)), atol=1e-5
     )
 
 
 @pytest.mark.tensorflow
 def test_sparse_gradients():
-    import tensorflow as tf
-
-    def look_up(x, kernel, bias):
-        rows = tf.cast(tf.abs(10 * x[:, :3]), "int32") % 5
-        return tf.reduce_sum(tf.gather(kernel.value, rows), axis=1) + bias
-
     def scaled():
         return LossScaleOptimizer(clipped_noise())
 

@@ -19,6 +19,7 @@ from tests.checks.replicas import (
     compiled,
     descend,
     fit,
+    look_up,
     make_model,
     mirrored_strategy,
     train,
@@ -263,26 +264,12 @@ def traffic(make_optimizer):
         lambda: ReducedGradient(sgd(gradient_accumulation_steps=2)),
         lambda: ReducedGradient(sgd(use_ema=True, ema_overwrite_frequency=2)),
     ],
-    ids=[
-        "clip",
-        "mix",
-        "noise",
-        "noise-mix",
-        "accumulation",
-        "averaging",
-    ],
+    ids=["clip", "mix", "noise", "noise-mix", "accumulation", "averaging"],
 )
 def test_no_collective_and_no_byte_is_added(make_optimizer):
     one_reduction = [[5 * 4, 4]]  # kernel and bias in float32
     assert traffic(sgd) == one_reduction
     assert traffic(make_optimizer) == one_reduction
-
-
-def look_up(x, kernel, bias):
-    import tensorflow as tf
-
-    rows = tf.cast(tf.abs(10 * x[:, :3]), "int32") % 5
-    return tf.reduce_sum(tf.gather(kernel.value, rows), axis=1) + bias
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,7 @@ def test_there_and_back():
     lr = there.pop("learning_rate")
     back = lbreg.scale_adam(lr, 256, 64, **there)
     assert back == pytest.approx(
-        {
-            "learning_rate": 1e-3,
-            "beta_1": 0.9,
-            "beta_2": 0.99,
-            "epsilon": 1e-7,
-        }
+        {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-7}
     )
 
 
