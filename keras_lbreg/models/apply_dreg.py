@@ -11,7 +11,7 @@ from keras_lbreg.layers.dreg_depthwise_conv2d import DRegDepthwiseConv2D
 from keras_lbreg.layers.dreg_layer import DRegLayer
 from keras_lbreg.layers.path_normalization import PathNormalization
 from keras_lbreg.layers.paths import PathFork, is_left
-from keras_lbreg.models._keras_graph import sublayers
+from keras_lbreg.models._keras_graph import is_graph_model, sublayers
 from keras_lbreg.models.dreg_model import DRegModel, plain_class
 from keras_lbreg.models.layer_search import (
     check_graph_model,
@@ -158,7 +158,9 @@ def apply_dreg(
     graph = PathGraph(
         model,
         is_source=lambda x: id(x) in sources,
-        is_uniform=lambda x: id(x) in sources or _keeps_statistics(x),
+        is_uniform=lambda x: (
+            id(x) in sources or is_graph_model(x) or _keeps_statistics(x)
+        ),
     )
     _check_state_behind_fork(model, graph, paths)
     settings = {

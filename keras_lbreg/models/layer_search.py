@@ -5,7 +5,6 @@ import numbers
 import keras
 
 from keras_lbreg.models._keras_graph import (
-    calls_in_order,
     can_be_kept,
     has_graph,
     is_graph_model,
@@ -109,42 +108,3 @@ def resolve_layer(model, which, candidates, argument="layer"):
         "an index into that list (-1 is closest to the output). Received: "
         f"{argument}={which!r}"
     )
-
-
-def downstream_layers(model, sources):
-    """The layers, in order of call, that see what a source layer has put out.
-
-    A nested model with one input that depends on a source is taken to depend on
-    it in all its inputs.
-    """
-    source_ids = {id(layer) for layer in sources}
-    reached = {}
-
-    def walk(model, from_source):
-        """Marks layers; returns which outputs depend on a source."""
-        if isinstance(model, keras.Sequential):
-            for layer in model.layers:
-                from_source = visit(layer, from_source)[0]
-            return [from_source]
-        tensors = {id(x) for x in model.inputs} if from_source else set()
-        for node in calls_in_order(model):
-            touched = any(id(x) in tensors for x in node.input_tensors)
-            flags = visit(node.operation, touched)
-            for i, output in enumerate(node.outputs):
-                if flags[i if len(flags) > 1 else 0]:
-                    tensors.add(id(output))
-        return [id(x) in tensors for x in model.outputs]
-
-    def visit(operation, from_source):
-        if is_graph_model(operation):
-            return walk(operation, from_source)
-        if from_source and isinstance(operation, keras.layers.Layer):
-            reached[id(operation)] = operation
-        return [from_source or id(operation) in source_ids]
-
-    walk(model, False)
-    return [
-        layer
-        for layer in dict.fromkeys(find_layers(model).values())
-        if id(layer) in reached
-    ]

@@ -7,6 +7,9 @@ search space and its options on the command line.
 
 import dataclasses
 
+# Its names are loaded when a hook is called: this module chooses no backend.
+import keras_lbreg as lbreg
+from keras_lbreg.checks import invalid
 from keras_lbreg.techniques.technique import SearchRange, Technique
 
 
@@ -14,10 +17,6 @@ def call(name, *values, **settings):
     """The text of a call of one of the package's public names."""
     given = [*values, *(f"{k}={v!r}" for k, v in settings.items())]
     return f"lbreg.{name}({', '.join(given)})"
-
-
-def scale_rates(hp, ctx):
-    return dict(hp)
 
 
 LR_SCALING = Technique(
@@ -38,7 +37,7 @@ LR_SCALING = Technique(
         "warmup_epochs": SearchRange(0, 5),
     },
     helps_when="always: it comes first, and the others build on it",
-    regime=scale_rates,
+    regime=lambda hp, ctx: hp,
 )
 
 
@@ -114,10 +113,8 @@ def averaging(optimizer):
 
 
 def scale_weight_average(optimizer, hp, ctx):
-    from keras_lbreg.schedules.scale_adam import scale_momentum
-
     for part in averaging(optimizer):
-        part.ema_momentum = scale_momentum(
+        part.ema_momentum = lbreg.scale_momentum(
             part.ema_momentum, ctx.base_batch_size, ctx.batch_size
         )
     return optimizer
@@ -178,18 +175,6 @@ NESTEROV = Technique(
 )
 
 
-def use_ghosts(model, hp, ctx):
-    from keras_lbreg.models import apply_ghost_batch_norm
-
-    return apply_ghost_batch_norm(model, **hp)
-
-
-def strip_ghosts(model):
-    from keras_lbreg.models import strip_ghost_batch_norm
-
-    return strip_ghost_batch_norm(model)
-
-
 def sizes_that_divide(model, ctx):
     """Ghost sizes that cut a replica's batch into several equal ghosts."""
     batch = ctx.batch_size // ctx.replicas
@@ -200,13 +185,12 @@ def sizes_that_divide(model, ctx):
 def no_ghosts(model, ctx):
     import keras
 
-    from keras_lbreg.layers import GhostBatchNormalization
     from keras_lbreg.models.layer_search import find_hidden_layers, find_layers
 
     def is_norm(layer):
         return type(layer) in (
             keras.layers.BatchNormalization,
-            GhostBatchNormalization,
+            lbreg.GhostBatchNormalization,
         )
 
     hidden = find_hidden_layers(model, is_norm)
@@ -238,8 +222,8 @@ GHOST_BATCH_NORM = Technique(
         "ghost_batch_size": SearchRange(choices=sizes_that_divide),
     },
     helps_when="the network has batch normalization",
-    model=use_ghosts,
-    finalize=strip_ghosts,
+    model=lambda model, hp, ctx: lbreg.apply_ghost_batch_norm(model, **hp),
+    finalize=lambda model: lbreg.strip_ghost_batch_norm(model),
     code=lambda model, hp, ctx: {
         "model": f"model = {call('apply_ghost_batch_norm', 'model', **hp)}",
         "after": f"model = {call('strip_ghost_batch_norm', 'model')}",
@@ -265,16 +249,8 @@ REGIME_ADAPTATION = Technique(
 )
 
 
-def add_noise(optimizer, hp, ctx):
-    from keras_lbreg.optimizers import GradientNoise
-
-    return GradientNoise(optimizer, seed=ctx.seed, **hp)
-
-
 def noisy_already(model, ctx):
-    from keras_lbreg.optimizers import GradientNoise
-
-    if any(isinstance(x, GradientNoise) for x in chain(model.optimizer)):
+    if any(isinstance(x, lbreg.GradientNoise) for x in chain(model.optimizer)):
         return "The workload's own optimizer adds noise already."
     return ""
 
@@ -294,7 +270,9 @@ GRADIENT_NOISE = Technique(
         "gamma": SearchRange(0.3, 0.8),
     },
     helps_when="the large batch's gradient has lost the small one's noise",
-    optimizer=add_noise,
+    optimizer=lambda optimizer, hp, ctx: lbreg.GradientNoise(
+        optimizer, seed=ctx.seed, **hp
+    ),
     unfit=noisy_already,
     code=lambda model, hp, ctx: {
         "optimizer": f"optimizer = {call('GradientNoise', 'optimizer', **hp)}"
@@ -306,12 +284,8 @@ MOST_LAYERS = 8
 
 
 def double_layer(model, hp, ctx):
-    from keras_lbreg.models import apply_dreg
-
-    layer = hp["layer"]
-    if layer is None:
-        layer = recommended_layer(model)
-    return apply_dreg(model, seed=ctx.seed, **{**hp, "layer": layer})
+    layer = recommended_layer(model) if hp["layer"] is None else hp["layer"]
+    return lbreg.apply_dreg(model, seed=ctx.seed, **{**hp, "layer": layer})
 
 
 def recommended_layer(model):
@@ -319,16 +293,20 @@ def recommended_layer(model):
     import keras
 
     from keras_lbreg.models.apply_dreg import dreg_candidates
-    from keras_lbreg.models.layer_search import downstream_layers
+    from keras_lbreg.models.path_graph import PathGraph
 
     candidates = dreg_candidates(model)
-    layers = list(candidates.values())
-    if not all(isinstance(x, keras.layers.Dense) for x in layers):
+    if not all(isinstance(x, keras.layers.Dense) for x in candidates.values()):
         return "last_conv"
+    ids = {id(layer) for layer in candidates.values()}
+
+    def is_hidden(layer):
+        graph = PathGraph(model, is_source=lambda x: x is layer)
+        return not ids.isdisjoint(graph.forked_layers)
+
     paths = list(candidates)
     for path in reversed(paths):
-        behind = downstream_layers(model, [candidates[path]])
-        if any(x is y for x in behind for y in layers):
+        if is_hidden(candidates[path]):
             return path
     # The only layers are output layers.
     return paths[-1] if paths else "last_conv"
@@ -340,18 +318,6 @@ def late_layers(model, ctx):
 
     count = len({id(layer) for layer in dreg_candidates(model).values()})
     return tuple(range(-min(count, MOST_LAYERS), 0))
-
-
-def select_path(hp, ctx):
-    from keras_lbreg.callbacks import DRegPathSelection
-
-    return [DRegPathSelection(ctx.validation_data)]
-
-
-def strip_paths(model):
-    from keras_lbreg.models import strip_dreg
-
-    return strip_dreg(model)
 
 
 def write_paths(model, hp, ctx):
@@ -410,8 +376,8 @@ DREG = Technique(
     },
     helps_when="the batch is very large (the paper: from 4,096 on)",
     model=double_layer,
-    callbacks=select_path,
-    finalize=strip_paths,
+    callbacks=lambda hp, ctx: [lbreg.DRegPathSelection(ctx.validation_data)],
+    finalize=lambda model: lbreg.strip_dreg(model),
     code=write_paths,
     unfit=nothing_to_double,
 )
@@ -425,17 +391,17 @@ def mixes_in_optimizer(hp, ctx):
 def mix_replicas(optimizer, hp, ctx):
     if not mixes_in_optimizer(hp, ctx):
         return optimizer
-    from keras_lbreg.optimizers import GradientMix
-
-    return GradientMix(
+    return lbreg.GradientMix(
         optimizer, concentration=hp["concentration"], seed=ctx.seed
     )
 
 
-def mix_samples(batches, hp, ctx):
-    if mixes_in_optimizer(hp, ctx):
+def mix_samples(batches, hp, ctx, law="dirichlet"):
+    if law == "dirichlet" and mixes_in_optimizer(hp, ctx):
         return batches
-    return weigh_samples(batches, hp, ctx)
+    return lbreg.mix_sample_weights(
+        batches, law=law, seed=ctx.seed, initial_step=ctx.initial_step, **hp
+    )
 
 
 def write_mix(model, hp, ctx, law="dirichlet"):
@@ -447,14 +413,6 @@ def write_mix(model, hp, ctx, law="dirichlet"):
     settings = dict(hp) if law == "dirichlet" else {**hp, "law": law}
     made = call("mix_sample_weights", "train_batches", **settings)
     return {"data": f"train_batches = {made}"}
-
-
-def weigh_samples(batches, hp, ctx, law="dirichlet"):
-    from keras_lbreg.data import mix_sample_weights
-
-    return mix_sample_weights(
-        batches, law=law, seed=ctx.seed, initial_step=ctx.initial_step, **hp
-    )
 
 
 def groups_that_divide(model, ctx):
@@ -518,7 +476,7 @@ GROUP_NOISE = Technique(
         "stddev": SearchRange(0.1, 4.0, log=True),
     },
     helps_when="as GradientMix, with weights that need not sum to one",
-    data=lambda batches, hp, ctx: weigh_samples(batches, hp, ctx, "gaussian"),
+    data=lambda batches, hp, ctx: mix_samples(batches, hp, ctx, "gaussian"),
     code=lambda model, hp, ctx: write_mix(model, hp, ctx, "gaussian"),
     unfit=no_groups,
     alternative_to="gradient_mix",
@@ -587,19 +545,13 @@ def check_hyperparameters(hyperparameters):
     ValueError: Invalid value for argument `dreg.weight`. ...
     """
     if not isinstance(hyperparameters, dict):
-        raise ValueError(
-            "Invalid value for argument `hyperparameters`. Expected a "
-            "dictionary by technique. Received: "
-            f"hyperparameters={hyperparameters!r}"
-        )
+        expected = "a dictionary by technique"
+        raise invalid("hyperparameters", expected, hyperparameters)
     for name, values in hyperparameters.items():
         technique = get(name)
         if not isinstance(values, dict):
-            raise ValueError(
-                "Invalid value for argument `hyperparameters`. Expected a "
-                f"dictionary by hyperparameter for {name!r}. Received: "
-                f"{values!r}"
-            )
+            expected = f"a dictionary by hyperparameter for {name!r}"
+            raise invalid("hyperparameters", expected, values)
         technique.check(values)
 
 
