@@ -4,6 +4,7 @@ import warnings
 
 import keras
 
+from keras_lbreg.checks import invalid
 from keras_lbreg.layers._keras_layer import own_state
 from keras_lbreg.layers.dreg_conv2d import DRegConv2D
 from keras_lbreg.layers.dreg_dense import DRegDense
@@ -129,12 +130,12 @@ def apply_dreg(
     check_graph_model(
         model,
         "Use `keras_lbreg.DRegConv2D` and its siblings inside the model's own "
-        "code instead.",
+        "code instead",
     )
     check_shapes_are_known(model)
     if paths == "both" and not isinstance(model, DRegModel):
         check_nothing_is_lost(
-            model, 'Use `paths="split"`, which keeps the class.'
+            model, 'Use `paths="split"`, which keeps the class'
         )
     class_without_forks = plain_class(model)
     from_sequential = (
@@ -246,7 +247,7 @@ def strip_dreg(model, path="active"):
     check_graph_model(
         model,
         "Copy the kernel of the path you want (`kernel`, `kernel_left`) into "
-        "a plain layer instead.",
+        "a plain layer instead",
     )
     check_shapes_are_known(model)
     if path != "active":
@@ -312,11 +313,11 @@ def _find(model, which):
         for one in (which if isinstance(which, (list, tuple)) else [which])
     ]
     if None in chosen or not chosen:
-        raise ValueError(
-            "Invalid value for argument `layer`. Expected one of "
-            f"{list(candidates)}; model '{model.name}' has no two-dimensional "
-            f"convolution that can be doubled. Received: layer={which!r}"
+        expected = (
+            f"one of {list(candidates)}; model '{model.name}' has no "
+            "two-dimensional convolution that can be doubled"
         )
+        raise invalid("layer", expected, which)
     return [
         next(path for path, x in candidates.items() if x is layer)
         for layer in chosen

@@ -4,6 +4,7 @@ import numbers
 
 import keras
 
+from keras_lbreg.checks import invalid
 from keras_lbreg.models._keras_graph import (
     can_be_kept,
     has_graph,
@@ -16,17 +17,16 @@ from keras_lbreg.models._keras_graph import (
 def check_graph_model(model, what):
     """Raises, with `what` to do instead, unless `model`'s calls are known."""
     if not is_graph_model(model):
-        raise ValueError(
-            "Invalid value for argument `model`. Expected a Functional or "
-            "Sequential model: which layers a subclassed model calls, and "
-            f"in which order, is not known. {what} "
-            f"Received: model={model!r} (of type {type(model)})"
+        expected = (
+            "a Functional or Sequential model: which layers a subclassed model "
+            f"calls, and in which order, is not known. {what}"
         )
+        raise invalid("model", expected, model)
     if not can_be_kept(type(model)):
         check_nothing_is_lost(
             model,
             "To keep the class, let its constructor take `(inputs, outputs, "
-            "name=...)`, or `(layers, name=...)` in a Sequential model.",
+            "name=...)`, or `(layers, name=...)` in a Sequential model",
         )
 
 
@@ -34,23 +34,22 @@ def check_nothing_is_lost(model, what):
     """Raises, with `what` to do instead, if a plain class loses methods."""
     lost = own_methods(model)
     if lost:
-        raise ValueError(
-            "Invalid value for argument `model`. Expected a class without "
-            f"methods of its own: the result is of another class, and {lost} "
-            f"would be lost. {what} "
-            f"Received: model={model!r} (of type {type(model)})"
+        expected = (
+            "a class without methods of its own: the result is of another "
+            f"class, and {lost} would be lost. {what}"
         )
+        raise invalid("model", expected, model)
 
 
 def check_shapes_are_known(model):
     """Raises `ValueError` for a Sequential model that has no variables yet."""
     if not has_graph(model):
-        raise ValueError(
-            "Invalid value for argument `model`. Expected a model that knows "
-            "the shape of its input, since the weights of its layers are "
-            "carried over. Add `keras.Input` as its first layer, or call it "
-            f"once. Received: model={model!r}"
+        expected = (
+            "a model that knows the shape of its input, since the weights of "
+            "its layers are carried over. Add `keras.Input` as its first "
+            "layer, or call it once"
         )
+        raise invalid("model", expected, model)
 
 
 def find_layers(model, predicate=lambda layer: True):

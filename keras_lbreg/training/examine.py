@@ -121,7 +121,7 @@ def build_plain(workload, steps_per_epoch):
             "that returns a compiled `keras.Model`. Received: a function that "
             f"returns {type(model).__name__}"
         )
-    check_graph_model(model, "Build it of layers.")
+    check_graph_model(model, "Build it of layers")
     check_shapes_are_known(model)
     if not model.compiled or model.optimizer is None:
         raise ValueError(

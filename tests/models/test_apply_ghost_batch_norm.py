@@ -190,7 +190,7 @@ def test_synchronized_is_refused():
 
 
 def test_bad_size_is_refused():
-    with pytest.raises(ValueError, match=r"`ghost_batch_size`.*positive"):
+    with pytest.raises(ValueError, match=r"`ghost_batch_size`.*above 0"):
         apply_ghost_batch_norm(make_model(), 0)
 
 

@@ -106,7 +106,7 @@ def test_subclassed_model_is_refused():
         pass
 
     with pytest.raises(ValueError, match=r"subclassed model.*Use X"):
-        layer_search.check_graph_model(Own(), "Use X instead.")
+        layer_search.check_graph_model(Own(), "Use X instead")
 
 
 class OwnStep(keras.Sequential):
@@ -119,9 +119,9 @@ class OwnStep(keras.Sequential):
 
 def test_methods_that_would_be_lost_are_named():
     with pytest.raises(ValueError, match=r"\['train_step'\] would be lost"):
-        layer_search.check_graph_model(OwnStep(4), "Use X instead.")
+        layer_search.check_graph_model(OwnStep(4), "Use X instead")
     with pytest.raises(ValueError, match=r"would be lost. Use X instead"):
-        layer_search.check_nothing_is_lost(OwnStep(4), "Use X instead.")
+        layer_search.check_nothing_is_lost(OwnStep(4), "Use X instead")
 
 
 def test_unknown_shapes():
