@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 
-from keras_lbreg.checks import check_choice, check_positive_int
+from keras_lbreg.checks import check_choice, check_positive_int, invalid
 from keras_lbreg.data.samples import check_data, count_samples, take_rows
 from keras_lbreg.formatting import reason
 from keras_lbreg.models._keras_trainer import data_loss
@@ -302,10 +302,8 @@ def resolve_loss(model, loss):
     if several and given is None:
         return None
     if several or loss is None:
-        raise ValueError(
-            "Invalid value for argument `loss`. Expected a loss, or a model "
-            f"that is compiled with one. Received: loss={loss!r}"
-        )
+        expected = "a loss, or a model that is compiled with one"
+        raise invalid("loss", expected, loss)
     return keras.losses.get(loss)
 
 
@@ -313,11 +311,8 @@ def check_model(name, model):
     """Raises unless it is a model with variables to differentiate by."""
     is_model = isinstance(model, keras.Model)
     if not (is_model and model.built and model.trainable_variables):
-        raise ValueError(
-            f"Invalid value for argument `{name}`. Expected a built "
-            "`keras.Model` with trainable variables. Received: "
-            f"{name}={model!r}"
-        )
+        expected = "a built `keras.Model` with trainable variables"
+        raise invalid(name, expected, model)
 
 
 def check_fit(argument, function, x, y):

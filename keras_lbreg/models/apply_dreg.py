@@ -137,25 +137,11 @@ def apply_dreg(
         check_nothing_is_lost(
             model, 'Use `paths="split"`, which keeps the class'
         )
-    class_without_forks = plain_class(model)
-    from_sequential = (
-        isinstance(model, keras.Sequential)
-        or class_without_forks is keras.Sequential
-    )
-    found = _find(model, layer)
-    if any(isinstance(x, PathFork) for x in find_layers(model).values()):
-        # Its forks are made anew.
-        model = rebuild(
-            model,
-            lambda layer: None,
-            call=_call_without_fork,
-            model_class=keras.Model if isinstance(model, DRegModel) else None,
-        )
-    layers = find_layers(model)
-    targets = {id(layers[path]) for path in found}
+    targets = {id(x) for x in _find(model, layer)}
     sources = targets | {
-        id(x) for x in layers.values() if isinstance(x, DRegLayer)
+        id(x) for x in find_layers(model).values() if isinstance(x, DRegLayer)
     }
+    # The forks of a model with DReg are no sources: they are made anew.
     graph = PathGraph(
         model,
         is_source=lambda x: id(x) in sources,
@@ -185,25 +171,31 @@ def apply_dreg(
 
     forks = {}
 
+    def fork(x):
+        if id(x) not in forks:
+            # The tensor is kept too: its id must stay its own.
+            forks[id(x)] = (PathFork()(x), x)
+        return forks[id(x)][0]
+
     def call(node, new, *args, **kwargs):
-        to_fork = None
-        if node and paths == "both":
-            to_fork = graph.to_fork.get(id(node))
-        if to_fork:
+        to_fork = graph.to_fork.get(id(node))
+        if to_fork and paths == "both":
             args, kwargs = keras.tree.map_structure(
-                lambda old, x: _fork(x, forks) if id(old) in to_fork else x,
+                lambda old, x: fork(x) if id(old) in to_fork else x,
                 (node.arguments.args, node.arguments.kwargs),
                 (args, kwargs),
             )
-        return new(*args, **kwargs)
+        return _call_without_fork(node, new, *args, **kwargs)
 
-    if paths != "both":
-        return rebuild(model, replace, _transfer, call, class_without_forks)
-    model_kwargs = {
-        "path_reduction": path_reduction,
-        "from_sequential": from_sequential,
-    }
-    return rebuild(model, replace, _transfer, call, DRegModel, model_kwargs)
+    model_class, model_kwargs = plain_class(model), None
+    if paths == "both":
+        plain = model_class or type(model)
+        model_kwargs = {
+            "path_reduction": path_reduction,
+            "from_sequential": issubclass(plain, keras.Sequential),
+        }
+        model_class = DRegModel
+    return rebuild(model, replace, _transfer, call, model_class, model_kwargs)
 
 
 def strip_dreg(model, path="active"):
@@ -304,7 +296,7 @@ def dreg_candidates(model):
 
 
 def _find(model, which):
-    """Paths of the layers that the caller chose."""
+    """The layers that the caller chose."""
     candidates = dreg_candidates(model)
     chosen = [
         _last_convolution(model, candidates)
@@ -318,10 +310,7 @@ def _find(model, which):
             "two-dimensional convolution that can be doubled"
         )
         raise invalid("layer", expected, which)
-    return [
-        next(path for path, x in candidates.items() if x is layer)
-        for layer in chosen
-    ]
+    return chosen
 
 
 def _last_convolution(model, candidates):
@@ -417,13 +406,6 @@ def _check_state_behind_fork(model, graph, paths):
             "model itself to keep the paths apart.",
             stacklevel=3,
         )
-
-
-def _fork(x, forks):
-    if id(x) not in forks:
-        # The tensor is kept too: its id must stay its own.
-        forks[id(x)] = (PathFork()(x), x)
-    return forks[id(x)][0]
 
 
 def _transfer(old, new):

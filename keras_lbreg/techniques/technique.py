@@ -97,9 +97,10 @@ class Technique:
         paper: Where it comes from, with a link.
         card: Stem of its method card in `docs/methods/`.
         public_names: The names of `keras_lbreg` that implement it.
-        defaults: Every hyperparameter and its default.
-        search_space: A `SearchRange` by hyperparameter.
         helps_when: When it may help, in a few words.
+        does: What it does to a run, in a few words.
+        defaults: Every hyperparameter and its default. Defaults to none.
+        search_space: A `SearchRange` by hyperparameter.
         regime: `regime(hp, ctx)` returns arguments of `Regime.scaled`.
         model: `model(model, hp, ctx)` returns the changed model.
         optimizer: `optimizer(optimizer, hp, ctx)` returns the wrapped
@@ -117,7 +118,6 @@ class Technique:
             can do nothing for this plain model, or `""`.
         alternative_to: Name of the technique whose place it takes; the arm
             with everything holds only the first of them.
-        does: What it does to a run, in a few words.
 
     Raises:
         ValueError: `search_space` names no hyperparameter of `defaults`.
@@ -134,9 +134,10 @@ class Technique:
     paper: str
     card: str
     public_names: tuple
-    defaults: Mapping
-    search_space: Mapping
     helps_when: str
+    does: str
+    defaults: Mapping = dataclasses.field(default_factory=dict)
+    search_space: Mapping = dataclasses.field(default_factory=dict)
     regime: Callable | None = None
     model: Callable | None = None
     optimizer: Callable | None = None
@@ -147,7 +148,6 @@ class Technique:
     code: Callable | None = None
     unfit: Callable | None = None
     alternative_to: str | None = None
-    does: str = ""
 
     def __post_init__(self):
         unknown = sorted(self.search_space.keys() - self.defaults.keys())
