@@ -140,15 +140,11 @@ class LossSurface:
         return self._mean(self._gradient, theta, index=index)[1:]
 
     def squared_gradients(self, theta, parts):
-        """Squared lengths of the gradients of parts, and of all together.
+        """`(1/n) Σ_i |g_i|²` and `|(1/n) Σ_i g_i|²`.
 
-        ```
-        (1/n) Σ_i |g_i|²,    |(1/n) Σ_i g_i|²
-        ```
-
-        for g_i the gradient of the mean loss of part i, a list of arrays of
-        equal length, the numbers of samples. Beside the sum of the gradients,
-        none of them is kept, and all stay on the device.
+        g_i is the gradient of the mean loss of the samples of part i; all parts
+        have the same length. All gradients stay on the device, and none is kept
+        but their sum.
         """
         point, small, total = self._unflat(theta), 0.0, None
         for part in parts:
@@ -214,16 +210,7 @@ class LossSurface:
 
 
 def derivatives(function):
-    """A scalar function of `(point, *rest)` and its derivatives, compiled.
-
-    ```
-    loss(point, *rest)                               f
-    gradient(point, *rest)                           f, ∇f
-    hessian_vector_product(point, vector, *rest)     (∂²f/∂θ²) v = ∇(∇f · v)
-    ```
-
-    `point` and `vector` are lists of tensors, one for each variable.
-    """
+    """Compiled: f(point, *rest), (f, ∇f), and (∂²f/∂θ²) v = ∇(∇f · v)."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax

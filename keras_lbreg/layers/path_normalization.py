@@ -11,11 +11,8 @@ from keras_lbreg.layers.paths import ActivePath, by_halves, select
 class PathNormalization(ActivePath, keras.layers.Wrapper):
     """Normalizes each path of a DReg model by its own statistics.
 
-    After a DReg layer the batch is `[right; left]`. The wrapped layer, a
-    `keras.layers.BatchNormalization` or one like it, is applied to each half
-    alone: the halves have their own batch statistics and their own moving
-    statistics, and share gamma and beta. The wrapped layer's own statistics
-    are those of the right path. Inference uses those of the active path.
+    The paths share gamma and beta. The wrapped layer's own statistics are those
+    of the right path. Inference uses those of the active path.
     """
 
     def __init__(self, layer, **kwargs):

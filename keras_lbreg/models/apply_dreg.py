@@ -314,11 +314,7 @@ def _find(model, which):
 
 
 def _last_convolution(model, candidates):
-    """The last convolution that can be doubled, preferably a spatial one.
-
-    Where the model's last spatial ones, with a kernel larger than 1x1, cannot
-    be doubled, it is the last of any size.
-    """
+    """The last spatial convolution; else the last one that can be doubled."""
     layers = find_layers(model)
     every_path = list(layers)
     convolutions = [

@@ -2,9 +2,7 @@
 
 import numbers
 
-import keras
-
-from keras_lbreg.checks import invalid
+from keras_lbreg.checks import invalid, is_number
 from keras_lbreg.models._keras_graph import (
     can_be_kept,
     has_graph,
@@ -53,11 +51,7 @@ def check_shapes_are_known(model):
 
 
 def find_layers(model, predicate=lambda layer: True):
-    """The layers for which `predicate` holds, by path, in order of call.
-
-    A layer of a nested model has the path `"nested_model/layer"`; one used at
-    several places appears under each of its paths.
-    """
+    """Layers in order of call, by path: `"nested_model/layer"`."""
     found = {}
     for layer in model.layers:
         if is_graph_model(layer):
@@ -80,24 +74,15 @@ def find_hidden_layers(model, predicate):
 
 
 def resolve_layer(model, which, candidates, argument="layer"):
-    """The layer of `find_layers`'s candidates that `which` names.
-
-    `which` is a layer, a path, a name that is unique among the candidates, or
-    an index into them in order of call. `argument` is the caller's name for it.
-    """
+    """The candidate that a layer, a path, a unique name or an index names."""
+    # One that is used at several places has several paths.
     unique = list(dict.fromkeys(candidates.values()))
-    if isinstance(which, numbers.Integral) and not isinstance(which, bool):
+    matches = [x for x in unique if x is which or x.name == which]
+    if is_number(which, numbers.Integral):
         if -len(unique) <= which < len(unique):
-            return unique[which]
-        matches = []
-    elif isinstance(which, keras.layers.Layer):
-        matches = [layer for layer in unique if layer is which]
+            matches = [unique[which]]
     elif which in candidates:
         matches = [candidates[which]]
-    else:
-        matches = list(
-            dict.fromkeys(layer for layer in unique if layer.name == which)
-        )
     if len(matches) == 1:
         return matches[0]
     problem = "names several layers" if matches else "names no such layer"

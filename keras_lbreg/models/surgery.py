@@ -158,10 +158,7 @@ class _Rebuild:
         return value
 
     def variable(self, old):
-        """The counterpart of a variable that an operation or layer is given.
-
-        A variable of no layer in the model is no part of the model.
-        """
+        """The counterpart of a variable; itself, if no layer here has it."""
         for owner in self.owners.get(id(old), []):
             if id(owner) in self.in_the_making:
                 continue
