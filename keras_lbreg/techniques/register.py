@@ -315,10 +315,9 @@ def late_layers(model, ctx):
 def write_paths(model, hp, ctx):
     settings = {k: v for k, v in hp.items() if v is not None}
     settings.setdefault("layer", recommended_layer(model))
-    selection = call("DRegPathSelection", "validation_data")
     return {
         "model": f"model = {call('apply_dreg', 'model', **settings)}",
-        "callback": selection,
+        "callback": call("DRegPathSelection", "validation_data"),
         "after": f"model = {call('strip_dreg', 'model')}",
     }
 
