@@ -11,7 +11,7 @@ from keras_lbreg.analysis.loss_surface import (
     resolve_loss,
 )
 from keras_lbreg.checks import check_choice, check_positive_int, invalid
-from keras_lbreg.data.samples import check_data, take_rows
+from keras_lbreg.data.samples import check_data, message, take_rows
 from keras_lbreg.models._keras_trainer import compile_arguments
 from keras_lbreg.models.layer_search import is_graph_model
 from keras_lbreg.models.surgery import rebuild
@@ -109,7 +109,11 @@ def interpolate(
             "a model with the weights of the first: the same architecture, and "
             "no technique's layers (`strip_dreg`, `strip_ghost_batch_norm`)"
         )
-        raise invalid("second", expected, second)
+        received = (
+            f"{len(shapes[1])} weights that differ from the first's "
+            f"{len(shapes[0])} in number or shape"
+        )
+        raise ValueError(message("second", expected, received))
     if not is_graph_model(first):
         expected = "a Functional or Sequential model, which can be copied"
         raise invalid("first", expected, first)

@@ -16,6 +16,7 @@ from keras_lbreg.data.samples import (
     check_data,
     count_samples,
     is_tf_dataset,
+    message,
     take_rows,
 )
 from keras_lbreg.formatting import reason
@@ -94,11 +95,9 @@ def read_models(paths, samples, workload):
     for path in paths:
         if path.suffix != ".keras" or not zipfile.is_zipfile(path):
             state = "is no such file" if path.exists() else "does not exist"
-            raise ValueError(
-                "Invalid value for argument `paths`. Expected whole files that "
-                "end in .keras, as `model.save` writes them. Received: "
-                f"{str(path)!r}, which {state}"
-            )
+            expected = "whole files as of `model.save`, which end in .keras"
+            received = f"{str(path)!r}, which {state}"
+            raise ValueError(message("paths", expected, received))
     return [
         read_model(path, name, samples, workload)
         for path, name in zip(paths, short_names(paths), strict=True)
