@@ -10,8 +10,8 @@ from keras_lbreg.analysis.loss_surface import (
     check_model,
     resolve_loss,
 )
-from keras_lbreg.checks import check_choice, check_positive_int
-from keras_lbreg.data.samples import check_data, take_rows
+from keras_lbreg.checks import check_choice, check_positive_int, invalid
+from keras_lbreg.data.samples import check_data, message, take_rows
 from keras_lbreg.models._keras_trainer import compile_arguments
 from keras_lbreg.models.layer_search import is_graph_model
 from keras_lbreg.models.surgery import rebuild
@@ -103,20 +103,24 @@ def interpolate(
     check_positive_int("batch_size", batch_size)
     check_model("first", first)
     check_model("second", second)
-    check_same_weights(first, second)
-    if not is_graph_model(first):
-        raise ValueError(
-            "Invalid value for argument `first`. Expected a Functional or "
-            "Sequential model, of which a copy can be made. Received: "
-            f"first={first!r} (of type {type(first)})"
+    shapes = [[v.shape for v in m.get_weights()] for m in (first, second)]
+    if shapes[0] != shapes[1]:
+        expected = (
+            "a model with the weights of the first: the same architecture, and "
+            "no technique's layers (`strip_dreg`, `strip_ghost_batch_norm`)"
         )
+        received = (
+            f"{len(shapes[1])} weights that differ from the first's "
+            f"{len(shapes[0])} in number or shape"
+        )
+        raise ValueError(message("second", expected, received))
+    if not is_graph_model(first):
+        expected = "a Functional or Sequential model, which can be copied"
+        raise invalid("first", expected, first)
     check_choice("statistics", statistics, ("interpolate", "estimate"))
     if statistics == "estimate" and statistics_data is None:
-        raise ValueError(
-            "Invalid value for argument `statistics_data`. Expected training "
-            "inputs to measure the statistics on. Received: "
-            "statistics_data=None"
-        )
+        expected = "training inputs to measure the statistics on"
+        raise invalid("statistics_data", expected, None)
     positions = np.linspace(-1, 2, 25) if positions is None else positions
     positions = np.asarray(positions, "float64")
     model = rebuild(first, lambda layer: None)
@@ -167,15 +171,3 @@ def between(first, second, a):
         return first
     mixed = (1 - a) * first.astype("float64") + a * second.astype("float64")
     return mixed.astype(first.dtype)
-
-
-def check_same_weights(first, second):
-    shapes = [[v.shape for v in m.get_weights()] for m in (first, second)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            "Invalid value for argument `second`. Expected a model with the "
-            "weights of the first: the same architecture, and no technique's "
-            "layers (`strip_dreg`, `strip_ghost_batch_norm`). Received: "
-            f"{len(shapes[1])} weights that differ from the first's "
-            f"{len(shapes[0])} in number or shape"
-        )

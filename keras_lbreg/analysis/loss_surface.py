@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 
-from keras_lbreg.checks import check_choice, check_positive_int
+from keras_lbreg.checks import check_choice, check_positive_int, invalid
 from keras_lbreg.data.samples import check_data, count_samples, take_rows
 from keras_lbreg.formatting import reason
 from keras_lbreg.models._keras_trainer import data_loss
@@ -140,15 +140,11 @@ class LossSurface:
         return self._mean(self._gradient, theta, index=index)[1:]
 
     def squared_gradients(self, theta, parts):
-        """Squared lengths of the gradients of parts, and of all together.
+        """`(1/n) Σ_i |g_i|²` and `|(1/n) Σ_i g_i|²`.
 
-        ```
-        (1/n) Σ_i |g_i|²,    |(1/n) Σ_i g_i|²
-        ```
-
-        for g_i the gradient of the mean loss of part i, a list of arrays of
-        equal length, the numbers of samples. Beside the sum of the gradients,
-        none of them is kept, and all stay on the device.
+        g_i is the gradient of the mean loss of the samples of part i; all parts
+        have the same length. All gradients stay on the device, and none is kept
+        but their sum.
         """
         point, small, total = self._unflat(theta), 0.0, None
         for part in parts:
@@ -214,16 +210,7 @@ class LossSurface:
 
 
 def derivatives(function):
-    """A scalar function of `(point, *rest)` and its derivatives, compiled.
-
-    ```
-    loss(point, *rest)                               f
-    gradient(point, *rest)                           f, ∇f
-    hessian_vector_product(point, vector, *rest)     (∂²f/∂θ²) v = ∇(∇f · v)
-    ```
-
-    `point` and `vector` are lists of tensors, one for each variable.
-    """
+    """Compiled: f(point, *rest), (f, ∇f), and (∂²f/∂θ²) v = ∇(∇f · v)."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
@@ -302,10 +289,8 @@ def resolve_loss(model, loss):
     if several and given is None:
         return None
     if several or loss is None:
-        raise ValueError(
-            "Invalid value for argument `loss`. Expected a loss, or a model "
-            f"that is compiled with one. Received: loss={loss!r}"
-        )
+        expected = "a loss, or a model that is compiled with one"
+        raise invalid("loss", expected, loss)
     return keras.losses.get(loss)
 
 
@@ -313,11 +298,8 @@ def check_model(name, model):
     """Raises unless it is a model with variables to differentiate by."""
     is_model = isinstance(model, keras.Model)
     if not (is_model and model.built and model.trainable_variables):
-        raise ValueError(
-            f"Invalid value for argument `{name}`. Expected a built "
-            "`keras.Model` with trainable variables. Received: "
-            f"{name}={model!r}"
-        )
+        expected = "a built `keras.Model` with trainable variables"
+        raise invalid(name, expected, model)
 
 
 def check_fit(argument, function, x, y):

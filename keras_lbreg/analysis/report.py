@@ -12,6 +12,7 @@ from keras_lbreg.analysis.gradient_noise_scale import check_batches
 from keras_lbreg.analysis.measures import MEASURES
 from keras_lbreg.analysis.saved_models import read_models, take_samples
 from keras_lbreg.checks import check_choice
+from keras_lbreg.data.samples import message
 from keras_lbreg.files import lock, read_json, write_file, write_json
 from keras_lbreg.formatting import (
     MISSING,
@@ -76,11 +77,11 @@ def analyze(
     what = [what] if isinstance(what, str) else list(dict.fromkeys(what))
     settings = resolve_settings(what, settings or {})
     if not paths or ("interpolation" in what and len(paths) != 2):
-        raise ValueError(
-            "Invalid value for argument `paths`. Expected at least one model, "
-            "and for the interpolation two models, the ends of its line. "
-            f"Received: {len(paths)}"
+        expected = (
+            "at least one model, and for the interpolation two models, the "
+            "ends of its line"
         )
+        raise ValueError(message("paths", expected, len(paths)))
     if not isinstance(workload, Workload):
         workload = get_workload(workload)
     chosen = take_samples(workload, split, samples, seed)

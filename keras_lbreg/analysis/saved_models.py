@@ -16,6 +16,7 @@ from keras_lbreg.data.samples import (
     check_data,
     count_samples,
     is_tf_dataset,
+    message,
     take_rows,
 )
 from keras_lbreg.formatting import reason
@@ -28,7 +29,7 @@ from keras_lbreg.models.apply_dreg import strip_dreg
 from keras_lbreg.models.apply_ghost_batch_norm import strip_ghost_batch_norm
 from keras_lbreg.models.layer_search import find_layers, is_graph_model
 from keras_lbreg.training.data import digest_of, is_batched
-from keras_lbreg.training.examine import build_plain
+from keras_lbreg.training.examine import build_plain, in_words
 
 # Samples that a model is tried with.
 TRIED = 128
@@ -94,11 +95,9 @@ def read_models(paths, samples, workload):
     for path in paths:
         if path.suffix != ".keras" or not zipfile.is_zipfile(path):
             state = "is no such file" if path.exists() else "does not exist"
-            raise ValueError(
-                "Invalid value for argument `paths`. Expected whole files that "
-                "end in .keras, as `model.save` writes them. Received: "
-                f"{str(path)!r}, which {state}"
-            )
+            expected = "whole files as of `model.save`, which end in .keras"
+            received = f"{str(path)!r}, which {state}"
+            raise ValueError(message("paths", expected, received))
     return [
         read_model(path, name, samples, workload)
         for path, name in zip(paths, short_names(paths), strict=True)
@@ -123,7 +122,7 @@ def read_model(path, name, samples, workload):
         key: arguments.get(key) for key in ("loss", "loss_weights", "metrics")
     }
     whose = "as it is compiled" if compiled else "the workload's"
-    notes = [f"loss: {name_of(arguments['loss'])} ({whose})"]
+    notes = [f"loss: {in_words(arguments['loss'])} ({whose})"]
     if is_graph_model(model):
         for kind, strip in STRIPS.items():
             if find_layers(model, lambda x, kind=kind: isinstance(x, kind)):
@@ -162,7 +161,7 @@ def evaluate(model, samples, path):
     """The loss and the metrics of a model by name; raises if it cannot."""
     try:
         outputs = model.predict(take_rows(samples.x, slice(TRIED)), verbose=0)
-        sparse = "sparse_categorical" in name_of(model.loss)
+        sparse = "sparse_categorical" in in_words(model.loss)
         if sparse and isinstance(outputs, np.ndarray):
             # Not every backend complains of a label without an output.
             classes, units = np.max(samples.y) + 1, outputs.shape[-1]
@@ -190,12 +189,3 @@ def evaluate(model, samples, path):
         for name, value in results.items()
         if not name.endswith("_loss")
     }
-
-
-def name_of(loss):
-    """The name of a loss, or of a structure of losses."""
-    names = keras.tree.map_structure(
-        lambda x: getattr(x, "name", None) or getattr(x, "__name__", str(x)),
-        loss,
-    )
-    return names if isinstance(names, str) else str(names)

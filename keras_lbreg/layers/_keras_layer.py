@@ -11,10 +11,7 @@ import weakref
 
 import keras
 from keras.src.backend import get_keras_mask, set_keras_mask
-from keras.src.backend.common.stateless_scope import (
-    get_stateless_scope,
-    in_stateless_scope,
-)
+from keras.src.backend.common.stateless_scope import get_stateless_scope
 
 __all__ = [
     "TrainingPenalty",
@@ -24,26 +21,26 @@ __all__ = [
     "set_keras_mask",
 ]
 
-_NO_SCOPE = object()
-
 
 class _TrainedLayers(threading.local):
     """The layers that the last forward pass of this thread trained."""
 
     def __init__(self):
-        # From layer to a reference to the stateless scope of the pass.
+        # From layer to the `_scope()` of the pass.
         self.scopes = weakref.WeakKeyDictionary()
 
 
 _trained = _TrainedLayers()
 
 
-class TrainingPenalty:
-    """Mixin for a layer with a loss of its variables in training.
+def _scope():
+    """A reference to the present stateless scope, `None` outside of one."""
+    scope = get_stateless_scope()
+    return None if scope is None else weakref.ref(scope)
 
-    The layer computes it in `compute_penalty()` and says in `call`, by
-    `count_penalty()`, that it is one of this pass's `losses`, once.
-    """
+
+class TrainingPenalty:
+    """Mixin: `call` says that `compute_penalty()` is a loss of this pass."""
 
     # `add_loss` would keep its tensors in a list of the layer. The replicas of
     # `tf.distribute`, which share the layer and have a thread each, take turns
@@ -52,10 +49,7 @@ class TrainingPenalty:
     # that this thread's pass trained the layer.
 
     def count_penalty(self):
-        scope = get_stateless_scope() if in_stateless_scope() else None
-        _trained.scopes[self] = (
-            _NO_SCOPE if scope is None else weakref.ref(scope)
-        )
+        _trained.scopes[self] = _scope()
 
     @property
     def penalty_counts(self):
@@ -64,14 +58,9 @@ class TrainingPenalty:
 
     def _get_own_losses(self):
         losses = super()._get_own_losses()
-        found = _trained.scopes.get(self)
-        if found is None:
-            return losses
-        if in_stateless_scope():
-            counts = found is not _NO_SCOPE and found() is get_stateless_scope()
-        else:
-            counts = found is _NO_SCOPE
-        return [*losses, self.compute_penalty()] if counts else losses
+        if self.penalty_counts and _trained.scopes[self] == _scope():
+            return [*losses, self.compute_penalty()]
+        return losses
 
     def _clear_losses(self):
         super()._clear_losses()

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_lbreg.checks import check_choice
+from keras_lbreg.checks import check_choice, invalid
 from keras_lbreg.layers._keras_layer import TrainingPenalty, outside_of_graphs
 from keras_lbreg.layers.dreg_penalty import (
     DISTANCES,
@@ -25,12 +25,10 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 class DRegLayer(ActivePath, TrainingPenalty):
-    """Mixin that gives a Keras layer with one kernel a second one.
+    """Mixin, before a Keras layer with one kernel, that adds a second one.
 
-    It precedes the Keras layer among the bases, and the class defines how a
-    kernel is applied, in `apply_kernel(inputs, kernel)`. The right path has the
-    Keras layer's own `kernel`. `initial_size` is the n₀ of the bounded
-    distance.
+    The class defines `apply_kernel(inputs, kernel)`. The right path has the
+    Keras layer's own kernel. `initial_size` is the bounded distance's n₀.
     """
 
     def __init__(
@@ -45,36 +43,21 @@ class DRegLayer(ActivePath, TrainingPenalty):
         **kwargs,
     ):
         if kwargs.get("lora_rank") is not None:
-            raise ValueError(
-                "Invalid value for argument `lora_rank`. Expected None: LoRA "
-                "freezes the kernels that DReg trains. Received: "
-                f"lora_rank={kwargs['lora_rank']}. Call `strip_dreg` on the "
-                "trained model before enabling LoRA."
+            expected = (
+                "None: LoRA freezes the kernels that DReg trains. Call "
+                "`strip_dreg` on the trained model before enabling it"
             )
+            raise invalid("lora_rank", expected, kwargs["lora_rank"])
         super().__init__(**kwargs)
         self._check_dtype()
-        self.weight = _number(
-            "weight",
-            weight,
-            lambda x: x >= 0,
-            "a number that is at least 0 (it is subtracted: the penalty is "
-            "-weight * distance)",
-        )
-        self.init_distance = _number(
-            "init_distance",
-            init_distance,
-            lambda x: x > 0,
-            "a positive number: between equal kernels the penalty has no "
-            "gradient",
-        )
+        expected = "at least 0: the penalty is -weight * distance"
+        self.weight = _number("weight", weight, expected, or_zero=True)
+        expected = "above 0: between equal kernels the penalty has no gradient"
+        self.init_distance = _number("init_distance", init_distance, expected)
         self.max_distance = max_distance
         if max_distance is not None:
-            self.max_distance = _number(
-                "max_distance",
-                max_distance,
-                lambda x: x > 0,
-                "a positive number, or None for no limit",
-            )
+            expected = "above 0, or None for no limit"
+            self.max_distance = _number("max_distance", max_distance, expected)
         check_choice("distance", distance, DISTANCES)
         check_choice("paths", paths, PATHS)
         self.distance = distance
@@ -88,13 +71,12 @@ class DRegLayer(ActivePath, TrainingPenalty):
         dtypes = self.compute_dtype, self.variable_dtype
         if self.quantization_mode is None and set(dtypes) <= set(FLOATS):
             return
-        raise ValueError(
-            "Invalid value for argument `dtype`. Expected one of "
-            f"{FLOATS}, or a mixed policy of them: the two kernels of a DReg "
-            "layer are trained. Received: dtype="
-            f"{self.dtype_policy.name!r}. Call `strip_dreg` on the trained "
-            "model before quantizing it."
+        expected = (
+            f"one of {FLOATS}, or a mixed policy of them: the two kernels of a "
+            "DReg layer are trained. Call `strip_dreg` on the trained model "
+            "before quantizing it"
         )
+        raise invalid("dtype", expected, self.dtype_policy.name)
 
     def add_weight(self, *args, **kwargs):
         # In half precision the kernels' small difference would be lost in the
@@ -237,15 +219,12 @@ class DRegLayer(ActivePath, TrainingPenalty):
         }
 
 
-def _number(name, value, is_valid, expected):
+def _number(name, value, expected, or_zero=False):
     """The argument as a Python float, NumPy's scalars too."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
-    if not (math.isfinite(number) and is_valid(number)):
-        raise ValueError(
-            f"Invalid value for argument `{name}`. Expected {expected}. "
-            f"Received: {name}={value!r}"
-        )
+    if not (0 < number < math.inf or (or_zero and number == 0)):
+        raise invalid(name, f"a finite number {expected}", value)
     return number

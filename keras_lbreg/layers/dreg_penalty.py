@@ -21,22 +21,15 @@ def squared_size(right, left):
 def dreg_penalty(
     right, left, weight, distance, initial_size=None, max_distance=None
 ):
-    """The distance term of a DReg loss, −λ d(W_R, W_L).
-
-    - `"frobenius"`, as published: d = ‖W_R − W_L‖²_F, without an upper bound.
-    - `"bounded"`: d = n₀ ‖W_R − W_L‖²_F / (‖W_R‖²_F + ‖W_L‖²_F). While the sum
-      of squares is n₀, value and gradient are those of the published distance
-      (but for a part of relative size ‖W_R − W_L‖ / √n₀). It lies in
-      [0, 2 n₀], and its gradient is orthogonal to (W_R, W_L): the quotient does
-      not depend on the scale of the pair.
-
-    n₀ is `initial_size`, ‖W_R‖²_F + ‖W_L‖²_F at the start. Where ‖W_R − W_L‖_F
-    is beyond `max_distance` the term keeps its value and has no gradient.
-    """
+    """The distance term of a DReg loss, −λ d(W_R, W_L), see `DRegConv2D`."""
     right, left = _precise(right, left)
     squared = _squared_norm(right - left)
     value = squared
     if distance == "bounded":
+        # While the sum of squares is n₀, value and gradient are those of the
+        # published distance, but for a part of relative size ‖W_R − W_L‖ / √n₀.
+        # The gradient is orthogonal to (W_R, W_L): the quotient does not depend
+        # on the scale of the pair.
         size = _squared_norm(right) + _squared_norm(left)
         # Two kernels of zeros are at distance 0, not 0/0.
         value = ops.cast(initial_size, size.dtype) * (

@@ -1,12 +1,10 @@
 """Ghost batch normalization (Hoffer et al. 2017)."""
 
-import numbers
-
 import keras
 import numpy as np
 from keras import ops
 
-from keras_lbreg.checks import check_choice
+from keras_lbreg.checks import check_choice, check_positive_int, invalid
 from keras_lbreg.layers.ghost_normalize import GhostBatches, ghost_normalize
 
 STATISTICS = ("sequential", "mean")
@@ -140,27 +138,24 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         **kwargs,
     ):
         if synchronized:
-            raise ValueError(
-                "Invalid value for argument `synchronized`. Expected `False`: "
-                "ghost batches are normalized apart from each other, the "
-                "more so on different replicas. Use "
-                "`keras.layers.BatchNormalization` to synchronize. Received: "
-                f"synchronized={synchronized}"
+            expected = (
+                "`False`: ghost batches are normalized apart from each other, "
+                "the more so on different replicas. Use "
+                "`keras.layers.BatchNormalization` to synchronize"
             )
+            raise invalid("synchronized", expected, synchronized)
         if renorm:
-            raise ValueError(
-                "Invalid value for argument `renorm`. Expected `False`: batch "
-                "renormalization takes away the noise of small batches, which "
-                "ghost batches are for. Use `keras.layers.BatchNormalization` "
-                f"to renormalize. Received: renorm={renorm}"
+            expected = (
+                "`False`: batch renormalization takes away the noise of small "
+                "batches, which ghost batches are for. Use "
+                "`keras.layers.BatchNormalization` to renormalize"
             )
-        is_integer = isinstance(ghost_batch_size, numbers.Integral)
-        if not is_integer or ghost_batch_size is True or ghost_batch_size < 1:
-            raise ValueError(
-                "Invalid value for argument `ghost_batch_size`. Expected a "
-                "positive integer, the number of samples normalized together. "
-                f"Received: ghost_batch_size={ghost_batch_size}"
-            )
+            raise invalid("renorm", expected, renorm)
+        check_positive_int(
+            "ghost_batch_size",
+            ghost_batch_size,
+            "a number of samples to normalize together, an integer",
+        )
         check_choice("statistics", statistics, STATISTICS)
         super().__init__(
             axis=axis,
@@ -185,22 +180,20 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
 
     def build(self, input_shape):
         if self.axis in (0, -len(input_shape)):
-            raise ValueError(
-                "Invalid value for argument `axis`. Expected the axis of the "
-                "features: axis 0 is the batch, which is cut into ghost "
-                f"batches. Received: axis={self.axis}, with inputs of shape "
-                f"{input_shape}"
+            expected = (
+                "the axis of the features: axis 0 is the batch, which is cut "
+                f"into ghost batches; the inputs have shape {input_shape}"
             )
+            raise invalid("axis", expected, self.axis)
         super().build(input_shape)
 
     def call(self, inputs, training=None, mask=None):
         if type(inputs).__name__ == "RaggedTensor":
-            raise ValueError(
-                "Invalid value for argument `inputs`. Expected a dense or a "
-                "sparse tensor: make a ragged one dense by its `to_tensor`, "
-                "and pass a `mask` for the elements added. Received: "
-                f"inputs={inputs}"
+            expected = (
+                "a dense or a sparse tensor: make a ragged one dense by its "
+                "`to_tensor`, and pass a `mask` for the elements added"
             )
+            raise invalid("inputs", expected, inputs)
         inputs = ops.convert_to_tensor(inputs, sparse=False)
         if not (training and self.trainable):
             return super().call(inputs, training=False, mask=mask)

@@ -11,11 +11,8 @@ from keras_lbreg.layers.paths import ActivePath, by_halves, select
 class PathNormalization(ActivePath, keras.layers.Wrapper):
     """Normalizes each path of a DReg model by its own statistics.
 
-    After a DReg layer the batch is `[right; left]`. The wrapped layer, a
-    `keras.layers.BatchNormalization` or one like it, is applied to each half
-    alone: the halves have their own batch statistics and their own moving
-    statistics, and share gamma and beta. The wrapped layer's own statistics
-    are those of the right path. Inference uses those of the active path.
+    The paths share gamma and beta. The wrapped layer's own statistics are those
+    of the right path. Inference uses those of the active path.
     """
 
     def __init__(self, layer, **kwargs):
@@ -76,12 +73,8 @@ class PathNormalization(ActivePath, keras.layers.Wrapper):
 
     def _apply(self, inputs, mask, statistics, training):
         """Outputs and new statistics of the wrapped layer, without effects."""
-        given = {
-            id(variable): value
-            for variable, value in zip(
-                self.right_statistics, statistics, strict=True
-            )
-        }
+        own = [id(variable) for variable in self.right_statistics]
+        given = dict(zip(own, statistics, strict=True))
         variables = self.layer.non_trainable_variables
         kwargs = {} if mask is None else {"mask": mask}
         outputs, updated = self.layer.stateless_call(
@@ -91,8 +84,5 @@ class PathNormalization(ActivePath, keras.layers.Wrapper):
             training=training,
             **kwargs,
         )
-        new = {
-            id(variable): value
-            for variable, value in zip(variables, updated, strict=True)
-        }
-        return outputs, [new[id(v)] for v in self.right_statistics]
+        new = dict(zip(map(id, variables), updated, strict=True))
+        return outputs, [new[key] for key in own]

@@ -68,10 +68,7 @@ def _blocks_are_on():
 
 
 def by_halves(right, left, inputs, mask=None):
-    """Applies `right` and `left` to the first and second half of a batch.
-
-    The middle sample of an odd batch is the right path's.
-    """
+    """Applies `right` to the larger half of a batch and `left` to the rest."""
     if path_blocks(inputs.shape[0]) > 1:
         masks = (None, None) if mask is None else unstack_paths(mask)
         halves = unstack_paths(inputs)

@@ -4,6 +4,7 @@ import warnings
 
 import keras
 
+from keras_lbreg.checks import invalid
 from keras_lbreg.layers._keras_layer import own_state
 from keras_lbreg.layers.dreg_conv2d import DRegConv2D
 from keras_lbreg.layers.dreg_dense import DRegDense
@@ -11,7 +12,7 @@ from keras_lbreg.layers.dreg_depthwise_conv2d import DRegDepthwiseConv2D
 from keras_lbreg.layers.dreg_layer import DRegLayer
 from keras_lbreg.layers.path_normalization import PathNormalization
 from keras_lbreg.layers.paths import PathFork, is_left
-from keras_lbreg.models._keras_graph import sublayers
+from keras_lbreg.models._keras_graph import is_graph_model, sublayers
 from keras_lbreg.models.dreg_model import DRegModel, plain_class
 from keras_lbreg.models.layer_search import (
     check_graph_model,
@@ -129,36 +130,24 @@ def apply_dreg(
     check_graph_model(
         model,
         "Use `keras_lbreg.DRegConv2D` and its siblings inside the model's own "
-        "code instead.",
+        "code instead",
     )
     check_shapes_are_known(model)
     if paths == "both" and not isinstance(model, DRegModel):
         check_nothing_is_lost(
-            model, 'Use `paths="split"`, which keeps the class.'
+            model, 'Use `paths="split"`, which keeps the class'
         )
-    class_without_forks = plain_class(model)
-    from_sequential = (
-        isinstance(model, keras.Sequential)
-        or class_without_forks is keras.Sequential
-    )
-    found = _find(model, layer)
-    if any(isinstance(x, PathFork) for x in find_layers(model).values()):
-        # Its forks are made anew.
-        model = rebuild(
-            model,
-            lambda layer: None,
-            call=_call_without_fork,
-            model_class=keras.Model if isinstance(model, DRegModel) else None,
-        )
-    layers = find_layers(model)
-    targets = {id(layers[path]) for path in found}
+    targets = {id(x) for x in _find(model, layer)}
     sources = targets | {
-        id(x) for x in layers.values() if isinstance(x, DRegLayer)
+        id(x) for x in find_layers(model).values() if isinstance(x, DRegLayer)
     }
+    # The forks of a model with DReg are no sources: they are made anew.
     graph = PathGraph(
         model,
         is_source=lambda x: id(x) in sources,
-        is_uniform=lambda x: id(x) in sources or _keeps_statistics(x),
+        is_uniform=lambda x: (
+            id(x) in sources or is_graph_model(x) or _keeps_statistics(x)
+        ),
     )
     _check_state_behind_fork(model, graph, paths)
     settings = {
@@ -182,25 +171,31 @@ def apply_dreg(
 
     forks = {}
 
+    def fork(x):
+        if id(x) not in forks:
+            # The tensor is kept too: its id must stay its own.
+            forks[id(x)] = (PathFork()(x), x)
+        return forks[id(x)][0]
+
     def call(node, new, *args, **kwargs):
-        to_fork = None
-        if node and paths == "both":
-            to_fork = graph.to_fork.get(id(node))
-        if to_fork:
+        to_fork = graph.to_fork.get(id(node))
+        if to_fork and paths == "both":
             args, kwargs = keras.tree.map_structure(
-                lambda old, x: _fork(x, forks) if id(old) in to_fork else x,
+                lambda old, x: fork(x) if id(old) in to_fork else x,
                 (node.arguments.args, node.arguments.kwargs),
                 (args, kwargs),
             )
-        return new(*args, **kwargs)
+        return _call_without_fork(node, new, *args, **kwargs)
 
-    if paths != "both":
-        return rebuild(model, replace, _transfer, call, class_without_forks)
-    model_kwargs = {
-        "path_reduction": path_reduction,
-        "from_sequential": from_sequential,
-    }
-    return rebuild(model, replace, _transfer, call, DRegModel, model_kwargs)
+    model_class, model_kwargs = plain_class(model), None
+    if paths == "both":
+        plain = model_class or type(model)
+        model_kwargs = {
+            "path_reduction": path_reduction,
+            "from_sequential": issubclass(plain, keras.Sequential),
+        }
+        model_class = DRegModel
+    return rebuild(model, replace, _transfer, call, model_class, model_kwargs)
 
 
 def strip_dreg(model, path="active"):
@@ -244,7 +239,7 @@ def strip_dreg(model, path="active"):
     check_graph_model(
         model,
         "Copy the kernel of the path you want (`kernel`, `kernel_left`) into "
-        "a plain layer instead.",
+        "a plain layer instead",
     )
     check_shapes_are_known(model)
     if path != "active":
@@ -301,7 +296,7 @@ def dreg_candidates(model):
 
 
 def _find(model, which):
-    """Paths of the layers that the caller chose."""
+    """The layers that the caller chose."""
     candidates = dreg_candidates(model)
     chosen = [
         _last_convolution(model, candidates)
@@ -310,23 +305,16 @@ def _find(model, which):
         for one in (which if isinstance(which, (list, tuple)) else [which])
     ]
     if None in chosen or not chosen:
-        raise ValueError(
-            "Invalid value for argument `layer`. Expected one of "
-            f"{list(candidates)}; model '{model.name}' has no two-dimensional "
-            f"convolution that can be doubled. Received: layer={which!r}"
+        expected = (
+            f"one of {list(candidates)}; model '{model.name}' has no "
+            "two-dimensional convolution that can be doubled"
         )
-    return [
-        next(path for path, x in candidates.items() if x is layer)
-        for layer in chosen
-    ]
+        raise invalid("layer", expected, which)
+    return chosen
 
 
 def _last_convolution(model, candidates):
-    """The last convolution that can be doubled, preferably a spatial one.
-
-    Where the model's last spatial ones, with a kernel larger than 1x1, cannot
-    be doubled, it is the last of any size.
-    """
+    """The last spatial convolution; else the last one that can be doubled."""
     layers = find_layers(model)
     every_path = list(layers)
     convolutions = [
@@ -414,13 +402,6 @@ def _check_state_behind_fork(model, graph, paths):
             "model itself to keep the paths apart.",
             stacklevel=3,
         )
-
-
-def _fork(x, forks):
-    if id(x) not in forks:
-        # The tensor is kept too: its id must stay its own.
-        forks[id(x)] = (PathFork()(x), x)
-    return forks[id(x)][0]
 
 
 def _transfer(old, new):

@@ -5,6 +5,7 @@ import warnings
 
 import keras
 
+from keras_lbreg.checks import invalid
 from keras_lbreg.layers.ghost_batch_normalization import (
     GhostBatchNormalization,
 )
@@ -84,7 +85,7 @@ def apply_ghost_batch_norm(
         (keras.layers.BatchNormalization, GhostBatchNormalization),
         convert,
         layers,
-        "Use `keras_lbreg.GhostBatchNormalization` where it makes its layers.",
+        "Use `keras_lbreg.GhostBatchNormalization` where it makes its layers",
     )
 
 
@@ -126,21 +127,18 @@ def strip_ghost_batch_norm(model):
         (GhostBatchNormalization,),
         convert,
         None,
-        "Use `keras.layers.BatchNormalization` where it makes its layers.",
+        "Use `keras.layers.BatchNormalization` where it makes its layers",
     )
 
 
 def _swap(model, source_classes, convert, layers, instead):
-    """Rebuilds a model with the layers of exactly these classes converted.
-
-    Subclasses are left alone: they may do something else. A
-    `PathNormalization` around such a layer stays around its conversion.
-    `instead` says what to do where surgery cannot reach.
-    """
+    """Rebuilds a model; `instead` says what to do where that cannot reach."""
 
     def is_source(layer):
+        # A `PathNormalization` stays around the conversion of its layer.
         if isinstance(layer, PathNormalization):
             layer = layer.layer
+        # A subclass may do something else.
         return type(layer) in source_classes
 
     check_graph_model(model, instead)
@@ -148,13 +146,13 @@ def _swap(model, source_classes, convert, layers, instead):
     if layers is None:
         hidden = find_hidden_layers(model, is_source)
         if hidden:
-            raise ValueError(
-                "Invalid value for argument `model`. Expected batch "
-                "normalization in Functional and Sequential models only. These "
-                "layers are inside a subclassed model or a composite layer: "
-                f"{hidden}. {instead} To convert the other layers alone, name "
-                f"them in `layers`. Received: model={model!r}"
+            expected = (
+                "batch normalization in Functional and Sequential models only. "
+                "These layers are inside a subclassed model or a composite "
+                f"layer: {hidden}. {instead}. To convert the other layers "
+                "alone, name them in `layers`"
             )
+            raise invalid("model", expected, model)
         chosen = list(candidates.values())
     else:
         if isinstance(layers, (str, numbers.Integral, keras.layers.Layer)):

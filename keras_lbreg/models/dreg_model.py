@@ -8,7 +8,7 @@ import warnings
 import keras
 from keras import ops
 
-from keras_lbreg.checks import check_choice
+from keras_lbreg.checks import check_choice, invalid
 from keras_lbreg.layers.dreg_layer import DRegLayer
 from keras_lbreg.layers.dreg_penalty import kernel_distance
 from keras_lbreg.layers.paths import ActivePath, paths_on_every_device
@@ -279,11 +279,8 @@ def path_layers(model):
     """The built layers with two paths; raises if `model` has none at all."""
     layers = [x for x in sublayers(model) if isinstance(x, ActivePath)]
     if not layers:
-        raise ValueError(
-            "Invalid value for argument `model`. Expected a model with a DReg "
-            "layer, as `keras_lbreg.apply_dreg` makes it. Received: "
-            f"model={model!r}"
-        )
+        expected = "a model with a DReg layer, as of `keras_lbreg.apply_dreg`"
+        raise invalid("model", expected, model)
     return [x for x in layers if x.left_active is not None]
 
 

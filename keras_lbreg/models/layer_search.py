@@ -2,10 +2,8 @@
 
 import numbers
 
-import keras
-
+from keras_lbreg.checks import invalid, is_number
 from keras_lbreg.models._keras_graph import (
-    calls_in_order,
     can_be_kept,
     has_graph,
     is_graph_model,
@@ -17,17 +15,16 @@ from keras_lbreg.models._keras_graph import (
 def check_graph_model(model, what):
     """Raises, with `what` to do instead, unless `model`'s calls are known."""
     if not is_graph_model(model):
-        raise ValueError(
-            "Invalid value for argument `model`. Expected a Functional or "
-            "Sequential model: which layers a subclassed model calls, and "
-            f"in which order, is not known. {what} "
-            f"Received: model={model!r} (of type {type(model)})"
+        expected = (
+            "a Functional or Sequential model: which layers a subclassed model "
+            f"calls, and in which order, is not known. {what}"
         )
+        raise invalid("model", expected, model)
     if not can_be_kept(type(model)):
         check_nothing_is_lost(
             model,
             "To keep the class, let its constructor take `(inputs, outputs, "
-            "name=...)`, or `(layers, name=...)` in a Sequential model.",
+            "name=...)`, or `(layers, name=...)` in a Sequential model",
         )
 
 
@@ -35,31 +32,26 @@ def check_nothing_is_lost(model, what):
     """Raises, with `what` to do instead, if a plain class loses methods."""
     lost = own_methods(model)
     if lost:
-        raise ValueError(
-            "Invalid value for argument `model`. Expected a class without "
-            f"methods of its own: the result is of another class, and {lost} "
-            f"would be lost. {what} "
-            f"Received: model={model!r} (of type {type(model)})"
+        expected = (
+            "a class without methods of its own: the result is of another "
+            f"class, and {lost} would be lost. {what}"
         )
+        raise invalid("model", expected, model)
 
 
 def check_shapes_are_known(model):
     """Raises `ValueError` for a Sequential model that has no variables yet."""
     if not has_graph(model):
-        raise ValueError(
-            "Invalid value for argument `model`. Expected a model that knows "
-            "the shape of its input, since the weights of its layers are "
-            "carried over. Add `keras.Input` as its first layer, or call it "
-            f"once. Received: model={model!r}"
+        expected = (
+            "a model that knows the shape of its input, since the weights of "
+            "its layers are carried over. Add `keras.Input` as its first "
+            "layer, or call it once"
         )
+        raise invalid("model", expected, model)
 
 
 def find_layers(model, predicate=lambda layer: True):
-    """The layers for which `predicate` holds, by path, in order of call.
-
-    A layer of a nested model has the path `"nested_model/layer"`; one used at
-    several places appears under each of its paths.
-    """
+    """Layers in order of call, by path: `"nested_model/layer"`."""
     found = {}
     for layer in model.layers:
         if is_graph_model(layer):
@@ -82,24 +74,15 @@ def find_hidden_layers(model, predicate):
 
 
 def resolve_layer(model, which, candidates, argument="layer"):
-    """The layer of `find_layers`'s candidates that `which` names.
-
-    `which` is a layer, a path, a name that is unique among the candidates, or
-    an index into them in order of call. `argument` is the caller's name for it.
-    """
+    """The candidate that a layer, a path, a unique name or an index names."""
+    # One that is used at several places has several paths.
     unique = list(dict.fromkeys(candidates.values()))
-    if isinstance(which, numbers.Integral) and not isinstance(which, bool):
+    matches = [x for x in unique if x is which or x.name == which]
+    if is_number(which, numbers.Integral):
         if -len(unique) <= which < len(unique):
-            return unique[which]
-        matches = []
-    elif isinstance(which, keras.layers.Layer):
-        matches = [layer for layer in unique if layer is which]
+            matches = [unique[which]]
     elif which in candidates:
         matches = [candidates[which]]
-    else:
-        matches = list(
-            dict.fromkeys(layer for layer in unique if layer.name == which)
-        )
     if len(matches) == 1:
         return matches[0]
     problem = "names several layers" if matches else "names no such layer"
@@ -109,42 +92,3 @@ def resolve_layer(model, which, candidates, argument="layer"):
         "an index into that list (-1 is closest to the output). Received: "
         f"{argument}={which!r}"
     )
-
-
-def downstream_layers(model, sources):
-    """The layers, in order of call, that see what a source layer has put out.
-
-    A nested model with one input that depends on a source is taken to depend on
-    it in all its inputs.
-    """
-    source_ids = {id(layer) for layer in sources}
-    reached = {}
-
-    def walk(model, from_source):
-        """Marks layers; returns which outputs depend on a source."""
-        if isinstance(model, keras.Sequential):
-            for layer in model.layers:
-                from_source = visit(layer, from_source)[0]
-            return [from_source]
-        tensors = {id(x) for x in model.inputs} if from_source else set()
-        for node in calls_in_order(model):
-            touched = any(id(x) in tensors for x in node.input_tensors)
-            flags = visit(node.operation, touched)
-            for i, output in enumerate(node.outputs):
-                if flags[i if len(flags) > 1 else 0]:
-                    tensors.add(id(output))
-        return [id(x) in tensors for x in model.outputs]
-
-    def visit(operation, from_source):
-        if is_graph_model(operation):
-            return walk(operation, from_source)
-        if from_source and isinstance(operation, keras.layers.Layer):
-            reached[id(operation)] = operation
-        return [from_source or id(operation) in source_ids]
-
-    walk(model, False)
-    return [
-        layer
-        for layer in dict.fromkeys(find_layers(model).values())
-        if id(layer) in reached
-    ]

@@ -30,12 +30,7 @@ def ensure_built(old, new):
 
 
 def copy_state(old, new):
-    """Copies the state of a layer to a layer made from its config.
-
-    State is the variables, and what the layer, or one inside it, saves in its
-    own way: the vocabulary of a lookup layer, the constants that
-    `Normalization` derives from its variables.
-    """
+    """Copies the state of a layer to a layer made from its config."""
     ensure_built(old, new)
     old_variables, new_variables = old.variables, new.variables
     shapes = [[v.shape for v in layer.variables] for layer in (old, new)]
@@ -48,6 +43,8 @@ def copy_state(old, new):
             f"{[(v.path, v.shape) for v in old_variables]}. Received: "
             f"{[(v.path, v.shape) for v in new_variables]}"
         )
+    # Such as the vocabulary of a lookup layer, and the constants that
+    # `Normalization` derives from its variables.
     for source, target in zip(
         [old, *sublayers(old)], [new, *sublayers(new)], strict=True
     ):

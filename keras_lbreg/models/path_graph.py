@@ -12,7 +12,7 @@ class PathGraph:
 
     A forked tensor holds `[right; left]` in training. A call with one forked
     input needs all of its inputs forked. A layer that `is_uniform` (it keeps
-    statistics), and a nested model, has to be used alike wherever it is called.
+    statistics) has to be used alike wherever it is called.
     """
 
     def __init__(self, model, is_source, is_uniform=lambda layer: False):
@@ -41,7 +41,7 @@ class PathGraph:
             inputs = node.input_tensors
             touched = any(id(x) in forked for x in inputs) or (
                 id(node.operation) in self.forked_layers
-                and self._must_be_uniform(node.operation)
+                and self.is_uniform(node.operation)
             )
             if touched:
                 self.to_fork[id(node)] = {
@@ -61,9 +61,6 @@ class PathGraph:
         if is_graph_model(operation):
             return self._walk(operation, forked)
         return [forked or self.is_source(operation)]
-
-    def _must_be_uniform(self, operation):
-        return is_graph_model(operation) or self.is_uniform(operation)
 
 
 def forks(layer):

@@ -53,9 +53,8 @@ def rebuild(
     `node` is the old call (see `calls_in_order`), or None in an outer
     Sequential model; the layers of a nested one are called by Keras itself.
     """
-    return _Rebuild(model, replace, transfer, call).outer(
-        model, model_class, model_kwargs
-    )
+    rebuilding = _Rebuild(model, replace, transfer, call)
+    return rebuilding.outer(model, model_class, model_kwargs)
 
 
 class _Rebuild:
@@ -85,12 +84,7 @@ class _Rebuild:
         self.in_the_making = set()
 
     def outer(self, model, model_class, model_kwargs):
-        if model_class is None:
-            new = self.copy_model(model)
-        elif issubclass(model_class, keras.Sequential):
-            new = self.copy_sequential(model, model_class, model_kwargs)
-        else:
-            new = self.copy_graph(model, model_class, model_kwargs)
+        new = self.copy_model(model, model_class, model_kwargs)
         for old, replacement in self.replaced:
             ensure_built(old, replacement)
         self.check_borrowed_replacements()
@@ -164,10 +158,7 @@ class _Rebuild:
         return value
 
     def variable(self, old):
-        """The counterpart of a variable that an operation or layer is given.
-
-        A variable of no layer in the model is no part of the model.
-        """
+        """The counterpart of a variable; itself, if no layer here has it."""
         for owner in self.owners.get(id(old), []):
             if id(owner) in self.in_the_making:
                 continue
@@ -179,14 +170,20 @@ class _Rebuild:
             return _pairs(owner, new)[id(old)][1]
         return old
 
-    def copy_model(self, model):
+    def copy_model(self, model, model_class=None, kwargs=None):
         is_sequential = isinstance(model, keras.Sequential)
-        copy = self.copy_sequential if is_sequential else self.copy_graph
-        if can_be_kept(type(model)):
-            return copy(model, type(model), further_config(model))
-        return copy(model, keras.Sequential if is_sequential else keras.Model)
+        if model_class is None and can_be_kept(type(model)):
+            model_class, kwargs = type(model), further_config(model)
+        elif model_class is None:
+            model_class = keras.Sequential if is_sequential else keras.Model
+        make = self.make_graph
+        if issubclass(model_class, keras.Sequential):
+            make = self.make_sequential
+        new = make(model, model_class, name=model.name, **(kwargs or {}))
+        self.models.append((model, new))
+        return new
 
-    def copy_sequential(self, model, model_class, kwargs=None):
+    def make_sequential(self, model, model_class, **kwargs):
         if isinstance(model, keras.Sequential):
             old_layers = model.layers
         else:
@@ -194,11 +191,9 @@ class _Rebuild:
         layers = [self.counterpart(layer) for layer in old_layers]
         if has_graph(model):
             layers.insert(0, _copy_input(model.inputs[0]))
-        new = model_class(layers, name=model.name, **(kwargs or {}))
-        self.models.append((model, new))
-        return new
+        return model_class(layers, **kwargs)
 
-    def copy_graph(self, model, model_class, kwargs=None):
+    def make_graph(self, model, model_class, **kwargs):
         tensors = {id(x): _copy_input(x) for x in model.inputs}
         if isinstance(model, keras.Sequential):
             x = tensors[id(model.inputs[0])]
@@ -222,9 +217,7 @@ class _Rebuild:
             inputs, outputs = keras.tree.map_structure(
                 lambda x: tensors[id(x)], (model.input, model.output)
             )
-        new = model_class(inputs, outputs, name=model.name, **(kwargs or {}))
-        self.models.append((model, new))
-        return new
+        return model_class(inputs, outputs, **kwargs)
 
     def copy_variables_of_models(self):
         """Copies what models have beside the layers of their graph."""

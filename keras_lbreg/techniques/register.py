@@ -7,6 +7,9 @@ search space and its options on the command line.
 
 import dataclasses
 
+# Its names are loaded when a hook is called: this module chooses no backend.
+import keras_lbreg as lbreg
+from keras_lbreg.checks import invalid
 from keras_lbreg.techniques.technique import SearchRange, Technique
 
 
@@ -14,10 +17,6 @@ def call(name, *values, **settings):
     """The text of a call of one of the package's public names."""
     given = [*values, *(f"{k}={v!r}" for k, v in settings.items())]
     return f"lbreg.{name}({', '.join(given)})"
-
-
-def scale_rates(hp, ctx):
-    return dict(hp)
 
 
 LR_SCALING = Technique(
@@ -38,7 +37,7 @@ LR_SCALING = Technique(
         "warmup_epochs": SearchRange(0, 5),
     },
     helps_when="always: it comes first, and the others build on it",
-    regime=scale_rates,
+    regime=lambda hp, ctx: hp,
 )
 
 
@@ -98,8 +97,6 @@ ADAM_SCALING = Technique(
     paper="Malladi et al. 2022, https://arxiv.org/abs/2205.10287",
     card="adaptive_optimizers",
     public_names=("scale_adam",),
-    defaults={},
-    search_space={},
     helps_when="the optimizer is Adam or alike, and the batch not too large",
     regime=lambda hp, ctx: {"rule": "sqrt"},
     optimizer=scale_decays,
@@ -114,10 +111,8 @@ def averaging(optimizer):
 
 
 def scale_weight_average(optimizer, hp, ctx):
-    from keras_lbreg.schedules.scale_adam import scale_momentum
-
     for part in averaging(optimizer):
-        part.ema_momentum = scale_momentum(
+        part.ema_momentum = lbreg.scale_momentum(
             part.ema_momentum, ctx.base_batch_size, ctx.batch_size
         )
     return optimizer
@@ -137,8 +132,6 @@ AVERAGE_SCALING = Technique(
     paper="Busbridge et al. 2023, https://arxiv.org/abs/2307.13813",
     card="adaptive_optimizers",
     public_names=("scale_momentum",),
-    defaults={},
-    search_space={},
     helps_when="the optimizer keeps a moving average of the weights",
     optimizer=scale_weight_average,
     note=lambda hp, ctx: (
@@ -170,24 +163,10 @@ NESTEROV = Technique(
     paper="Nado et al. 2021, https://arxiv.org/abs/2102.06356",
     card="learning_rate_scaling",
     public_names=("scale_learning_rate",),
-    defaults={},
-    search_space={},
     helps_when="the optimizer is SGD with momentum",
     optimizer=use_nesterov,
     unfit=no_momentum,
 )
-
-
-def use_ghosts(model, hp, ctx):
-    from keras_lbreg.models import apply_ghost_batch_norm
-
-    return apply_ghost_batch_norm(model, **hp)
-
-
-def strip_ghosts(model):
-    from keras_lbreg.models import strip_ghost_batch_norm
-
-    return strip_ghost_batch_norm(model)
 
 
 def sizes_that_divide(model, ctx):
@@ -200,13 +179,12 @@ def sizes_that_divide(model, ctx):
 def no_ghosts(model, ctx):
     import keras
 
-    from keras_lbreg.layers import GhostBatchNormalization
     from keras_lbreg.models.layer_search import find_hidden_layers, find_layers
 
     def is_norm(layer):
         return type(layer) in (
             keras.layers.BatchNormalization,
-            GhostBatchNormalization,
+            lbreg.GhostBatchNormalization,
         )
 
     hidden = find_hidden_layers(model, is_norm)
@@ -238,8 +216,8 @@ GHOST_BATCH_NORM = Technique(
         "ghost_batch_size": SearchRange(choices=sizes_that_divide),
     },
     helps_when="the network has batch normalization",
-    model=use_ghosts,
-    finalize=strip_ghosts,
+    model=lambda model, hp, ctx: lbreg.apply_ghost_batch_norm(model, **hp),
+    finalize=lambda model: lbreg.strip_ghost_batch_norm(model),
     code=lambda model, hp, ctx: {
         "model": f"model = {call('apply_ghost_batch_norm', 'model', **hp)}",
         "after": f"model = {call('strip_ghost_batch_norm', 'model')}",
@@ -258,23 +236,13 @@ REGIME_ADAPTATION = Technique(
     paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
     card="regime_adaptation",
     public_names=("Regime",),
-    defaults={},
-    search_space={},
     helps_when="time is there: it processes B_L / B_S times the samples",
     regime=lambda hp, ctx: {"stretch": True},
 )
 
 
-def add_noise(optimizer, hp, ctx):
-    from keras_lbreg.optimizers import GradientNoise
-
-    return GradientNoise(optimizer, seed=ctx.seed, **hp)
-
-
 def noisy_already(model, ctx):
-    from keras_lbreg.optimizers import GradientNoise
-
-    if any(isinstance(x, GradientNoise) for x in chain(model.optimizer)):
+    if any(isinstance(x, lbreg.GradientNoise) for x in chain(model.optimizer)):
         return "The workload's own optimizer adds noise already."
     return ""
 
@@ -294,7 +262,9 @@ GRADIENT_NOISE = Technique(
         "gamma": SearchRange(0.3, 0.8),
     },
     helps_when="the large batch's gradient has lost the small one's noise",
-    optimizer=add_noise,
+    optimizer=lambda optimizer, hp, ctx: lbreg.GradientNoise(
+        optimizer, seed=ctx.seed, **hp
+    ),
     unfit=noisy_already,
     code=lambda model, hp, ctx: {
         "optimizer": f"optimizer = {call('GradientNoise', 'optimizer', **hp)}"
@@ -306,12 +276,8 @@ MOST_LAYERS = 8
 
 
 def double_layer(model, hp, ctx):
-    from keras_lbreg.models import apply_dreg
-
-    layer = hp["layer"]
-    if layer is None:
-        layer = recommended_layer(model)
-    return apply_dreg(model, seed=ctx.seed, **{**hp, "layer": layer})
+    layer = recommended_layer(model) if hp["layer"] is None else hp["layer"]
+    return lbreg.apply_dreg(model, seed=ctx.seed, **{**hp, "layer": layer})
 
 
 def recommended_layer(model):
@@ -319,16 +285,20 @@ def recommended_layer(model):
     import keras
 
     from keras_lbreg.models.apply_dreg import dreg_candidates
-    from keras_lbreg.models.layer_search import downstream_layers
+    from keras_lbreg.models.path_graph import PathGraph
 
     candidates = dreg_candidates(model)
-    layers = list(candidates.values())
-    if not all(isinstance(x, keras.layers.Dense) for x in layers):
+    if not all(isinstance(x, keras.layers.Dense) for x in candidates.values()):
         return "last_conv"
+    ids = {id(layer) for layer in candidates.values()}
+
+    def is_hidden(layer):
+        graph = PathGraph(model, is_source=lambda x: x is layer)
+        return not ids.isdisjoint(graph.forked_layers)
+
     paths = list(candidates)
     for path in reversed(paths):
-        behind = downstream_layers(model, [candidates[path]])
-        if any(x is y for x in behind for y in layers):
+        if is_hidden(candidates[path]):
             return path
     # The only layers are output layers.
     return paths[-1] if paths else "last_conv"
@@ -342,25 +312,12 @@ def late_layers(model, ctx):
     return tuple(range(-min(count, MOST_LAYERS), 0))
 
 
-def select_path(hp, ctx):
-    from keras_lbreg.callbacks import DRegPathSelection
-
-    return [DRegPathSelection(ctx.validation_data)]
-
-
-def strip_paths(model):
-    from keras_lbreg.models import strip_dreg
-
-    return strip_dreg(model)
-
-
 def write_paths(model, hp, ctx):
     settings = {k: v for k, v in hp.items() if v is not None}
     settings.setdefault("layer", recommended_layer(model))
-    selection = call("DRegPathSelection", "validation_data")
     return {
         "model": f"model = {call('apply_dreg', 'model', **settings)}",
-        "callback": selection,
+        "callback": call("DRegPathSelection", "validation_data"),
         "after": f"model = {call('strip_dreg', 'model')}",
     }
 
@@ -410,8 +367,8 @@ DREG = Technique(
     },
     helps_when="the batch is very large (the paper: from 4,096 on)",
     model=double_layer,
-    callbacks=select_path,
-    finalize=strip_paths,
+    callbacks=lambda hp, ctx: [lbreg.DRegPathSelection(ctx.validation_data)],
+    finalize=lambda model: lbreg.strip_dreg(model),
     code=write_paths,
     unfit=nothing_to_double,
 )
@@ -425,17 +382,17 @@ def mixes_in_optimizer(hp, ctx):
 def mix_replicas(optimizer, hp, ctx):
     if not mixes_in_optimizer(hp, ctx):
         return optimizer
-    from keras_lbreg.optimizers import GradientMix
-
-    return GradientMix(
+    return lbreg.GradientMix(
         optimizer, concentration=hp["concentration"], seed=ctx.seed
     )
 
 
-def mix_samples(batches, hp, ctx):
-    if mixes_in_optimizer(hp, ctx):
+def mix_samples(batches, hp, ctx, law="dirichlet"):
+    if law == "dirichlet" and mixes_in_optimizer(hp, ctx):
         return batches
-    return weigh_samples(batches, hp, ctx)
+    return lbreg.mix_sample_weights(
+        batches, law=law, seed=ctx.seed, initial_step=ctx.initial_step, **hp
+    )
 
 
 def write_mix(model, hp, ctx, law="dirichlet"):
@@ -447,14 +404,6 @@ def write_mix(model, hp, ctx, law="dirichlet"):
     settings = dict(hp) if law == "dirichlet" else {**hp, "law": law}
     made = call("mix_sample_weights", "train_batches", **settings)
     return {"data": f"train_batches = {made}"}
-
-
-def weigh_samples(batches, hp, ctx, law="dirichlet"):
-    from keras_lbreg.data import mix_sample_weights
-
-    return mix_sample_weights(
-        batches, law=law, seed=ctx.seed, initial_step=ctx.initial_step, **hp
-    )
 
 
 def groups_that_divide(model, ctx):
@@ -518,7 +467,7 @@ GROUP_NOISE = Technique(
         "stddev": SearchRange(0.1, 4.0, log=True),
     },
     helps_when="as GradientMix, with weights that need not sum to one",
-    data=lambda batches, hp, ctx: weigh_samples(batches, hp, ctx, "gaussian"),
+    data=lambda batches, hp, ctx: mix_samples(batches, hp, ctx, "gaussian"),
     code=lambda model, hp, ctx: write_mix(model, hp, ctx, "gaussian"),
     unfit=no_groups,
     alternative_to="gradient_mix",
@@ -587,19 +536,13 @@ def check_hyperparameters(hyperparameters):
     ValueError: Invalid value for argument `dreg.weight`. ...
     """
     if not isinstance(hyperparameters, dict):
-        raise ValueError(
-            "Invalid value for argument `hyperparameters`. Expected a "
-            "dictionary by technique. Received: "
-            f"hyperparameters={hyperparameters!r}"
-        )
+        expected = "a dictionary by technique"
+        raise invalid("hyperparameters", expected, hyperparameters)
     for name, values in hyperparameters.items():
         technique = get(name)
         if not isinstance(values, dict):
-            raise ValueError(
-                "Invalid value for argument `hyperparameters`. Expected a "
-                f"dictionary by hyperparameter for {name!r}. Received: "
-                f"{values!r}"
-            )
+            expected = f"a dictionary by hyperparameter for {name!r}"
+            raise invalid("hyperparameters", expected, values)
         technique.check(values)
 
 

@@ -1,10 +1,10 @@
 """What a technique is, to training, tuning, command line and docs."""
 
 import dataclasses
-import numbers
 from collections.abc import Callable, Mapping
+from numbers import Real
 
-from keras_lbreg.checks import check_positive_int
+from keras_lbreg.checks import check_positive_int, invalid, is_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +76,7 @@ class SearchRange:
         if not valid:
             raise ValueError(
                 "Invalid search range. Expected `choices`, or numbers `low` < "
-                "`high`, positive where `log` is true. Received: "
-                f"low={self.low!r}, high={self.high!r}, log={self.log!r}, "
-                f"choices={self.choices!r}"
+                f"`high`, positive where `log` is true. Received: {self}"
             )
 
 
@@ -99,9 +97,10 @@ class Technique:
         paper: Where it comes from, with a link.
         card: Stem of its method card in `docs/methods/`.
         public_names: The names of `keras_lbreg` that implement it.
-        defaults: Every hyperparameter and its default.
-        search_space: A `SearchRange` by hyperparameter.
         helps_when: When it may help, in a few words.
+        does: What it does to a run, in a few words.
+        defaults: Every hyperparameter and its default. Defaults to none.
+        search_space: A `SearchRange` by hyperparameter.
         regime: `regime(hp, ctx)` returns arguments of `Regime.scaled`.
         model: `model(model, hp, ctx)` returns the changed model.
         optimizer: `optimizer(optimizer, hp, ctx)` returns the wrapped
@@ -119,7 +118,6 @@ class Technique:
             can do nothing for this plain model, or `""`.
         alternative_to: Name of the technique whose place it takes; the arm
             with everything holds only the first of them.
-        does: What it does to a run, in a few words.
 
     Raises:
         ValueError: `search_space` names no hyperparameter of `defaults`.
@@ -136,9 +134,10 @@ class Technique:
     paper: str
     card: str
     public_names: tuple
-    defaults: Mapping
-    search_space: Mapping
     helps_when: str
+    does: str
+    defaults: Mapping = dataclasses.field(default_factory=dict)
+    search_space: Mapping = dataclasses.field(default_factory=dict)
     regime: Callable | None = None
     model: Callable | None = None
     optimizer: Callable | None = None
@@ -149,27 +148,20 @@ class Technique:
     code: Callable | None = None
     unfit: Callable | None = None
     alternative_to: str | None = None
-    does: str = ""
 
     def __post_init__(self):
-        unknown = set(self.search_space) - set(self.defaults)
+        unknown = sorted(self.search_space.keys() - self.defaults.keys())
         if unknown:
-            raise ValueError(
-                "Invalid value for argument `search_space`. Expected ranges "
-                f"of hyperparameters in {sorted(self.defaults)}. Received: "
-                f"search_space with {sorted(unknown)}"
-            )
+            expected = f"ranges of hyperparameters in {sorted(self.defaults)}"
+            raise invalid("search_space", expected, unknown)
 
     def hyperparameters(self, overrides=None):
         """The defaults with `overrides` in their place."""
-        overrides = dict(overrides or {})
-        unknown = sorted(set(overrides) - set(self.defaults))
+        overrides = overrides or {}
+        unknown = sorted(overrides.keys() - self.defaults.keys())
         if unknown:
-            expected = (
-                f"Expected one of {sorted(self.defaults)}."
-                if self.defaults
-                else "It has none."
-            )
+            known = sorted(self.defaults)
+            expected = f"Expected one of {known}." if known else "It has none."
             raise ValueError(
                 f"Invalid hyperparameter of technique {self.name!r}. "
                 f"{expected} Received: {unknown}"
@@ -182,40 +174,25 @@ class Technique:
         for key, value in overrides.items():
             if key in ("ghost_batch_size", "groups"):
                 check_positive_int(key, value)
-            elif key == "layer":
-                # A name, or an index from the output: the model knows better.
-                check_layer(f"{self.name}.{key}", value)
-            else:
-                check_kind(f"{self.name}.{key}", value, self.defaults[key])
+                continue
+            kinds, expected = allowed_kinds(key, self.defaults[key])
+            if isinstance(value, bool) or not isinstance(value, kinds):
+                raise invalid(f"{self.name}.{key}", expected, value)
 
 
-def check_layer(name, value):
-    right = value is None or isinstance(value, (str, int))
-    if not right or isinstance(value, bool):
-        raise ValueError(
-            f"Invalid value for argument `{name}`. Expected the name of a "
-            "layer, or an index from the output (-1 is the last). Received: "
-            f"{name}={value!r}"
-        )
-
-
-def check_kind(name, value, default):
-    """Raise unless `value` is of the same kind as its default."""
+def allowed_kinds(key, default):
+    """The types that a hyperparameter may have, and what they are called."""
+    if key == "layer":
+        # The model knows better.
+        expected = "the name of a layer, or an index from the output"
+        return str | int | None, f"{expected} (-1 is the last)"
     if isinstance(default, str):
-        expected, right = "a word", isinstance(value, str)
+        kinds, expected = str, "a word"
+    elif default is None:
+        kinds, expected = Real | None, "a number or None"
     else:
-        expected, right = "a number", is_number(value)
-        if default is None:
-            expected, right = "a number or None", right or value is None
-    if not right:
-        raise ValueError(
-            f"Invalid value for argument `{name}`. Expected {expected}, as "
-            f"the default, {default!r}. Received: {name}={value!r}"
-        )
-
-
-def is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+        kinds, expected = Real, "a number"
+    return kinds, f"{expected}, as the default, {default!r}"
 
 
 def try_out(technique, settings, context, model):

@@ -110,7 +110,7 @@ def build_plain(workload, steps_per_epoch):
         expected = "a function that returns a compiled `keras.Model`"
         received = f"a function that returns {type(model).__name__}"
         raise ValueError(message("build_model", expected, received))
-    check_graph_model(model, "Build it of layers.")
+    check_graph_model(model, "Build it of layers")
     check_shapes_are_known(model)
     if not model.compiled or model.optimizer is None:
         expected = (

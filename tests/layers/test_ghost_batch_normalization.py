@@ -200,9 +200,9 @@ def test_inference_and_frozen_layer_are_batch_normalization():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"ghost_batch_size": 0}, "`ghost_batch_size`.*positive integer"),
-        ({"ghost_batch_size": 2.5}, "`ghost_batch_size`.*positive integer"),
-        ({"ghost_batch_size": True}, "`ghost_batch_size`.*positive integer"),
+        ({"ghost_batch_size": 0}, "`ghost_batch_size`.*integer above 0"),
+        ({"ghost_batch_size": 2.5}, "`ghost_batch_size`.*integer above 0"),
+        ({"ghost_batch_size": True}, "`ghost_batch_size`.*integer above 0"),
         ({"statistics": "median"}, "`statistics`.*sequential"),
         ({"synchronized": True}, "`synchronized`.*Expected `False`"),
         ({"renorm": True}, "`renorm`.*Expected `False`"),

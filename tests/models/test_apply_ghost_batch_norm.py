@@ -8,9 +8,7 @@ import pytest
 
 from keras_lbreg.layers import GhostBatchNormalization
 from keras_lbreg.models import (
-    apply_dreg,
     apply_ghost_batch_norm,
-    strip_dreg,
     strip_ghost_batch_norm,
 )
 from keras_lbreg.models.layer_search import find_layers
@@ -75,18 +73,6 @@ def test_training_uses_the_ghosts():
     np.testing.assert_allclose(
         one(X, training=True), model(X, training=True), atol=1e-4
     )
-
-
-def test_callers_model_is_untouched():
-    model = make_model()
-    before = [keras.ops.convert_to_numpy(v) for v in model.weights]
-    config = model.get_config()
-    new = apply_ghost_batch_norm(model, 4)
-    new.compile("sgd", "mse")
-    new.fit(X, np.zeros((8, 3)), verbose=0)
-    assert model.get_config() == config
-    for value, variable in zip(before, model.weights, strict=True):
-        np.testing.assert_array_equal(value, variable)
 
 
 def test_applying_twice_changes_only_the_size():
@@ -190,7 +176,7 @@ def test_synchronized_is_refused():
 
 
 def test_bad_size_is_refused():
-    with pytest.raises(ValueError, match=r"`ghost_batch_size`.*positive"):
+    with pytest.raises(ValueError, match=r"`ghost_batch_size`.*above 0"):
         apply_ghost_batch_norm(make_model(), 0)
 
 
@@ -209,33 +195,6 @@ def test_saves_and_loads(tmp_path):
     again = save_and_load(new, tmp_path)
     assert list(ghosts(again)) == list(ghosts(new))
     np.testing.assert_array_equal(again(X), new(X))
-
-
-def small_cnn():
-    return keras.Sequential(
-        [
-            keras.Input((6, 6, 4)),
-            keras.layers.Conv2D(4, 3, name="conv"),
-            bn("bn"),
-            keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(3),
-        ]
-    )
-
-
-def test_before_and_after_apply_dreg_is_the_same():
-    model = small_cnn()
-    keras.utils.set_random_seed(1)
-    before = apply_dreg(apply_ghost_batch_norm(model, 4), "conv", seed=1)
-    keras.utils.set_random_seed(1)
-    after = apply_ghost_batch_norm(apply_dreg(model, "conv", seed=1), 4)
-    assert type(before) is type(after)
-    assert before.get_config() == after.get_config()
-    np.testing.assert_allclose(
-        before(X, training=True), after(X, training=True), atol=1e-6
-    )
-    stripped = strip_dreg(after)
-    assert list(ghosts(stripped)) == ["bn"]
 
 
 def test_strip_undoes_apply():

@@ -490,12 +490,6 @@ def test_all_layers_switch_together():
     assert model.block.layers[-1].active_path == "left"
 
 
-def test_models_without_paths():
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match="Expected a model with a DReg layer"):
-        get_active_path(model)
-
-
 def model_of(branch, from_sequential):
     inputs = keras.Input((3,))
     h = keras_lbreg.DRegDense(3)(inputs)

@@ -83,3 +83,17 @@ def test_forks():
     assert forks(keras_lbreg.DRegDense(1, paths="both"))
     assert not forks(keras_lbreg.DRegDense(1))
     assert not forks(keras.layers.Dense(1))
+
+
+def test_a_shared_nested_model_is_forked_where_it_is_called_behind():
+    inner_in = keras.Input((3,))
+    hidden = keras.layers.Dense(3, name="hidden")(inner_in)
+    inner = keras.Model(inner_in, hidden, name="inner")
+    x = keras.Input((3,))
+    before = inner(x)
+    behind = inner(keras.layers.Dense(3, name="dreg")(before))
+    graph = graph_of(keras.Model(x, [before, behind]), "dreg")
+    assert names(graph) == {"inner", "hidden"}
+    assert graph.forked_outputs == [False, True]
+    graph = graph_of(keras.Model(x, [before, behind]), "dreg", uniform="inner")
+    assert graph.forked_outputs == [True, True]
