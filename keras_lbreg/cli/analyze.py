@@ -5,7 +5,7 @@ import rich.progress
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import start_keras
 from keras_lbreg.cli.errors import report_errors
-from keras_lbreg.cli.options import WHAT, WHERE, folder, option
+from keras_lbreg.cli.options import WHAT, WHERE, folder, number, option
 from keras_lbreg.formatting import make_console, rich_table
 
 SHARPNESS = "Sharpness"
@@ -29,13 +29,11 @@ def analyze(
         "A,B,...",
         "Of sharpness, hessian, noise and interpolation, these.",
     ) = "sharpness,hessian,noise",
-    samples: option(
-        int, WHAT, "N", "Use so many samples, chosen at random."
-    ) = 10_000,
+    samples: number(WHAT, "Use so many samples, chosen at random.") = 10_000,
     split: option(
         str, WHAT, "NAME", "Which data of the workload to use, train or val."
     ) = "train",
-    seed: option(int, WHAT, "N", "Seed of random directions and batches.") = 0,
+    seed: number(WHAT, "Seed of random directions and batches.") = 0,
     epsilon: option(
         list[float],
         SHARPNESS,
@@ -43,29 +41,24 @@ def analyze(
         "Size of the box. May be repeated. Default: both of the paper's.",
         show_default=False,
     ) = [1e-3, 5e-4],  # noqa: B006
-    subspace: option(
-        int | None,
+    subspace: number(
         SHARPNESS,
-        "N",
         "Search in N random directions (the paper: 100), not in all.",
+        int | None,
     ) = None,
-    iterations: option(int, SHARPNESS, "N", "Iterations of L-BFGS-B.") = 10,
+    iterations: number(SHARPNESS, "Iterations of L-BFGS-B.") = 10,
     tolerance: option(
         float, HESSIAN, "X", "Relative accuracy of the eigenvalue."
     ) = 1e-3,
-    max_iterations: option(
-        int, HESSIAN, "N", "Most restarts of the iteration."
-    ) = 100,
-    small_batch: option(int, NOISE, "N", "The small batch.") = 64,
-    big_batch: option(
-        int,
+    max_iterations: number(HESSIAN, "Most restarts of the iteration.") = 100,
+    small_batch: number(NOISE, "The small batch.") = 64,
+    big_batch: number(
         NOISE,
-        "N",
         "The big batch, a multiple of the small one; at most what the data "
         "allow.",
     ) = 1024,
-    pairs: option(
-        int, NOISE, "N", "Big batches to draw. More narrow the interval.", min=1
+    pairs: number(
+        NOISE, "Big batches to draw. More narrow the interval.", min=1
     ) = 20,
     statistics: option(
         str,
@@ -75,10 +68,8 @@ def analyze(
         "in training; estimate, measured anew; moving, which lag behind in "
         "mid-run.",
     ) = "batch",
-    points: option(
-        int,
+    points: number(
         LINE,
-        "N",
         "Number of values of a; 0 is the first model, 1 the second.",
         min=2,
     ) = 25,

@@ -3,7 +3,7 @@
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import end, start_keras
 from keras_lbreg.cli.errors import report_errors
-from keras_lbreg.cli.options import WHAT, folder, option
+from keras_lbreg.cli.options import WHAT, folder, number, option
 from keras_lbreg.formatting import make_console
 
 
@@ -19,10 +19,8 @@ def compare(
         "A,B,...",
         "Only these arms, of those that `lbreg arms` lists.",
     ) = None,
-    seeds: option(
-        int, WHAT, "N", "Runs of each arm, with consecutive seeds."
-    ) = 3,
-    first_seed: option(int, WHAT, "N", "The first of the seeds.") = 0,
+    seeds: number(WHAT, "Runs of each arm, with consecutive seeds.") = 3,
+    first_seed: number(WHAT, "The first of the seeds.") = 0,
     settings: options.Set = None,
     config: options.Config = None,
     backend: options.Backend = None,

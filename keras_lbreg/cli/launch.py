@@ -28,7 +28,7 @@ def launch(
         "COMMAND",
         "An lbreg command, a Python file or a program, after `--`.",
     ),
-    workers: options.option(int, None, "N", "Processes to start.", min=1),
+    workers: options.number(None, "Processes to start.", min=1),
     debug: options.Debug = False,
 ):
     """

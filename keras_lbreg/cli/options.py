@@ -31,6 +31,11 @@ def option(kind, panel, metavar, help, *names, **settings):
     return Annotated[kind, typer.Option(*names, **settings)]
 
 
+def number(panel, help, kind=int, **settings):
+    """The type of an option that is an integer."""
+    return option(kind, panel, "N", help, **settings)
+
+
 def folder(help):
     """The type of an option that is a folder to write to."""
     return option(str | None, WHERE, "FOLDER", help)
@@ -41,21 +46,17 @@ WorkloadSpec = argument(str, "WORKLOAD", WORKLOAD_HELP)
 OptionalWorkload = argument(
     str | None, "WORKLOAD", f"{WORKLOAD_HELP.strip()} Default: digits."
 )
-BatchSize = option(
-    int | None, WHAT, "N", "The large batch. Default: the workload's."
+BatchSize = number(
+    WHAT, "The large batch. Default: the workload's.", int | None
 )
-SmallBatchSize = option(
-    int | None,
-    WHAT,
-    "N",
-    "The small batch. Default: that of the workload's regime.",
+SmallBatchSize = number(
+    WHAT, "The small batch. Default: that of the workload's regime.", int | None
 )
-Epochs = option(
-    int | None,
+Epochs = number(
     WHAT,
-    "N",
     "Epochs of all arms but regime adaptation. Default: those of the "
     "workload's regime.",
+    int | None,
 )
 Set = option(
     list[str] | None,
@@ -86,18 +87,16 @@ Strategy = option(
     "jax-data-parallel: this machine's GPUs; multi-worker: those of all "
     "workers in TF_CONFIG; auto: the largest there is, which is printed.",
 )
-Devices = option(
-    int | None,
+Devices = number(
     WHERE,
-    "N",
     "How many of this machine's devices to use. Default: all.",
-)
-VirtualDevices = option(
     int | None,
+)
+VirtualDevices = number(
     WHERE,
-    "N",
     "Use no GPU and divide the processor into N devices: to try a "
     "strategy without the hardware. It trains no faster.",
+    int | None,
     min=1,
 )
 DataDir = option(

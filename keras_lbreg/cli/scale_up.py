@@ -3,7 +3,7 @@
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import start_keras
 from keras_lbreg.cli.errors import report_errors
-from keras_lbreg.cli.options import folder, option
+from keras_lbreg.cli.options import folder, number, option
 from keras_lbreg.formatting import make_console
 
 STEPS = "How much to try"
@@ -19,10 +19,8 @@ def scale_up(
         "MINUTES",
         "Time for all steps. What is left out for it is said.",
     ) = None,
-    trials: option(
-        int, STEPS, "N", "Trials of the search for the learning rate."
-    ) = 24,
-    seeds: option(int, STEPS, "N", "Runs of each arm that is compared.") = 3,
+    trials: number(STEPS, "Trials of the search for the learning rate.") = 24,
+    seeds: number(STEPS, "Runs of each arm that is compared.") = 3,
     quick: option(
         bool, STEPS, None, "A first look: 6 trials, 2 seeds."
     ) = False,

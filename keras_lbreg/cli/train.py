@@ -3,7 +3,7 @@
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import end, start_keras
 from keras_lbreg.cli.errors import report_errors
-from keras_lbreg.cli.options import WHAT, WHERE, folder, option
+from keras_lbreg.cli.options import WHAT, WHERE, folder, number, option
 from keras_lbreg.formatting import make_console
 
 
@@ -20,7 +20,7 @@ def train(
     batch_size: options.BatchSize = None,
     small_batch_size: options.SmallBatchSize = None,
     epochs: options.Epochs = None,
-    seed: option(int, WHAT, "N", "Seed.") = 0,
+    seed: number(WHAT, "Seed.") = 0,
     settings: options.Set = None,
     config: options.Config = None,
     backend: options.Backend = None,

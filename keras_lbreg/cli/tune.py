@@ -5,7 +5,7 @@ import typer
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import is_installed, start_keras
 from keras_lbreg.cli.errors import RUN_FAILED, report_errors
-from keras_lbreg.cli.options import WHERE, folder, option, parse_settings, split
+from keras_lbreg.cli.options import WHERE, folder, number, option, split
 from keras_lbreg.formatting import make_console, rich_table
 from keras_lbreg.techniques import SearchRange, names
 
@@ -16,12 +16,11 @@ SEARCH = "How to search"
 @report_errors
 def tune(
     workload: options.OptionalWorkload = "digits",
-    batch_size: option(
-        list[int] | None,
+    batch_size: number(
         SPACE,
-        "N",
         "The large batch; may be repeated, to try several. Default: the "
         "workload's.",
+        list[int] | None,
     ) = None,
     techniques: option(
         str | None,
@@ -56,20 +55,16 @@ def tune(
         "KerasTuner's engine that chooses what to try next: random, bayesian, "
         "hyperband or grid.",
     ) = "random",
-    trials: option(int, SEARCH, "N", "Configurations to try, at most.") = 30,
-    executions: option(
-        int, SEARCH, "N", "Runs of every trial, with seeds 0, 1, ..."
-    ) = 1,
+    trials: number(SEARCH, "Configurations to try, at most.") = 30,
+    executions: number(SEARCH, "Runs of every trial, with seeds 0, 1, ...") = 1,
     budget: option(
         float | None,
         SEARCH,
         "MINUTES",
         "Begin no trial after so much searching, over all sessions.",
     ) = None,
-    workers: option(
-        int, SEARCH, "N", "Trials at a time: so many processes search."
-    ) = 1,
-    seed: option(int, SEARCH, "N", "Seed of the engine.") = 0,
+    workers: number(SEARCH, "Trials at a time: so many processes search.") = 1,
+    seed: number(SEARCH, "Seed of the engine.") = 0,
     holdout: option(
         float,
         SEARCH,
@@ -77,10 +72,8 @@ def tune(
         "Part of the training data that trials are judged by. The validation "
         "data are kept for the winner.",
     ) = 0.2,
-    confirm_seeds: option(
-        int,
+    confirm_seeds: number(
         SEARCH,
-        "N",
         "Fresh seeds that the winner is compared on with the small batch, the "
         "large batch and the best learning rate. 0: no comparison.",
     ) = 3,
@@ -145,7 +138,7 @@ def tune(
         "always": split(always),
         "ranges": {
             name: {key: parse_values(x) for key, x in given.items()}
-            for name, given in parse_settings(ranges, "--range").items()
+            for name, given in options.parse_settings(ranges, "--range").items()
         },
         "learning_rate_factor": factor,
     }

@@ -1,5 +1,6 @@
 """From a small batch to a large one: the steps, the answer, the lines."""
 
+import functools
 import json
 import math
 import types
@@ -21,9 +22,32 @@ STEPS = ("reference", "best_rate", "best_techniques", "confirm", "try_longer")
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    path = tmp_path_factory.mktemp("whole")
-    return lbreg.scale_up(small_workload(), curve=[24], out=path, **QUICK)
+def interrupted(tmp_path_factory):
+    """The answer of one that was stopped after each step and called again.
+
+    With the files of the runs that had ended before, and when these had.
+    """
+    path, ended = tmp_path_factory.mktemp("whole"), {}
+    arguments = {"workload": small_workload(), "out": path, **QUICK}
+    for step in STEPS:
+        original = getattr(Ladder, step)
+
+        def stop(*args, original=original):
+            original(*args)
+            raise KeyboardInterrupt
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Ladder, step, stop)
+            with pytest.raises(KeyboardInterrupt):
+                lbreg.scale_up(**arguments)
+        for file in path.rglob("summary.json"):
+            ended.setdefault(file, file.stat().st_mtime_ns)
+    return lbreg.scale_up(curve=[24], **arguments), ended
+
+
+@pytest.fixture
+def found(interrupted):
+    return interrupted[0]
 
 
 def test_the_answer(found):
@@ -55,24 +79,21 @@ def test_seeds_of_the_steps_are_apart(found):
     )
 
 
-def test_goes_on_after_an_interruption(found, tmp_path, monkeypatch):
-    """Stopped after each step, called again: the same answer."""
-    arguments = {"workload": small_workload(), "out": tmp_path, **QUICK}
-    for step in STEPS:
-        original = getattr(Ladder, step)
+def test_goes_on_after_an_interruption(interrupted):
+    """Nothing that has ended is trained again."""
+    found, ended = interrupted
+    steps = {file.relative_to(found.path).parts[0] for file in ended}
+    assert {"1-reference", "2-search", "2-rates", "4-confirm"} <= steps
+    for file, time in ended.items():
+        assert file.stat().st_mtime_ns == time, file
 
-        def interrupted(*args, original=original):
-            original(*args)
-            raise KeyboardInterrupt
 
-        with monkeypatch.context() as patch:
-            patch.setattr(Ladder, step, interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                lbreg.scale_up(**arguments)
-    again = lbreg.scale_up(**arguments)
-    assert vars(again.arm) == vars(found.arm)
-    assert again.code == found.code
-    finals = [[run.final for run in x.confirmed.runs] for x in (again, found)]
+@pytest.mark.slow
+def test_an_interruption_changes_nothing(found, tmp_path):
+    whole = lbreg.scale_up(small_workload(), out=tmp_path, **QUICK)
+    assert vars(whole.arm) == vars(found.arm)
+    assert whole.code == found.code
+    finals = [[run.final for run in x.confirmed.runs] for x in (whole, found)]
     assert finals[0] == finals[1]
 
 
@@ -195,14 +216,20 @@ REGIMES = {
 }
 
 
-@pytest.mark.parametrize("regime", REGIMES)
-@pytest.mark.parametrize("arm", ARMS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_the_lines_do_what_a_run_does(optimizer, arm, regime):
-    workload = small_workload(
+@functools.cache
+def workload_of(optimizer, regime):
+    """The same for all arms: it is examined once."""
+    return small_workload(
         build_model=lambda: build_model(OPTIMIZERS[optimizer]()),
         regime=REGIMES[regime],
     )
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_lines_do_what_a_run_does(optimizer, regime, arm):
+    workload = workload_of(optimizer, regime)
     if arm == "rules" and optimizer == "sgd":
         techniques = {"nesterov": {}}
     elif arm == "rules":
