@@ -42,7 +42,9 @@ def interrupted(tmp_path_factory):
                 lbreg.scale_up(**arguments)
         for file in path.rglob("summary.json"):
             ended.setdefault(file, file.stat().st_mtime_ns)
-    return lbreg.scale_up(curve=[24], **arguments), ended
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "TRIALS", 2)
+        return lbreg.scale_up(curve=[24], **arguments), ended
 
 
 @pytest.fixture
