@@ -5,13 +5,7 @@ import dataclasses
 import numbers
 
 from keras_lbreg.checks import check_positive_int
-from keras_lbreg.techniques import (
-    RATE_RULES,
-    Context,
-    SearchRange,
-    get,
-    names,
-)
+from keras_lbreg.techniques import RATE_RULES, Context, SearchRange, get, names
 from keras_lbreg.training.arm import Arm
 
 # The technique that trains longer: a search that may take it takes it.

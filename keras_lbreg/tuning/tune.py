@@ -24,22 +24,14 @@ from keras_lbreg.training.examine import examine
 from keras_lbreg.tuning.confirm import confirm, write_best
 from keras_lbreg.tuning.hyper_model import LargeBatchHyperModel
 from keras_lbreg.tuning.report import (
-    TuneResult,
     read_search,
     reason_of,
     settings_text,
     write_report,
 )
-from keras_lbreg.tuning.resumable import (
-    ENGINES,
-    PROJECT,
-    make_tuner,
-    role,
-)
+from keras_lbreg.tuning.resumable import ENGINES, PROJECT, make_tuner, role
 from keras_lbreg.tuning.workers import Workers, begin_worker
 from keras_lbreg.workloads import Workload, get_workload
-
-__all__ = ["TuneResult", "tune"]
 
 
 def tune(
@@ -130,6 +122,7 @@ def tune(
     check_choice("engine", engine, ENGINES)
     if not isinstance(workload, Workload):
         workload = get_workload(workload)
+    where = {"strategy": strategy, "devices": devices}
     hypermodel = LargeBatchHyperModel(
         workload.held_out(holdout) if holdout else workload,
         batch_size,
@@ -137,8 +130,7 @@ def tune(
         always=always,
         learning_rate_factor=learning_rate_factor,
         ranges=ranges,
-        strategy=strategy,
-        devices=devices,
+        **where,
     )
     space, facts = hypermodel.space, hypermodel.facts
     path = pathlib.Path(out or f"runs/tune-{workload.name}")
@@ -188,9 +180,8 @@ def tune(
             write_best(result.best_path, space, result.best, workload)
         write_report(result)
         if result.best is not None and confirm_seeds:
-            how = {"strategy": strategy, "devices": devices}
-            how["progress"] = progress
-            confirm(workload, space, result, confirm_seeds, **how)
+            where["progress"] = progress
+            confirm(workload, space, result, confirm_seeds, **where)
             write_report(result)
     return result
 
