@@ -3,7 +3,7 @@
 import typer
 
 from keras_lbreg.cli import options
-from keras_lbreg.cli.backend import is_installed, start_keras
+from keras_lbreg.cli.backend import start_keras
 from keras_lbreg.cli.errors import RUN_FAILED, report_errors
 from keras_lbreg.cli.options import WHERE, folder, number, option, split
 from keras_lbreg.formatting import make_console, rich_table
@@ -142,11 +142,6 @@ def tune(
         },
         "learning_rate_factor": factor,
     }
-    if not is_installed("keras_tuner"):
-        raise ImportError(
-            "`lbreg tune` needs KerasTuner. Install it with `pip install "
-            '"keras-lbreg[tune]"`, in a clone `pip install ".[tune]"`.'
-        )
     start_keras(backend, virtual_devices)
 
     from keras_lbreg.tuning import tune as search
