@@ -21,7 +21,8 @@ class Console(rich.console.Console):
 
 def make_console(stderr=False):
     """A console on the present stdout or stderr."""
-    console = Console(stderr=stderr, highlight=False)
+    # Not markup: a layer or a file may be called anything.
+    console = Console(stderr=stderr, markup=False, highlight=False)
     if not console.is_terminal and console.width < MINIMUM_WIDTH:
         console.width = MINIMUM_WIDTH
     return console

@@ -1,6 +1,5 @@
 """The look that all plots share, and the files they end in."""
 
-import contextlib
 import dataclasses
 import io
 import math
@@ -64,13 +63,11 @@ STYLE = {
 }
 
 
-@contextlib.contextmanager
 def plot_style():
-    """Apply the style inside a `with` block."""
+    """Applies the style inside a `with` block."""
     import matplotlib
 
-    with matplotlib.rc_context(STYLE):
-        yield
+    return matplotlib.rc_context(STYLE)
 
 
 def new_figure(width=PANEL_WIDTH, height=PANEL_HEIGHT):

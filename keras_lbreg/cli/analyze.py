@@ -1,14 +1,11 @@
 """`lbreg analyze`: diagnostics of saved models."""
 
-from typing import Annotated
-
 import rich.progress
-import typer
 
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import start_keras
 from keras_lbreg.cli.errors import report_errors
-from keras_lbreg.cli.options import WHAT, WHERE, option
+from keras_lbreg.cli.options import WHAT, WHERE, folder, number, option
 from keras_lbreg.formatting import make_console, rich_table
 
 SHARPNESS = "Sharpness"
@@ -20,122 +17,77 @@ LINE = "Interpolation"
 @report_errors
 def analyze(
     workload: options.WorkloadSpec,
-    models: Annotated[
+    models: options.argument(
         list[str],
-        typer.Argument(
-            metavar="MODEL.keras...",
-            help=(
-                "Saved models of the workload, as `lbreg train` and "
-                "`model.save` write them; for the interpolation, two."
-            ),
-        ),
-    ],
-    what: Annotated[
+        "MODEL.keras...",
+        "Saved models of the workload, as `lbreg train` and `model.save` write "
+        "them; for the interpolation, two.",
+    ),
+    what: option(
         str,
-        option(
-            WHAT,
-            "A,B,...",
-            "Of sharpness, hessian, noise and interpolation, these.",
-        ),
-    ] = "sharpness,hessian,noise",
-    samples: Annotated[
-        int, option(WHAT, "N", "Use so many samples, chosen at random.")
-    ] = 10_000,
-    split: Annotated[
-        str,
-        option(
-            WHAT, "NAME", "Which data of the workload to use, train or val."
-        ),
-    ] = "train",
-    seed: Annotated[
-        int, option(WHAT, "N", "Seed of random directions and batches.")
-    ] = 0,
-    epsilon: Annotated[
+        WHAT,
+        "A,B,...",
+        "Of sharpness, hessian, noise and interpolation, these.",
+    ) = "sharpness,hessian,noise",
+    samples: number(WHAT, "Use so many samples, chosen at random.") = 10_000,
+    split: option(
+        str, WHAT, "NAME", "Which data of the workload to use, train or val."
+    ) = "train",
+    seed: number(WHAT, "Seed of random directions and batches.") = 0,
+    epsilon: option(
         list[float],
-        option(
-            SHARPNESS,
-            "X",
-            "Size of the box. May be repeated. Default: both of the paper's.",
-            show_default=False,
-        ),
-    ] = [1e-3, 5e-4],  # noqa: B006
-    subspace: Annotated[
+        SHARPNESS,
+        "X",
+        "Size of the box. May be repeated. Default: both of the paper's.",
+        show_default=False,
+    ) = [1e-3, 5e-4],  # noqa: B006
+    subspace: number(
+        SHARPNESS,
+        "Search in N random directions (the paper: 100), not in all.",
         int | None,
-        option(
-            SHARPNESS,
-            "N",
-            "Search in N random directions (the paper: 100), not in all.",
-        ),
-    ] = None,
-    iterations: Annotated[
-        int, option(SHARPNESS, "N", "Iterations of L-BFGS-B.")
-    ] = 10,
-    tolerance: Annotated[
-        float, option(HESSIAN, "X", "Relative accuracy of the eigenvalue.")
-    ] = 1e-3,
-    max_iterations: Annotated[
-        int, option(HESSIAN, "N", "Most restarts of the iteration.")
-    ] = 100,
-    small_batch: Annotated[int, option(NOISE, "N", "The small batch.")] = 64,
-    big_batch: Annotated[
-        int,
-        option(
-            NOISE,
-            "N",
-            "The big batch, a multiple of the small one; at most what the "
-            "data allow.",
-        ),
-    ] = 1024,
-    pairs: Annotated[
-        int,
-        option(
-            NOISE, "N", "Big batches to draw. More narrow the interval.", min=1
-        ),
-    ] = 20,
-    statistics: Annotated[
+    ) = None,
+    iterations: number(SHARPNESS, "Iterations of L-BFGS-B.") = 10,
+    tolerance: option(
+        float, HESSIAN, "X", "Relative accuracy of the eigenvalue."
+    ) = 1e-3,
+    max_iterations: number(HESSIAN, "Most restarts of the iteration.") = 100,
+    small_batch: number(NOISE, "The small batch.") = 64,
+    big_batch: number(
+        NOISE,
+        "The big batch, a multiple of the small one; at most what the data "
+        "allow.",
+    ) = 1024,
+    pairs: number(
+        NOISE, "Big batches to draw. More narrow the interval.", min=1
+    ) = 20,
+    statistics: option(
         str,
-        option(
-            NOISE,
-            "NAME",
-            "Statistics of batch normalization: batch, each small batch's "
-            "own, as in training; estimate, measured anew; moving, which lag "
-            "behind in mid-run.",
-        ),
-    ] = "batch",
-    points: Annotated[
-        int,
-        option(
-            LINE,
-            "N",
-            "Number of values of a; 0 is the first model, 1 the second.",
-            min=2,
-        ),
-    ] = 25,
-    start: Annotated[float, option(LINE, "X", "The first a.", "--from")] = -1.0,
-    stop: Annotated[float, option(LINE, "X", "The last a.", "--to")] = 2.0,
-    line_statistics: Annotated[
+        NOISE,
+        "NAME",
+        "Statistics of batch normalization: batch, each small batch's own, as "
+        "in training; estimate, measured anew; moving, which lag behind in "
+        "mid-run.",
+    ) = "batch",
+    points: number(
+        LINE,
+        "Number of values of a; 0 is the first model, 1 the second.",
+        min=2,
+    ) = 25,
+    start: option(float, LINE, "X", "The first a.", "--from") = -1.0,
+    stop: option(float, LINE, "X", "The last a.", "--to") = 2.0,
+    line_statistics: option(
         str,
-        option(
-            LINE,
-            "NAME",
-            "Statistics of batch normalization: estimate, measured anew at "
-            "each point on the training data; interpolate, moved along the "
-            "line.",
-        ),
-    ] = "estimate",
+        LINE,
+        "NAME",
+        "Statistics of batch normalization: estimate, measured anew at each "
+        "point on the training data; interpolate, moved along the line.",
+    ) = "estimate",
     backend: options.Backend = None,
     data_dir: options.DataDir = None,
-    out: Annotated[
-        str | None,
-        option(
-            WHERE,
-            "FOLDER",
-            "Folder of the results. Default: runs/analyze-MODEL.",
-        ),
-    ] = None,
-    fresh: Annotated[
-        bool, option(WHERE, None, "Compute everything again.", "--fresh")
-    ] = False,
+    out: folder("Folder of the results. Default: runs/analyze-MODEL.") = None,
+    fresh: option(
+        bool, WHERE, None, "Compute everything again.", "--fresh"
+    ) = False,
     debug: options.Debug = False,
 ):
     """
@@ -206,10 +158,8 @@ def analyze(
         )
     console.print(rich_table(*analysis.cells()))
     for line in analysis.notes():
-        console.print(line, markup=False)
-    console.print(
-        f"Report: {analysis.report_path}", markup=False, soft_wrap=True
-    )
+        console.print(line)
+    console.print(f"Report: {analysis.report_path}", soft_wrap=True)
 
 
 class Progress(rich.progress.Progress):
@@ -218,7 +168,7 @@ class Progress(rich.progress.Progress):
     def __init__(self, console):
         super().__init__(
             rich.progress.SpinnerColumn(),
-            rich.progress.TextColumn("{task.description}", markup=False),
+            rich.progress.TextColumn("{task.description}"),
             rich.progress.BarColumn(bar_width=24),
             rich.progress.TextColumn("{task.completed:,} {task.fields[unit]}"),
             rich.progress.TimeElapsedColumn(),
@@ -235,4 +185,4 @@ class Progress(rich.progress.Progress):
         self.update(self.task_ids[-1], completed=done)
 
     def print_line(self, line):
-        self.console.print(line, markup=False, soft_wrap=True)
+        self.console.print(line, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The `lbreg` application: one file per command, one line for each here."""
+"""The `lbreg` application: one file per command."""
 
 from typing import Annotated
 
@@ -59,14 +59,8 @@ def lbreg(
     """
 
 
-app.command("compare")(compare)
-app.command("train")(train)
-app.command("tune")(tune)
-app.command("scale-up")(scale_up)
-app.command("new")(new)
-app.command("arms")(arms)
-app.command("report")(report)
-app.command("analyze")(analyze)
+for command in (compare, train, tune, scale_up, new, arms, report, analyze):
+    app.command()(command)
 app.add_typer(data, name="data")
 app.command(
     "launch",

@@ -37,7 +37,7 @@ def arms(debug: options.Debug = False):
 
     def say(text, indent=0):
         padded = rich.padding.Padding(text, (0, 0, 0, indent), expand=False)
-        console.print(padded, markup=False, overflow="fold")
+        console.print(padded, overflow="fold")
 
     def introduce(text, *examples):
         say(text)

@@ -20,7 +20,7 @@ BACKENDS = ("tensorflow", "jax")
 
 
 def start_keras(backend=None, virtual_devices=None):
-    """Imports Keras on `backend`, quietly; returns the backend's name.
+    """Imports Keras on `backend`, quietly.
 
     `None` leaves the choice to Keras (the environment variable
     `KERAS_BACKEND`, then `~/.keras`), or is JAX where TensorFlow is not
@@ -70,7 +70,6 @@ def start_keras(backend=None, virtual_devices=None):
         from keras_lbreg.distribute.divide_processor import divide_processor
 
         divide_processor(virtual_devices, running)
-    return running
 
 
 def end(placement, failed=False):

@@ -1,10 +1,9 @@
 """`lbreg compare`: the main job."""
 
-from typing import Annotated
-
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import end, start_keras
 from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.cli.options import WHAT, folder, number, option
 from keras_lbreg.formatting import make_console
 
 
@@ -14,23 +13,14 @@ def compare(
     batch_size: options.BatchSize = None,
     small_batch_size: options.SmallBatchSize = None,
     epochs: options.Epochs = None,
-    arms: Annotated[
+    arms: option(
         str | None,
-        options.option(
-            options.WHAT,
-            "A,B,...",
-            "Only these arms, of those that `lbreg arms` lists.",
-        ),
-    ] = None,
-    seeds: Annotated[
-        int,
-        options.option(
-            options.WHAT, "N", "Runs of each arm, with consecutive seeds."
-        ),
-    ] = 3,
-    first_seed: Annotated[
-        int, options.option(options.WHAT, "N", "The first of the seeds.")
-    ] = 0,
+        WHAT,
+        "A,B,...",
+        "Only these arms, of those that `lbreg arms` lists.",
+    ) = None,
+    seeds: number(WHAT, "Runs of each arm, with consecutive seeds.") = 3,
+    first_seed: number(WHAT, "The first of the seeds.") = 0,
     settings: options.Set = None,
     config: options.Config = None,
     backend: options.Backend = None,
@@ -38,14 +28,7 @@ def compare(
     devices: options.Devices = None,
     virtual_devices: options.VirtualDevices = None,
     data_dir: options.DataDir = None,
-    out: Annotated[
-        str | None,
-        options.option(
-            options.WHERE,
-            "FOLDER",
-            "Folder of the results. Default: runs/NAME.",
-        ),
-    ] = None,
+    out: folder("Folder of the results. Default: runs/NAME.") = None,
     fresh: options.Fresh = False,
     debug: options.Debug = False,
 ):
@@ -101,22 +84,18 @@ def compare(
     start_keras(backend, virtual_devices)
 
     from keras_lbreg.comparison import compare as run_comparison
-    from keras_lbreg.training.display import Display
     from keras_lbreg.training.placement import choose_strategy
 
-    tuned, spec, batch_size, small_batch_size, epochs = options.read_config(
+    tuned, spec, *sizes = options.read_config(
         config, workload, batch_size, small_batch_size, epochs
     )
     chosen = options.choose_arms(arms, tuned)
     options.warn_of_unused(hyperparameters, chosen)
     # First: a cluster is set up where nothing has been computed.
     placement = choose_strategy(strategy, devices)
-    console = make_console()
     results = run_comparison(
-        options.load_workload(
-            spec, data_dir, batch_size, small_batch_size, epochs
-        ),
-        batch_size=batch_size,
+        options.load_workload(spec, data_dir, *sizes),
+        batch_size=sizes[0],
         arms=chosen,
         seeds=seeds,
         first_seed=first_seed,
@@ -125,10 +104,9 @@ def compare(
         strategy=strategy,
         devices=devices,
         fresh=fresh,
-        progress=Display(console),
     )
     if placement.is_chief:
-        show_results(results, console)
+        show_results(results, make_console())
     end(placement, any(run.status != "finished" for run in results.runs))
 
 
@@ -138,9 +116,7 @@ def show_results(results, console):
     from keras_lbreg.comparison.table import excluded_runs, to_rich
 
     console.print(to_rich(results, console.width))
-    console.print(headline(results), markup=False)
+    console.print(headline(results))
     for line in excluded_runs(results):
-        console.print(line, style="red", markup=False, soft_wrap=True)
-    console.print(
-        f"Report: {results.report_path}", markup=False, soft_wrap=True
-    )
+        console.print(line, style="red", soft_wrap=True)
+    console.print(f"Report: {results.report_path}", soft_wrap=True)

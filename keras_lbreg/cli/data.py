@@ -2,7 +2,6 @@
 
 import pathlib
 import re
-from typing import Annotated
 
 import typer
 
@@ -66,7 +65,7 @@ def list_datasets(
     line = f"Prepared datasets in {folder}"
     if not folder.is_dir():
         line = f"There is no folder {folder}: nothing is prepared."
-    console.print(line, markup=False, soft_wrap=True)
+    console.print(line, soft_wrap=True)
     console.print(
         rich_table(("name", "ready", "what", "samples"), rows, left=3)
     )
@@ -75,9 +74,7 @@ def list_datasets(
 @app.command("prepare")
 @report_errors
 def prepare(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Name in the TFDS catalog.")
-    ],
+    name: options.argument(str, "NAME", "Name in the TFDS catalog."),
     data_dir: options.DataDir = None,
     debug: options.Debug = False,
 ):
@@ -105,32 +102,24 @@ def prepare(
     from keras_lbreg.data.tfds import prepare_dataset
 
     folder = prepare_dataset(name, data_dir)
-    console.print(f"Ready: {folder}", markup=False, soft_wrap=True)
-    console.print(f"Next: lbreg compare {name}", markup=False)
+    console.print(f"Ready: {folder}", soft_wrap=True)
+    console.print(f"Next: lbreg compare {name}")
 
 
 @app.command("export")
 @report_errors
 def export(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME",
-            help="Dataset: see `lbreg data list`, or an .npz file.",
-        ),
-    ],
-    file: Annotated[
-        str, typer.Argument(metavar="FILE.npz", help="File to write.")
-    ],
-    image_size: Annotated[
+    name: options.argument(
+        str, "NAME", "Dataset: see `lbreg data list`, or an .npz file."
+    ),
+    file: options.argument(str, "FILE.npz", "File to write."),
+    image_size: options.option(
         str | None,
-        options.option(
-            None,
-            "H,W",
-            "Height and width, or one number for both, to resize the images "
-            "to where they differ in size.",
-        ),
-    ] = None,
+        None,
+        "H,W",
+        "Height and width, or one number for both, to resize the images to "
+        "where they differ in size.",
+    ) = None,
     data_dir: options.DataDir = None,
     debug: options.Debug = False,
 ):
@@ -173,7 +162,6 @@ def export(
         f"{len(dataset.x_val):,} validation samples of "
         f"{dataset.classes} classes, of shape "
         f"{'x'.join(map(str, dataset.input_shape))}.",
-        markup=False,
         soft_wrap=True,
     )
 

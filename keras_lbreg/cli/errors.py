@@ -123,7 +123,7 @@ def show_error(error):
     console = make_console(stderr=True)
     traceback_text = getattr(error, "traceback_text", "")
     if traceback_text:
-        console.print(traceback_text.rstrip(), markup=False, soft_wrap=True)
+        console.print(traceback_text.rstrip(), soft_wrap=True)
     title = "Error"
     known = exit_code(error) == BAD_USAGE or isinstance(error, OSError)
     if not known:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Annotated
 
 import typer
 
@@ -24,16 +23,12 @@ GRACE = 10.0
 
 @report_errors
 def launch(
-    command: Annotated[
+    command: options.argument(
         list[str],
-        typer.Argument(
-            metavar="COMMAND",
-            help="An lbreg command, a Python file or a program, after `--`.",
-        ),
-    ],
-    workers: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Processes to start.")
-    ],
+        "COMMAND",
+        "An lbreg command, a Python file or a program, after `--`.",
+    ),
+    workers: options.number(None, "Processes to start.", min=1),
     debug: options.Debug = False,
 ):
     """

@@ -2,9 +2,6 @@
 
 import pathlib
 import re
-from typing import Annotated
-
-import typer
 
 from keras_lbreg.cli import options
 from keras_lbreg.cli.errors import report_errors
@@ -71,10 +68,7 @@ workload = lbreg.Workload(
 
 @report_errors
 def new(
-    file: Annotated[
-        str,
-        typer.Argument(metavar="FILE.py", help="File to write."),
-    ] = "train.py",
+    file: options.argument(str, "FILE.py", "File to write.") = "train.py",
     debug: options.Debug = False,
 ):
     """
@@ -105,6 +99,5 @@ def new(
     make_console().print(
         f"Wrote {file}. Next, in less than a minute:\nlbreg compare {file} "
         "--seeds 1 --arms small_batch,large_batch,lr,lr_gbn",
-        markup=False,
         soft_wrap=True,
     )

@@ -20,123 +20,106 @@ any image set of TensorFlow Datasets by its name, or an .npz file.
 """
 
 
-def option(panel, metavar, help, *names, **settings):
-    """A `typer.Option` in a panel of the help page."""
-    return typer.Option(
-        *names,
-        metavar=metavar,
-        help=help,
-        rich_help_panel=panel,
-        **settings,
-    )
+def argument(kind, metavar, help):
+    """The type of a parameter that is an argument of a command."""
+    return Annotated[kind, typer.Argument(metavar=metavar, help=help)]
 
 
-WorkloadSpec = Annotated[
-    str, typer.Argument(metavar="WORKLOAD", help=WORKLOAD_HELP)
-]
+def option(kind, panel, metavar, help, *names, **settings):
+    """The type of a parameter that is an option, in a panel of the help."""
+    settings |= {"metavar": metavar, "help": help, "rich_help_panel": panel}
+    return Annotated[kind, typer.Option(*names, **settings)]
+
+
+def number(panel, help, kind=int, **settings):
+    """The type of an option that is an integer."""
+    return option(kind, panel, "N", help, **settings)
+
+
+def folder(help):
+    """The type of an option that is a folder to write to."""
+    return option(str | None, WHERE, "FOLDER", help)
+
+
+WorkloadSpec = argument(str, "WORKLOAD", WORKLOAD_HELP)
 # `None` where `--config` may name it.
-OptionalWorkload = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="WORKLOAD", help=f"{WORKLOAD_HELP.strip()} Default: digits."
-    ),
-]
-BatchSize = Annotated[
-    int | None, option(WHAT, "N", "The large batch. Default: the workload's.")
-]
-SmallBatchSize = Annotated[
+OptionalWorkload = argument(
+    str | None, "WORKLOAD", f"{WORKLOAD_HELP.strip()} Default: digits."
+)
+BatchSize = number(
+    WHAT, "The large batch. Default: the workload's.", int | None
+)
+SmallBatchSize = number(
+    WHAT, "The small batch. Default: that of the workload's regime.", int | None
+)
+Epochs = number(
+    WHAT,
+    "Epochs of all arms but regime adaptation. Default: those of the "
+    "workload's regime.",
     int | None,
-    option(
-        WHAT, "N", "The small batch. Default: that of the workload's regime."
-    ),
-]
-Epochs = Annotated[
-    int | None,
-    option(
-        WHAT,
-        "N",
-        "Epochs of all arms but regime adaptation. Default: those of the "
-        "workload's regime.",
-    ),
-]
-Set = Annotated[
+)
+Set = option(
     list[str] | None,
-    option(
-        WHAT,
-        "T.NAME=VALUE",
-        "A setting NAME of a technique T, such as dreg.weight=0.05. `lbreg "
-        "arms` lists all. May be repeated.",
-        "--set",
-    ),
-]
-Config = Annotated[
+    WHAT,
+    "T.NAME=VALUE",
+    "A setting NAME of a technique T, such as dreg.weight=0.05. `lbreg "
+    "arms` lists all. May be repeated.",
+    "--set",
+)
+Config = option(
     str | None,
-    option(
-        WHAT,
-        "BEST.json",
-        "What `lbreg tune` has found, as the arm `tuned`: it says workload, "
-        "batch sizes and epochs where you do not.",
-    ),
-]
-Backend = Annotated[
+    WHAT,
+    "BEST.json",
+    "What `lbreg tune` has found, as the arm `tuned`: it says workload, "
+    "batch sizes and epochs where you do not.",
+)
+Backend = option(
     str | None,
-    option(
-        WHERE,
-        "NAME",
-        "tensorflow or jax. Default: KERAS_BACKEND, then Keras's own choice.",
-    ),
-]
-Strategy = Annotated[
+    WHERE,
+    "NAME",
+    "tensorflow or jax. Default: KERAS_BACKEND, then Keras's own choice.",
+)
+Strategy = option(
     str,
-    option(
-        WHERE,
-        "NAME",
-        "How devices share every batch: one device; mirrored or, on JAX, "
-        "jax-data-parallel: this machine's GPUs; multi-worker: those of all "
-        "workers in TF_CONFIG; auto: the largest there is, which is printed.",
-    ),
-]
-Devices = Annotated[
+    WHERE,
+    "NAME",
+    "How devices share every batch: one device; mirrored or, on JAX, "
+    "jax-data-parallel: this machine's GPUs; multi-worker: those of all "
+    "workers in TF_CONFIG; auto: the largest there is, which is printed.",
+)
+Devices = number(
+    WHERE,
+    "How many of this machine's devices to use. Default: all.",
     int | None,
-    option(
-        WHERE, "N", "How many of this machine's devices to use. Default: all."
-    ),
-]
-VirtualDevices = Annotated[
+)
+VirtualDevices = number(
+    WHERE,
+    "Use no GPU and divide the processor into N devices: to try a "
+    "strategy without the hardware. It trains no faster.",
     int | None,
-    option(
-        WHERE,
-        "N",
-        "Use no GPU and divide the processor into N devices: to try a "
-        "strategy without the hardware. It trains no faster.",
-        min=1,
-    ),
-]
-DataDir = Annotated[
+    min=1,
+)
+DataDir = option(
     str | None,
-    option(
-        WHERE,
-        "FOLDER",
-        "Prepared datasets (tensorflow_datasets layout). Nothing is "
-        "downloaded.",
-        envvar="LBREG_DATA_DIR",
-    ),
-]
-Fresh = Annotated[
+    WHERE,
+    "FOLDER",
+    "Prepared datasets (tensorflow_datasets layout). Nothing is downloaded.",
+    envvar="LBREG_DATA_DIR",
+)
+Fresh = option(
     bool,
-    option(
-        WHERE,
-        None,
-        "Delete the results of an earlier run in the folder first.",
-        "--fresh",
-    ),
-]
-Debug = Annotated[
+    WHERE,
+    None,
+    "Delete the results of an earlier run in the folder first.",
+    "--fresh",
+)
+Debug = option(
     bool,
-    typer.Option(
-        "--debug", help="Show Python's traceback when something goes wrong."
-    ),
-]
+    None,
+    None,
+    "Show Python's traceback when something goes wrong.",
+    "--debug",
+)
 
 
 def load_workload(
@@ -161,15 +144,15 @@ def load_workload(
     return workload if epochs is None else workload.with_epochs(epochs)
 
 
-def read_config(file, spec, batch_size, small_batch_size, epochs):
+def read_config(file, spec, *sizes):
     """What a file of `lbreg tune` adds to a command line, which comes first.
 
-    Returns the arm or `None`, the workload's spec, the large batch, the small
-    batch and the epochs.
+    Returns the arm or `None`, the workload's spec, and the sizes: the large
+    batch, the small batch and the epochs.
     """
     if file is None:
-        return None, spec or "digits", batch_size, small_batch_size, epochs
-    from keras_lbreg.tuning.confirm import read_best
+        return None, spec or "digits", *sizes
+    from keras_lbreg.tuning.confirm import NUMBERS, read_best
 
     arm, found = read_best(file)
     if spec is not None and spec != found["workload"]:
@@ -177,13 +160,9 @@ def read_config(file, spec, batch_size, small_batch_size, epochs):
             f"The configuration was found on {found['workload']}; it is used "
             f"on {spec} here."
         )
-    return (
-        arm,
-        spec or found["workload"],
-        batch_size or found.get("batch_size"),
-        small_batch_size or found.get("small_batch_size"),
-        epochs or found.get("epochs"),
-    )
+    numbers = zip(NUMBERS, sizes, strict=True)
+    sizes = [found[name] if x is None else x for name, x in numbers]
+    return arm, spec or found["workload"], *sizes
 
 
 def choose_arms(text, tuned=None):
@@ -191,8 +170,9 @@ def choose_arms(text, tuned=None):
 
     Without `--arms`, the tuned arm comes with those that it has to beat.
     """
+    own = [] if tuned is None else [tuned]
     if text is None:
-        return None if tuned is None else [*RIVALS, tuned]
+        return [*RIVALS, tuned] if own else None
     names = split(text)
     if not names:
         raise ValueError(
@@ -200,7 +180,7 @@ def choose_arms(text, tuned=None):
             "between them, such as small_batch,large_batch,lr. Received: "
             f"--arms {text!r}"
         )
-    return names if tuned is None else [*names, tuned]
+    return [*names, *own]
 
 
 def split(text):
@@ -212,9 +192,9 @@ def parse_settings(settings, option="--set"):
     """`["dreg.weight=0.1"]` as `{"dreg": {"weight": 0.1}}`."""
     parsed = {}
     for setting in settings or ():
-        path, equals, text = setting.partition("=")
-        technique, dot, name = path.partition(".")
-        if not (equals and dot and technique and name):
+        path, _, text = setting.partition("=")
+        technique, _, name = path.partition(".")
+        if "=" not in setting or not technique or not name:
             raise ValueError(
                 f"Invalid value for option `{option}`. Expected "
                 "TECHNIQUE.NAME=VALUE, such as dreg.weight=0.05. "
@@ -247,4 +227,4 @@ def warn_of_unused(hyperparameters, arms):
 
 
 def warn(text):
-    make_console(stderr=True).print(text, style="yellow", markup=False)
+    make_console(stderr=True).print(text, style="yellow")

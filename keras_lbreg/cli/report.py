@@ -1,29 +1,23 @@
 """`lbreg report`: rebuild table, plots and page from recorded results."""
 
 import pathlib
-from typing import Annotated
-
-import typer
 
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import start_keras
 from keras_lbreg.cli.compare import show_results
 from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.cli.tune import print_search
 from keras_lbreg.formatting import make_console
 
 
 @report_errors
 def report(
-    folder: Annotated[
+    folder: options.argument(
         str,
-        typer.Argument(
-            metavar="FOLDER",
-            help=(
-                "Results of `lbreg compare` (runs/NAME) or of `lbreg tune` "
-                "(runs/tune-NAME)."
-            ),
-        ),
-    ],
+        "FOLDER",
+        "Results of `lbreg compare` (runs/NAME) or of `lbreg tune` "
+        "(runs/tune-NAME).",
+    ),
     debug: options.Debug = False,
 ):
     """
@@ -48,10 +42,8 @@ def report(
     from keras_lbreg.files import read_json
 
     manifest = pathlib.Path(folder) / "manifest.json"
-    command = None
-    if manifest.is_file():
-        command = read_json(manifest).get("command")
-    if not manifest.is_file() or command == "analyze":
+    command = read_json(manifest).get("command") if manifest.is_file() else ""
+    if command in ("", "analyze"):
         raise ValueError(
             "Invalid value for argument `FOLDER`. Expected a folder with "
             "results of `lbreg compare` or `lbreg tune`. Received: "
@@ -59,13 +51,14 @@ def report(
             + ("is of `lbreg analyze`" if command else "does not exist")
         )
     if command == "tune":
-        from keras_lbreg.cli.tune import show_search
+        from keras_lbreg.tuning.report import read_search, write_report
 
-        show_search(folder, make_console())
-        return
-    from keras_lbreg.comparison.report import write_report
-    from keras_lbreg.comparison.results import read_results
+        read, show = read_search, print_search
+    else:
+        from keras_lbreg.comparison.report import write_report
+        from keras_lbreg.comparison.results import read_results
 
-    results = read_results(folder)
+        read, show = read_results, show_results
+    results = read(folder)
     write_report(results)
-    show_results(results, make_console())
+    show(results, make_console())

@@ -1,10 +1,9 @@
 """`lbreg scale-up`: what to write for a large batch."""
 
-from typing import Annotated
-
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import start_keras
 from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.cli.options import folder, number, option
 from keras_lbreg.formatting import make_console
 
 STEPS = "How much to try"
@@ -14,35 +13,23 @@ STEPS = "How much to try"
 def scale_up(
     workload: options.WorkloadSpec,
     batch_size: options.BatchSize = None,
-    budget: Annotated[
+    budget: option(
         float | None,
-        options.option(
-            STEPS,
-            "MINUTES",
-            "Time for all steps. What is left out for it is said.",
-        ),
-    ] = None,
-    trials: Annotated[
-        int,
-        options.option(
-            STEPS, "N", "Trials of the search for the learning rate."
-        ),
-    ] = 24,
-    seeds: Annotated[
-        int, options.option(STEPS, "N", "Runs of each arm that is compared.")
-    ] = 3,
-    quick: Annotated[
-        bool,
-        options.option(STEPS, None, "A first look: 6 trials, 2 seeds."),
-    ] = False,
-    curve: Annotated[
+        STEPS,
+        "MINUTES",
+        "Time for all steps. What is left out for it is said.",
+    ) = None,
+    trials: number(STEPS, "Trials of the search for the learning rate.") = 24,
+    seeds: number(STEPS, "Runs of each arm that is compared.") = 3,
+    quick: option(
+        bool, STEPS, None, "A first look: 6 trials, 2 seeds."
+    ) = False,
+    curve: option(
         str | None,
-        options.option(
-            STEPS,
-            "N,N,...",
-            "Batch sizes at which to measure where it stops scaling.",
-        ),
-    ] = None,
+        STEPS,
+        "N,N,...",
+        "Batch sizes at which to measure where it stops scaling.",
+    ) = None,
     small_batch_size: options.SmallBatchSize = None,
     epochs: options.Epochs = None,
     backend: options.Backend = None,
@@ -50,14 +37,7 @@ def scale_up(
     devices: options.Devices = None,
     virtual_devices: options.VirtualDevices = None,
     data_dir: options.DataDir = None,
-    out: Annotated[
-        str | None,
-        options.option(
-            options.WHERE,
-            "FOLDER",
-            "Folder of the results. Default: runs/scale-up-NAME.",
-        ),
-    ] = None,
+    out: folder("Folder of the results. Default: runs/scale-up-NAME.") = None,
     fresh: options.Fresh = False,
     debug: options.Debug = False,
 ):
@@ -125,8 +105,8 @@ def show(found, console):
     from keras_lbreg.comparison.table import to_rich
 
     console.print(to_rich(found.confirmed, console.width))
-    console.print(found.text, markup=False)
+    console.print(found.text)
     if found.curve is not None:
-        console.print(f"\n{found.curve}", markup=False)
-    console.print(f"\n{found.code}", markup=False, soft_wrap=True)
-    console.print(f"Report: {found.report_path}", markup=False, soft_wrap=True)
+        console.print(f"\n{found.curve}")
+    console.print(f"\n{found.code}", soft_wrap=True)
+    console.print(f"Report: {found.report_path}", soft_wrap=True)

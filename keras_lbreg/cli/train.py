@@ -1,29 +1,26 @@
 """`lbreg train`: one arm, one model file."""
 
-from typing import Annotated
-
 from keras_lbreg.cli import options
 from keras_lbreg.cli.backend import end, start_keras
 from keras_lbreg.cli.errors import report_errors
+from keras_lbreg.cli.options import WHAT, WHERE, folder, number, option
 from keras_lbreg.formatting import make_console
 
 
 @report_errors
 def train(
     workload: options.OptionalWorkload = None,
-    arm: Annotated[
+    arm: option(
         str | None,
-        options.option(
-            options.WHAT,
-            "NAME",
-            "The arm to train, of those that `lbreg arms` lists. Default: lr, "
-            "or that of --config.",
-        ),
-    ] = None,
+        WHAT,
+        "NAME",
+        "The arm to train, of those that `lbreg arms` lists. Default: lr, or "
+        "that of --config.",
+    ) = None,
     batch_size: options.BatchSize = None,
     small_batch_size: options.SmallBatchSize = None,
     epochs: options.Epochs = None,
-    seed: Annotated[int, options.option(options.WHAT, "N", "Seed.")] = 0,
+    seed: number(WHAT, "Seed.") = 0,
     settings: options.Set = None,
     config: options.Config = None,
     backend: options.Backend = None,
@@ -31,20 +28,12 @@ def train(
     devices: options.Devices = None,
     virtual_devices: options.VirtualDevices = None,
     data_dir: options.DataDir = None,
-    out: Annotated[
-        str,
-        options.option(
-            options.WHERE, "MODEL.keras", "File to save the trained model in."
-        ),
-    ] = "model.keras",
-    run_dir: Annotated[
-        str | None,
-        options.option(
-            options.WHERE,
-            "FOLDER",
-            "Folder of records and checkpoints. Default: runs/train-NAME.",
-        ),
-    ] = None,
+    out: option(
+        str, WHERE, "MODEL.keras", "File to save the trained model in."
+    ) = "model.keras",
+    run_dir: folder(
+        "Folder of records and checkpoints. Default: runs/train-NAME."
+    ) = None,
     fresh: options.Fresh = False,
     debug: options.Debug = False,
 ):
@@ -76,23 +65,19 @@ def train(
     start_keras(backend, virtual_devices)
 
     from keras_lbreg.comparison import train as run_training
-    from keras_lbreg.training.display import Display
     from keras_lbreg.training.placement import choose_strategy
 
-    tuned, spec, batch_size, small_batch_size, epochs = options.read_config(
+    tuned, spec, *sizes = options.read_config(
         config, workload, batch_size, small_batch_size, epochs
     )
     chosen = arm or tuned or "lr"
     options.warn_of_unused(hyperparameters, [chosen])
     # First: a cluster is set up where nothing has been computed.
     placement = choose_strategy(strategy, devices)
-    console = make_console()
     result = run_training(
-        options.load_workload(
-            spec, data_dir, batch_size, small_batch_size, epochs
-        ),
+        options.load_workload(spec, data_dir, *sizes),
         chosen,
-        batch_size=batch_size,
+        batch_size=sizes[0],
         seed=seed,
         hyperparameters=hyperparameters,
         out=run_dir,
@@ -100,10 +85,9 @@ def train(
         strategy=strategy,
         devices=devices,
         fresh=fresh,
-        progress=Display(console),
     )
     failed = result.status != "finished"
     if placement.is_chief:
         line = result.reason if failed else f"Saved {out}"
-        console.print(line, markup=False, soft_wrap=True)
+        make_console().print(line, soft_wrap=True)
     end(placement, failed)

@@ -1,14 +1,12 @@
 """`lbreg tune`: search good settings of the techniques."""
 
-from typing import Annotated
-
 import typer
 
 from keras_lbreg.cli import options
-from keras_lbreg.cli.backend import is_installed, start_keras
+from keras_lbreg.cli.backend import start_keras
 from keras_lbreg.cli.errors import RUN_FAILED, report_errors
-from keras_lbreg.cli.options import option, split
-from keras_lbreg.formatting import make_console
+from keras_lbreg.cli.options import WHERE, folder, number, option, split
+from keras_lbreg.formatting import make_console, rich_table
 from keras_lbreg.techniques import SearchRange, names
 
 SPACE = "What to try"
@@ -17,124 +15,82 @@ SEARCH = "How to search"
 
 @report_errors
 def tune(
-    workload: Annotated[
-        str,
-        typer.Argument(
-            metavar="WORKLOAD",
-            help=f"{options.WORKLOAD_HELP.strip()} Default: digits.",
-        ),
-    ] = "digits",
-    batch_size: Annotated[
+    workload: options.OptionalWorkload = "digits",
+    batch_size: number(
+        SPACE,
+        "The large batch; may be repeated, to try several. Default: the "
+        "workload's.",
         list[int] | None,
-        option(
-            SPACE,
-            "N",
-            "The large batch; may be repeated, to try several. Default: the "
-            "workload's.",
-        ),
-    ] = None,
-    techniques: Annotated[
+    ) = None,
+    techniques: option(
         str | None,
-        option(
-            SPACE,
-            "A,B,...",
-            f"Techniques to try on and off: {', '.join(names())}. Default: all "
-            "that suit the model, but regime_adaptation, which trains longer.",
-        ),
-    ] = None,
-    always: Annotated[
-        str,
-        option(SPACE, "A,B,...", 'Techniques that every trial has, or "".'),
-    ] = "lr_scaling",
-    ranges: Annotated[
+        SPACE,
+        "A,B,...",
+        f"Techniques to try on and off: {', '.join(names())}. Default: all "
+        "that suit the model, but regime_adaptation, which trains longer.",
+    ) = None,
+    always: option(
+        str, SPACE, "A,B,...", 'Techniques that every trial has, or "".'
+    ) = "lr_scaling",
+    ranges: option(
         list[str] | None,
-        option(
-            SPACE,
-            "T.NAME=VALUES",
-            "Other values to try than a technique's own: "
-            "dreg.weight=0.01..1:log, lr_scaling.warmup_epochs=0..3 "
-            "(integers), dreg.layer=dense_1,dense_2, or one value, which is "
-            "not searched. May be repeated.",
-            "--range",
-        ),
-    ] = None,
-    learning_rate_factor: Annotated[
+        SPACE,
+        "T.NAME=VALUES",
+        "Other values to try than a technique's own: "
+        "dreg.weight=0.01..1:log, lr_scaling.warmup_epochs=0..3 (integers), "
+        "dreg.layer=dense_1,dense_2, or one value, which is not searched. May "
+        "be repeated.",
+        "--range",
+    ) = None,
+    learning_rate_factor: option(
         str,
-        option(
-            SPACE,
-            "LOW..HIGH",
-            "What the learning rate may be multiplied by, or none.",
-        ),
-    ] = "0.25..4",
-    engine: Annotated[
+        SPACE,
+        "LOW..HIGH",
+        "What the learning rate may be multiplied by, or none.",
+    ) = "0.25..4",
+    engine: option(
         str,
-        option(
-            SEARCH,
-            "NAME",
-            "KerasTuner's engine that chooses what to try next: random, "
-            "bayesian, hyperband or grid.",
-        ),
-    ] = "random",
-    trials: Annotated[
-        int, option(SEARCH, "N", "Configurations to try, at most.")
-    ] = 30,
-    executions: Annotated[
-        int, option(SEARCH, "N", "Runs of every trial, with seeds 0, 1, ...")
-    ] = 1,
-    budget: Annotated[
+        SEARCH,
+        "NAME",
+        "KerasTuner's engine that chooses what to try next: random, bayesian, "
+        "hyperband or grid.",
+    ) = "random",
+    trials: number(SEARCH, "Configurations to try, at most.") = 30,
+    executions: number(SEARCH, "Runs of every trial, with seeds 0, 1, ...") = 1,
+    budget: option(
         float | None,
-        option(
-            SEARCH,
-            "MINUTES",
-            "Begin no trial after so much searching, over all sessions.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int,
-        option(SEARCH, "N", "Trials at a time: so many processes search."),
-    ] = 1,
-    seed: Annotated[int, option(SEARCH, "N", "Seed of the engine.")] = 0,
-    holdout: Annotated[
+        SEARCH,
+        "MINUTES",
+        "Begin no trial after so much searching, over all sessions.",
+    ) = None,
+    workers: number(SEARCH, "Trials at a time: so many processes search.") = 1,
+    seed: number(SEARCH, "Seed of the engine.") = 0,
+    holdout: option(
         float,
-        option(
-            SEARCH,
-            "SHARE",
-            "Part of the training data that trials are judged by. The "
-            "validation data are kept for the winner.",
-        ),
-    ] = 0.2,
-    confirm_seeds: Annotated[
-        int,
-        option(
-            SEARCH,
-            "N",
-            "Fresh seeds that the winner is compared on with the small batch, "
-            "the large batch and the best learning rate. 0: no comparison.",
-        ),
-    ] = 3,
+        SEARCH,
+        "SHARE",
+        "Part of the training data that trials are judged by. The validation "
+        "data are kept for the winner.",
+    ) = 0.2,
+    confirm_seeds: number(
+        SEARCH,
+        "Fresh seeds that the winner is compared on with the small batch, the "
+        "large batch and the best learning rate. 0: no comparison.",
+    ) = 3,
     small_batch_size: options.SmallBatchSize = None,
     epochs: options.Epochs = None,
     backend: options.Backend = None,
-    strategy: Annotated[
+    strategy: option(
         str,
-        option(
-            options.WHERE,
-            "NAME",
-            "How devices share every batch of a trial: one, mirrored, "
-            "jax-data-parallel or auto.",
-        ),
-    ] = "one",
+        WHERE,
+        "NAME",
+        "How devices share every batch of a trial: one, mirrored, "
+        "jax-data-parallel or auto.",
+    ) = "one",
     devices: options.Devices = None,
     virtual_devices: options.VirtualDevices = None,
     data_dir: options.DataDir = None,
-    out: Annotated[
-        str | None,
-        option(
-            options.WHERE,
-            "FOLDER",
-            "Folder of the search. Default: runs/tune-NAME.",
-        ),
-    ] = None,
+    out: folder("Folder of the search. Default: runs/tune-NAME.") = None,
     fresh: options.Fresh = False,
     debug: options.Debug = False,
 ):
@@ -181,24 +137,15 @@ def tune(
         "techniques": None if techniques is None else split(techniques),
         "always": split(always),
         "ranges": {
-            name: {key: parse_values(x) for key, x in values.items()}
-            for name, values in options.parse_settings(
-                ranges, "--range"
-            ).items()
+            name: {key: parse_values(x) for key, x in given.items()}
+            for name, given in options.parse_settings(ranges, "--range").items()
         },
         "learning_rate_factor": factor,
     }
-    if not is_installed("keras_tuner"):
-        raise ImportError(
-            "`lbreg tune` needs KerasTuner. Install it with `pip install "
-            '"keras-lbreg[tune]"`, in a clone `pip install ".[tune]"`.'
-        )
     start_keras(backend, virtual_devices)
 
-    from keras_lbreg.training.display import Display
     from keras_lbreg.tuning import tune as search
 
-    console = make_console()
     result = search(
         options.load_workload(
             workload, data_dir, None, small_batch_size, epochs
@@ -215,50 +162,30 @@ def tune(
         strategy=strategy,
         devices=devices,
         fresh=fresh,
-        progress=Display(console),
         **wanted,
     )
-    print_search(result, console)
-    confirmation = result.confirmation
-    runs = () if confirmation is None else confirmation.runs
+    print_search(result, make_console())
+    runs = result.confirmation.runs if result.confirmation else ()
     failed = any(run.status != "finished" for run in runs)
     raise typer.Exit(RUN_FAILED if failed or result.best is None else 0)
 
 
-def show_search(folder, console):
-    """Writes the report of a search anew, and prints what it has come to."""
-    from keras_lbreg.tuning.report import read_search, write_report
-
-    result = read_search(folder)
-    write_report(result)
-    print_search(result, console)
-
-
 def print_search(result, console):
     """Prints the best trials, the comparison on fresh seeds, and files."""
-    import rich.box
-    import rich.table
-    import rich.text
-
     from keras_lbreg.comparison.table import to_rich
     from keras_lbreg.tuning.report import columns, failures, table_rows
 
-    table = rich.table.Table(*columns(result), box=rich.box.SIMPLE_HEAD)
-    for row in table_rows(result):
-        # Not markup: a layer may be called anything.
-        table.add_row(*map(rich.text.Text, row))
-    console.print(table)
+    names = columns(result)
+    console.print(rich_table(names, table_rows(result), left=len(names)))
     for line in failures(result):
-        console.print(f"Failed: {line}", style="red", markup=False)
+        console.print(f"Failed: {line}", style="red")
     confirmation = result.confirmation
     if confirmation is not None:
         console.print(to_rich(confirmation, console.width))
-    console.print(result.headline(), markup=False)
-    files = {"Report": result.report_path}
+    console.print(result.headline())
     if result.best is not None:
-        files = {"The winner": result.best_path, **files}
-    for name, path in files.items():
-        console.print(f"{name}: {path}", markup=False, soft_wrap=True)
+        console.print(f"The winner: {result.best_path}", soft_wrap=True)
+    console.print(f"Report: {result.report_path}", soft_wrap=True)
 
 
 def parse_values(value):

@@ -31,6 +31,9 @@ SEEDS, FIRST_SEED = 2, 300
 # all of it is reached by half of the seeds, at best.
 TOLERANCE = 0.02
 
+# Of an epoch's record, in the order of a `Point`.
+MEASURES = ("updates", "epoch", "time")
+
 AXES = {"steps": "Steps", "time": "Training time"}
 COLUMNS = ("batch", "steps to target", "epochs to target", "time to target")
 
@@ -91,21 +94,18 @@ class Curve:
             (p, p.steps * p.batch_size / (first.steps * first.batch_size))
             for p in good[1:]
         ]
-        perfect = [p.batch_size for p, cost in costs if cost <= 1.25]
-        last = good[-1]
-        text = (
-            f"Up to batch {max(perfect):,} steps fall in proportion"
-            if perfect
-            else "No larger batch saves steps in proportion"
-        )
+        text = "No larger batch saves steps in proportion"
+        if perfect := [p.batch_size for p, cost in costs if cost <= 1.25]:
+            text = f"Up to batch {max(perfect):,} steps fall in proportion"
+        last, cost = costs[-1]
         text += (
-            f"; at batch {last.batch_size:,} the target takes "
-            f"{costs[-1][1]:.1f} times the samples of the small batch, and "
+            f"; at batch {last.batch_size:,} the target takes {cost:.1f} times "
+            f"the samples of the small batch, and "
             f"{first.steps / last.steps:.1f} times fewer steps."
         )
-        missed = [p.batch_size for p in self.points if math.isnan(p.steps)]
+        missed = [f"{p.batch_size:,}" for p in self.points if p not in good]
         if missed:
-            names = ", ".join(f"{size:,}" for size in missed)
+            names = ", ".join(missed)
             text += f" In this many epochs batch {names} does not reach it."
         return text
 
@@ -173,36 +173,30 @@ def measure_curve(ladder, batch_sizes):
         found = [point(results, size, runs, target) for runs in by_arm]
         reached = [p for p in found if math.isfinite(p.steps)]
         points.append(min(reached or found, key=lambda p: p.steps))
-    noise = ladder.state.get("noise", {}).get("noise_scale")
+    noise = ladder.state["noise"].get("noise_scale")
     return Curve(target, tuple(points), noise)
 
 
 def point(results, batch_size, runs, target):
     """A `Point` from the runs of one arm."""
     hits = [reaching(results, run, target) for run in runs]
-    hits = [hit for hit in hits if hit is not None]
-    if len(hits) < len(runs):
-        hits = []
     means = [statistics.fmean(x) for x in zip(*hits, strict=True)]
-    return Point(batch_size, *(means or [math.nan] * 3))
+    return Point(batch_size, *means)
 
 
 def reaching(results, run, target):
     """Steps, epochs and seconds until the target, between two epochs."""
-    if run.status != "finished":
-        return None
-    sign, before = results.sign, None
-    for record in run.epochs:
-        if sign * (record.objective - target) >= 0:
-            values = (record.updates, record.epoch, record.time)
-            if before is None:
-                return values
-            part = (target - before.objective) / (
-                record.objective - before.objective
-            )
-            earlier = (before.updates, before.epoch, before.time)
-            return tuple(
-                a + part * (b - a) for a, b in zip(earlier, values, strict=True)
-            )
-        before = record
-    return None
+    signed = [results.sign * (e.objective - target) for e in run.epochs]
+    good = [n for n, value in enumerate(signed) if value >= 0]
+    if run.status != "finished" or not good:
+        return (math.nan,) * 3
+    before, after = run.epochs[max(0, good[0] - 1)], run.epochs[good[0]]
+    part = 1.0
+    if before is not after:
+        gained = after.objective - before.objective
+        part = (target - before.objective) / gained
+    return tuple(
+        getattr(before, name)
+        + part * (getattr(after, name) - getattr(before, name))
+        for name in MEASURES
+    )

@@ -33,7 +33,7 @@ FOLDERS = (
     "curve",
 )
 
-# Share of the training data by which steps 2 and 3 choose.
+# Share of the training data by which steps 1 to 3 judge.
 HOLDOUT = 0.2
 
 # Seeds that no other step has. Those of the search count from 0.
@@ -54,15 +54,18 @@ LONGER = 1.5
 class Ladder:
     """The steps of one `scale_up`, each in a folder of its own."""
 
-    def __init__(self, workload, batch_size, path, display, strategy, devices):
+    def __init__(self, workload, batch_size, path, progress, strategy, devices):
         self.workload = workload
         self.batch_size = batch_size
         self.path = path
-        self.display = display
+        self.say = Display(quiet=not progress).say
+        # What every comparison and search is given.
         self.common = {
             "batch_size": batch_size,
+            "holdout": HOLDOUT,
             "strategy": strategy,
             "devices": devices,
+            "progress": progress,
         }
         self.placement = choose_strategy(strategy, devices)
         self.facts = examine(workload)
@@ -113,30 +116,15 @@ class Ladder:
         write_json(self.path / FILE, self.state)
 
     def compare(self, folder, arms, seeds, first_seed=0, **options):
-        defaults = {"holdout": HOLDOUT, "report": False, **self.common}
-        # Each step counts its own runs.
-        defaults["progress"] = self.fresh_display()
-        options = {**defaults, **options}
-        return compare(
-            options.pop("workload", self.workload),
-            arms=arms,
-            seeds=seeds,
-            first_seed=first_seed,
-            out=self.path / folder,
-            **options,
-        )
-
-    def say(self, text):
-        self.display.say(text)
-
-    def fresh_display(self):
-        return Display(self.display.console, self.display.quiet)
+        """A comparison in a folder of its own, on held-out data."""
+        common = {"workload": self.workload, "report": False, **self.common}
+        common |= {"arms": arms, "seeds": seeds, "first_seed": first_seed}
+        return compare(**{**common, "out": self.path / folder, **options})
 
     def reference(self):
         """Step 1: what the batches cost, and the noise scale."""
-        results = self.compare(
-            "1-reference", [REFERENCE, BASELINE, SCALING], seeds=1
-        )
+        arms = [REFERENCE, BASELINE, SCALING]
+        results = self.compare("1-reference", arms, seeds=1)
         small = results.runs_of(REFERENCE)[0]
         if small.status != "finished":
             raise ValueError(
@@ -162,21 +150,17 @@ class Ladder:
             )
         except (ValueError, TypeError) as error:
             return {"reason": str(error).splitlines()[0]}
-        numbers = (found.noise_scale, found.low, found.high)
-        names = ("noise_scale", "low", "high")
-        return {
-            # JSON knows no infinity.
-            name: value if math.isfinite(value) else None
-            for name, value in zip(names, numbers, strict=True)
-        }
+        values = {k: getattr(found, k) for k in ("noise_scale", "low", "high")}
+        # JSON knows no infinity.
+        return {k: v if math.isfinite(v) else None for k, v in values.items()}
 
-    def techniques(self):
-        """Names of techniques to try: those that can act on this model."""
+    def fitting(self, batch_size):
+        """Names of techniques that can act on this model, in their order."""
+        context = dataclasses.replace(self.context, batch_size=batch_size)
         return [
             t.name
             for t in TECHNIQUES
-            if t.name not in {"regime_adaptation", *RATE_RULES}
-            and not (t.unfit and t.unfit(self.facts.model, self.context))
+            if not (t.unfit and t.unfit(self.facts.model, context))
         ]
 
     def allot(self, reference, budget, trials, seeds):
@@ -188,7 +172,11 @@ class Ladder:
             max(r.elapsed for r in reference.runs_of(name))
             for name in (REFERENCE, BASELINE)
         )
-        names = self.techniques()
+        names = [
+            name
+            for name in self.fitting(self.batch_size)
+            if name not in {"regime_adaptation", *RATE_RULES}
+        ]
 
         def seconds(trials, seeds, names):
             # DReg trains a layer twice, which 1.3 allows for.
@@ -227,34 +215,21 @@ class Ladder:
         """The best arms of a search for the learning rate, best first."""
         regime = self.workload.regime
         size = batch_size or self.batch_size
-        epochs, ratio = regime.epochs, size / regime.base_batch_size
-        ranges = {
-            "rule": ["sqrt"],
-            "warmup_epochs": [0.0, 0.05 * epochs, 0.2 * epochs],
-        }
+        ratio = size / regime.base_batch_size
+        warm_up = [share * regime.epochs for share in (0.0, 0.05, 0.2)]
+        ranges = {"rule": ["sqrt"], "warmup_epochs": warm_up}
         if regime.can_end_lower:
             own = 1.0 if regime.decay is None else regime.final_fraction
             ranges["final_fraction"] = sorted({own, 0.0, 0.1})
-        context = dataclasses.replace(self.context, batch_size=size)
-        rules = [
-            t.name
-            for t in TECHNIQUES
-            if t.name in RATE_RULES[1:]
-            and not t.unfit(self.facts.model, context)
-        ]
         found = tune(
             self.workload,
             trials=trials,
-            engine="random",
-            holdout=HOLDOUT,
             out=self.path / folder,
-            techniques=rules,
-            always=("lr_scaling",),
+            techniques=[x for x in self.fitting(size) if x in RATE_RULES[1:]],
             ranges={"lr_scaling": ranges},
             # From below the square-root rule to the linear one.
             learning_rate_factor=(0.5, max(2.0, math.sqrt(ratio))),
             confirm_seeds=0,
-            progress=self.fresh_display(),
             **{**self.common, "batch_size": size},
         )
         space = found.tuner.hypermodel.space
@@ -263,29 +238,23 @@ class Ladder:
 
     def best_rate(self, plan):
         """Step 2: the arm with the best learning rate and no technique."""
+        own = {"batch_size": "large", "control": SCALING}
         finalists = [
             dataclasses.replace(
-                arm,
-                title=f"Tuned rate {place}",
-                name=f"rate_{place}",
-                batch_size="large",
-                control=SCALING,
+                arm, title=f"Tuned rate {n}", name=f"rate_{n}", **own
             )
-            for place, arm in enumerate(
-                self.search("2-search", plan["trials"]), 1
-            )
+            for n, arm in enumerate(self.search("2-search", plan["trials"]), 1)
         ]
         arms = [BASELINE, SCALING, *finalists]
         results = self.compare("2-rates", arms, plan["seeds"], RATE_SEED)
         best = best_arm(results, results.arm_names)
-        by_name = {arm.name: arm for arm in finalists}
-        if best in by_name:
-            return dataclasses.replace(
-                by_name[best], title="Best rate", name=RATE
-            )
-        techniques = ("lr_scaling",) if best == SCALING else ()
-        title = "Best rate: the rule's" if techniques else "Best rate: as it is"
-        return Arm(title, techniques, name=RATE, control=SCALING)
+        if best == BASELINE:
+            return Arm("Best rate: as it is", name=RATE, **own)
+        if best == SCALING:
+            own |= {"name": RATE, "techniques": ["lr_scaling"]}
+            return Arm("Best rate: the rule's", **own)
+        arm = next(arm for arm in finalists if arm.name == best)
+        return dataclasses.replace(arm, title="Best rate", name=RATE)
 
     def best_techniques(self, plan, rate):
         """Step 3: the best rate with what is better than chance on it."""
@@ -295,31 +264,22 @@ class Ladder:
         arms = [rate]
         if "dreg" in names:
             # DReg's sum of two losses doubles the gradient.
-            arms.append(
-                dataclasses.replace(
-                    rate,
-                    title="Best rate x2",
-                    name=DOUBLED,
-                    learning_rate_factor=2 * rate.learning_rate_factor,
-                    control=RATE,
-                )
-            )
+            factor, own = 2 * rate.learning_rate_factor, rate.techniques
+            doubled = Arm("Best rate x2", own, "large", factor, DOUBLED)
+            arms.append(dataclasses.replace(doubled, control=RATE))
         arms += [with_techniques(rate, [name]) for name in names]
         options = (plan["seeds"], TECHNIQUE_SEED)
         results = self.compare("3-techniques", arms, *options)
-        kept = [
-            row.arm
-            for row in arm_statistics(results)
-            if row.verdict == "better" and row.arm not in (RATE, DOUBLED)
-        ]
-        chosen = [name for name in names if f"rate_{name}" in kept]
-        candidates = [RATE, *kept]
-        if len(chosen) > 1:
+        if "kept" not in self.state:
+            rows = arm_statistics(results)
+            better = [row.arm for row in rows if row.verdict == "better"]
+            self.remember(kept=[name for name in better if name != DOUBLED])
+        kept = self.state["kept"]
+        if len(kept) > 1:
+            chosen = [name for name in names if f"rate_{name}" in kept]
             arms.append(with_techniques(rate, chosen, KEPT))
             results = self.compare("3-techniques", arms, *options)
-            candidates.append(KEPT)
-        self.remember(kept=kept)
-        best = best_arm(results, candidates)
+        best = best_arm(results, [RATE, *kept, KEPT])
         return next(arm for arm in arms if arm.name == best)
 
     def confirm(self, plan, rate, answer):
@@ -327,14 +287,9 @@ class Ladder:
         arms = [REFERENCE, BASELINE, SCALING, rate]
         if answer.name != RATE:
             arms.append(answer)
-        return self.compare(
-            "4-confirm",
-            arms,
-            plan["seeds"],
-            CONFIRM_SEED,
-            holdout=0.0,
-            report=True,
-        )
+        options = {"holdout": 0.0, "report": True}
+        seeds = (plan["seeds"], CONFIRM_SEED)
+        return self.compare("4-confirm", arms, *seeds, **options)
 
     def try_longer(self, plan, confirmed, answer):
         """The answer with more epochs, where it stays behind; or `None`."""
@@ -344,14 +299,10 @@ class Ladder:
             return None
         regime = self.workload.regime
         regime = regime.with_epochs(math.ceil(LONGER * regime.epochs))
-        return self.compare(
-            "4-longer",
-            [answer],
-            plan["seeds"],
-            CONFIRM_SEED,
-            holdout=0.0,
-            workload=dataclasses.replace(self.workload, regime=regime),
-        )
+        workload = dataclasses.replace(self.workload, regime=regime)
+        options = {"holdout": 0.0, "workload": workload}
+        seeds = (plan["seeds"], CONFIRM_SEED)
+        return self.compare("4-longer", [answer], *seeds, **options)
 
 
 def with_techniques(rate, names, name=None):

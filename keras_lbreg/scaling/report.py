@@ -8,11 +8,13 @@ from keras_lbreg.comparison.statistics import (
     judge,
     objective_words,
     quantity,
+    share,
 )
 from keras_lbreg.comparison.table import columns, table_rows
 from keras_lbreg.files import write_file
 from keras_lbreg.formatting import format_duration
 from keras_lbreg.page import render_page
+from keras_lbreg.training.display import score
 
 STEPS = {
     "1-reference": "Step 1: the small and the large batch, on held-out data",
@@ -28,18 +30,17 @@ def say(ladder, confirmed, rate, answer, longer):
     """What was found, in sentences."""
     rows = {row.arm: row for row in arm_statistics(confirmed)}
     words = objective_words(confirmed)
-    sizes = f"{ladder.workload.regime.base_batch_size:,} to "
-    sizes += f"{ladder.batch_size:,}"
-    gap, mine = rows[BASELINE].gap, rows[answer.name]
-    text = [f"From batch {sizes}, {answer_words(answer)}"]
-    seeds = len(confirmed.manifest["seeds"])
+    small, gap, mine = rows[REFERENCE], rows[BASELINE].gap, rows[answer.name]
+    text = [
+        f"From batch {ladder.workload.regime.base_batch_size:,} to "
+        f"{ladder.batch_size:,}, {answer_words(answer)}"
+    ]
     [behind] = judge(confirmed, [(answer.name, REFERENCE)])
     if gap.mean > 0:
-        closed = f"{100 * mine.closed.mean:.0f} %"
         text.append(
             f"As it is, the large batch costs {quantity(confirmed, gap.mean)} "
-            f"of {words}; the answer gives back {closed} of it on {seeds} "
-            "fresh seeds."
+            f"of {words}; the answer gives back {share(mine)} of it on "
+            f"{len(confirmed.manifest['seeds'])} fresh seeds."
         )
     else:
         text.append(f"The large batch as it is costs no {words} here.")
@@ -52,66 +53,52 @@ def say(ladder, confirmed, rate, answer, longer):
         text.append("What is left is no more than chance.")
     if longer is not None:
         [row] = arm_statistics(longer)
-        epochs = longer.arms[0]["epochs"]
         text.append(
-            f"In {epochs} epochs it reaches {level(longer, row)}, the small "
-            f"batch {level(confirmed, rows[REFERENCE])} in "
+            f"In {longer.arms[0]['epochs']} epochs it reaches "
+            f"{score(longer, row.final.mean)}, the small batch "
+            f"{score(confirmed, small.final.mean)} in "
             f"{confirmed.arms[0]['epochs']}."
         )
-    kept = ladder.state.get("kept")
     tried = len(ladder.state["plan"]["techniques"])
     if answer.name == rate.name and tried:
         text.append(
             f"None of {tried} techniques does better than chance on the best "
             "learning rate."
         )
-    elif kept:
+    elif answer.name != rate.name:
         [over] = judge(confirmed, [(answer.name, rate.name)])
         words = {"better": "better than", "worse": "worse than"}
         words = words.get(over["verdict"], "within chance of")
         text.append(f"On fresh seeds it is {words} the best rate alone.")
-    text += [time_words(rows, answer.name), noise_words(ladder)]
-    return " ".join(filter(None, text))
+    text.append(
+        f"Training takes {format_duration(mine.time.mean)} on this machine, "
+        f"with the small batch {format_duration(small.time.mean)}."
+    )
+    return " ".join([*text, noise_words(ladder)])
 
 
 def answer_words(answer):
-    others = [name for name in answer.techniques if name != "lr_scaling"]
-    settings = answer.techniques.get("lr_scaling")
-    if settings is None and answer.learning_rate_factor == 1:
-        words = "keep the learning rate"
-    else:
-        words = f"take the {(settings or {}).get('rule', 'sqrt')} rule"
+    """What the answer makes of the learning rate, and its techniques."""
+    others = dict(answer.techniques)
+    settings = others.pop("lr_scaling", None)
+    words = "keep the learning rate"
+    if settings is not None:
+        words = f"take the {settings.get('rule', 'sqrt')} rule"
         if answer.learning_rate_factor != 1:
             words += f" times {answer.learning_rate_factor:.3g}"
-        if (settings or {}).get("warmup_epochs"):
+        if settings.get("warmup_epochs"):
             words += f", warm-up over {settings['warmup_epochs']:.3g} epochs"
-        if (settings or {}).get("final_fraction") not in (None, 1.0):
+        if settings.get("final_fraction") not in (None, 1.0):
             words += f", falling to {settings['final_fraction']:.3g} of it"
-    return words + "".join(f", {name}" for name in others) + "."
-
-
-def level(results, row):
-    if results.is_share:
-        return f"{100 * row.final.mean:.1f} %"
-    return f"{row.final.mean:.4g}"
-
-
-def time_words(rows, name):
-    small, mine = rows[REFERENCE].time.mean, rows[name].time.mean
-    return (
-        f"Training takes {format_duration(mine)} on this machine, with the "
-        f"small batch {format_duration(small)}."
-    )
+    return ", ".join([words, *others]) + "."
 
 
 def noise_words(ladder):
     """What the noise scale says of the batch that was asked for."""
-    noise = ladder.state.get("noise", {})
+    noise = ladder.state["noise"]
     if "reason" in noise:
         return f"The gradient noise scale is not known: {noise['reason']}."
-    value, low, high = (
-        noise.get(key) for key in ("noise_scale", "low", "high")
-    )
+    value, low, high = noise["noise_scale"], noise["low"], noise["high"]
     if value is None or high is None:
         return (
             "In the middle of the small batch's training the gradient is all "
@@ -134,27 +121,23 @@ def write_report(ladder, result):
     for plot in plots:
         write_file(result.path / "plots" / f"{plot.name}.png", plot.png())
     steps = [
-        (title, table(read_results(result.path / name)))
+        (title, read_results(result.path / name))
         for name, title in STEPS.items()
         if (result.path / name).is_dir()
     ]
+    created = result.confirmed.manifest["created"]
     content = {
         "title": f"Scaling {ladder.workload.title} to batch "
         f"{ladder.batch_size:,}",
         "headline": result.text,
-        "facts": [
-            ladder.state["plan"]["text"],
-            result.confirmed.manifest["created"][:10],
-        ],
+        "facts": [ladder.state["plan"]["text"], created[:10]],
         "code": result.code,
-        "confirmed": table(result.confirmed),
+        "confirmed": result.confirmed,
+        "columns": columns,
+        "rows": table_rows,
         "steps": steps,
-        "curve": result.curve and str(result.curve.text()),
+        "curve": result.curve and result.curve.text(),
         "figures": plots,
     }
     page = render_page("scale_up.html.j2", content, __package__)
     write_file(result.report_path, page)
-
-
-def table(results):
-    return {"columns": columns(results), "rows": table_rows(results)}

@@ -1,11 +1,9 @@
 """From a small batch to a large one, in the order that evidence recommends."""
 
 import dataclasses
-import math
-import numbers
 import pathlib
 
-from keras_lbreg.checks import check_positive_int
+from keras_lbreg.checks import check_positive_int, check_positive_number
 from keras_lbreg.comparison import Results
 from keras_lbreg.files import lock
 from keras_lbreg.scaling.curve import Curve, measure_curve
@@ -13,7 +11,6 @@ from keras_lbreg.scaling.ladder import Ladder
 from keras_lbreg.scaling.report import say, write_report
 from keras_lbreg.scaling.script import script
 from keras_lbreg.training import Arm
-from keras_lbreg.training.display import Display
 from keras_lbreg.workloads import Workload, get_workload
 
 
@@ -124,7 +121,8 @@ def scale_up(
     """
     check_positive_int("trials", trials)
     check_positive_int("seeds", seeds)
-    check_budget(budget)
+    if budget is not None:
+        check_positive_number("budget", budget)
     for size in curve or ():
         check_positive_int("curve", size)
     if quick:
@@ -135,7 +133,7 @@ def scale_up(
         workload,
         batch_size or workload.batch_size,
         pathlib.Path(out or f"runs/scale-up-{workload.name}"),
-        Display(quiet=not progress),
+        progress,
         strategy,
         devices,
     )
@@ -165,12 +163,3 @@ def scale_up(
         write_report(ladder, result)
         ladder.say(f"Step 5 of 5: the report is {result.report_path}")
     return result
-
-
-def check_budget(budget):
-    valid = isinstance(budget, numbers.Real) and 0 < budget < math.inf
-    if budget is not None and not valid:
-        raise ValueError(
-            "Invalid value for argument `budget`. Expected a positive number "
-            f"of minutes, or None. Received: budget={budget!r}"
-        )

@@ -1,9 +1,11 @@
 """The lines that change a user's script."""
 
+import collections
 import inspect
 
 import keras_lbreg
 from keras_lbreg.techniques import RATE_RULES, TECHNIQUES, hooks
+from keras_lbreg.training.run import copy_of
 
 # Of a regime, in the order of its arguments.
 OF_REGIME = (
@@ -25,20 +27,19 @@ def script(facts, plan, placement):
     It makes `model` and `optimizer` for the large batch, and says how to
     compile and fit.
     """
-    parts = {"model": [], "optimizer": [], "data": [], "callback": []}
-    after = []
+    parts = collections.defaultdict(list)
     for technique in TECHNIQUES:
         if technique.name in plan.techniques and technique.code:
             settings = plan.techniques[technique.name]
             found = technique.code(facts.model, settings, plan.context)
-            after += [x for key, x in found.items() if key == "after"]
-            for key in parts:
-                parts[key] += [found[key]] if key in found else []
+            for key, line in found.items():
+                parts[key].append(line)
     wraps = placement.replicas > 1 and not isinstance(
         facts.model.optimizer, keras_lbreg.ReducedGradient
     )
-    size, epochs = plan.batch_size, plan.epochs
-    callbacks = parts["callback"] and f", callbacks=[{parts['callback'][0]}]"
+    fit = f"batch_size={plan.batch_size}, epochs={plan.epochs}"
+    if parts["callback"]:
+        fit += f", callbacks=[{parts['callback'][0]}]"
     lines = [
         "import keras",
         "import keras_lbreg as lbreg",
@@ -50,9 +51,8 @@ def script(facts, plan, placement):
         *(["optimizer = lbreg.ReducedGradient(optimizer)"] if wraps else []),
         *parts["optimizer"],
         *parts["data"],
-        "# Compile as before, with this optimizer, and fit with "
-        f"batch_size={size}, epochs={epochs}{callbacks or ''}.",
-        *(f"# After training: {line}" for line in after),
+        f"# Compile as before, with this optimizer, and fit with {fit}.",
+        *(f"# After training: {line}" for line in parts["after"]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -87,8 +87,7 @@ def regime_text(plan):
 
 def optimizer_text(facts, plan):
     """The call that makes the user's optimizer, scaled by the rules."""
-    source = facts.model.optimizer
-    optimizer = type(source).from_config(source.get_config())
+    optimizer = copy_of(facts.model.optimizer)
     rules = {k: v for k, v in plan.techniques.items() if k in RATE_RULES}
     for hook, settings in hooks(rules, "optimizer"):
         optimizer = hook(optimizer, settings, plan.context)

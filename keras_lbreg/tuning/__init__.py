@@ -27,7 +27,8 @@ def __getattr__(name):
     except ModuleNotFoundError as error:
         raise ImportError(
             f"`keras_lbreg.tuning.{name}` needs KerasTuner. Install it with "
-            '`pip install "keras-lbreg[tune]"`.'
+            '`pip install "keras-lbreg[tune]"`, in a clone `pip install '
+            '".[tune]"`.'
         ) from error
     module = importlib.import_module(f"{__name__}.{NEED_KERAS_TUNER[name]}")
     value = getattr(module, name)

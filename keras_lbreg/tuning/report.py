@@ -93,15 +93,13 @@ def read_trials(folder, objective):
         status, reason = state["status"].lower(), None
         if status in ("failed", "invalid"):
             reason = reason_of(own, state["message"])
-        found = [
-            read_run(
-                own, path.parent.name, int(path.name.removeprefix("seed-"))
-            )
-            for path in own.glob("runs/*/seed-*")
-        ]
-        runs = [run for run in found if run and run.status == "finished"]
-        for run in found:
-            if run and run.status == "damaged" and status == "completed":
+        runs = []
+        for path in own.glob("runs/*/seed-*"):
+            seed = int(path.name.removeprefix("seed-"))
+            run = read_run(own, path.parent.name, seed)
+            if run and run.status == "finished":
+                runs.append(run)
+            elif run and run.status == "damaged" and status == "completed":
                 status, reason = "damaged", run.reason
         values = state["hyperparameters"]["values"]
         trials.append(
@@ -179,20 +177,16 @@ class TuneResult(Judged):
 
     @property
     def confirmation(self):
-        if self.best is None:
+        if not self.best or not (self.confirmation_path / MANIFEST).is_file():
             return None
-        folder = self.confirmation_path
-        if not (folder / MANIFEST).is_file():
-            return None
-        found = read_results(folder)
+        found = read_results(self.confirmation_path)
         # It may be a former winner's alone.
         name = f"trial_{self.best.trial_id}"
         return found if name in found.arm_names else None
 
     def headline(self):
         """What the search and the comparison on fresh seeds come to."""
-        confirmation = self.confirmation
-        text = search_words(self)
+        text, confirmation = search_words(self), self.confirmation
         if confirmation is not None:
             text += f" On fresh seeds: {headline(confirmation)}"
         return text
@@ -349,19 +343,19 @@ def write_report(result):
 
 def make_plots(result):
     """The `Plot`s: the trials one by one, and by each hyperparameter."""
+    if result.best is None:
+        return []
     values = {}
     for trial in result.ranking:
         for name, value in trial.values.items():
             values.setdefault(name, set()).add(value)
     progress = Panel("", functools.partial(draw_progress, result), PANEL_HEIGHT)
+    plots = [Plot("progress", "Best so far", (progress,), "")]
     slices = [
         Panel(name, functools.partial(draw_slice, result, name), 2.6)
         for name in values
         if len(values[name]) > 1
     ]
-    plots = []
-    if values:
-        plots.append(Plot("progress", "Best so far", (progress,), ""))
     if slices:
         plots.append(Plot("slices", "By hyperparameter", tuple(slices), ""))
     return plots

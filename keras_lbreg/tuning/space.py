@@ -5,13 +5,7 @@ import dataclasses
 import numbers
 
 from keras_lbreg.checks import check_positive_int
-from keras_lbreg.techniques import (
-    RATE_RULES,
-    Context,
-    SearchRange,
-    get,
-    names,
-)
+from keras_lbreg.techniques import RATE_RULES, Context, SearchRange, get, names
 from keras_lbreg.training.arm import Arm
 
 # The technique that trains longer: a search that may take it takes it.
@@ -26,21 +20,15 @@ class SearchSpace:
     its hyperparameters (`"dreg.weight"`) exist only where it is on.
     `group_noise` exists only where `gradient_mix` is off, as each takes the
     place of the other.
-
-    Args:
-        batch_sizes: The large batch sizes, over all devices.
-        learning_rate_factor: The `SearchRange` of the factor on the learning
-            rate, or `None`.
-        tried: Names of the techniques that are tried on and off.
-        values: By technique, those of every trial too, and hyperparameter a
-            `SearchRange` or a tuple of choices.
-        ranges: What of this the user has given.
     """
 
     batch_sizes: tuple
     learning_rate_factor: SearchRange | None
     tried: tuple
+    # By technique, those of every trial too, and hyperparameter a
+    # `SearchRange` or a tuple of choices.
     values: dict
+    # What of this the user has given.
     ranges: dict
 
     def declare(self, hp):

@@ -24,22 +24,14 @@ from keras_lbreg.training.examine import examine
 from keras_lbreg.tuning.confirm import confirm, write_best
 from keras_lbreg.tuning.hyper_model import LargeBatchHyperModel
 from keras_lbreg.tuning.report import (
-    TuneResult,
     read_search,
     reason_of,
     settings_text,
     write_report,
 )
-from keras_lbreg.tuning.resumable import (
-    ENGINES,
-    PROJECT,
-    make_tuner,
-    role,
-)
+from keras_lbreg.tuning.resumable import ENGINES, PROJECT, make_tuner, role
 from keras_lbreg.tuning.workers import Workers, begin_worker
 from keras_lbreg.workloads import Workload, get_workload
-
-__all__ = ["TuneResult", "tune"]
 
 
 def tune(
@@ -130,6 +122,7 @@ def tune(
     check_choice("engine", engine, ENGINES)
     if not isinstance(workload, Workload):
         workload = get_workload(workload)
+    where = {"strategy": strategy, "devices": devices}
     hypermodel = LargeBatchHyperModel(
         workload.held_out(holdout) if holdout else workload,
         batch_size,
@@ -137,18 +130,16 @@ def tune(
         always=always,
         learning_rate_factor=learning_rate_factor,
         ranges=ranges,
-        strategy=strategy,
-        devices=devices,
+        **where,
     )
     space, facts = hypermodel.space, hypermodel.facts
     path = pathlib.Path(out or f"runs/tune-{workload.name}")
+    direction = "max" if facts.maximize else "min"
     make = functools.partial(
         make_tuner,
         engine,
         hypermodel,
-        keras_tuner.Objective(
-            facts.objective, "max" if facts.maximize else "min"
-        ),
+        keras_tuner.Objective(facts.objective, direction),
         path,
         trials,
         epochs=workload.regime.epochs,
@@ -176,33 +167,21 @@ def tune(
         "strategy": hypermodel.placement.strategy,
         "devices": hypermodel.placement.devices,
     }
-    team = None
-    if workers > 1 and role() is None:
-        team = Workers(workers, path)
-    display = progress
-    if not isinstance(progress, Display):
-        display = Display(quiet=not progress)
+    alone = workers == 1 or role() is not None
+    team = None if alone else Workers(workers, path)
     with open_folder(path, manifest_of(workload, config), fresh):
-        if fresh:
-            for name in (PROJECT, "workers", "confirm-*"):
-                for folder in path.glob(name):
-                    shutil.rmtree(folder)
+        for name in (PROJECT, "workers", "confirm-*") if fresh else ():
+            for folder in path.glob(name):
+                shutil.rmtree(folder)
         tuner = make()
-        search(tuner, SearchDisplay(display, facts, trials, tuner), team)
+        search(tuner, SearchDisplay(facts, trials, tuner, not progress), team)
         result = read_search(path, tuner)
         if result.best is not None:
             write_best(result.best_path, space, result.best, workload)
         write_report(result)
         if result.best is not None and confirm_seeds:
-            confirm(
-                workload,
-                space,
-                result,
-                confirm_seeds,
-                strategy=strategy,
-                devices=devices,
-                progress=display,
-            )
+            where["progress"] = progress
+            confirm(workload, space, result, confirm_seeds, **where)
             write_report(result)
     return result
 
@@ -233,9 +212,8 @@ def search(tuner, display, team=None):
             team.check(len(tuner.oracle.end_order))
 
     tuner.on_progress = on_progress
-    running = contextlib.nullcontext() if team is None else team.running()
     tuner.hypermodel.display = display
-    with display, running:
+    with display, team.running() if team else contextlib.nullcontext():
         tuner.search()
 
 
@@ -244,59 +222,54 @@ class SearchDisplay(Display):
 
     unit = "trials"
 
-    def __init__(self, display, facts, trials, tuner):
-        super().__init__(display.console, display.quiet)
+    def __init__(self, facts, trials, tuner, quiet):
+        super().__init__(quiet=quiet)
         self.facts = facts
         self.total = trials
-        self.tuner = tuner
-        self.best = None
-        self._began = time.monotonic()
-        for trial_id in tuner.oracle.end_order:
-            self._count(tuner.oracle.trials[trial_id])
-        self._before = self.ended
-        if self._before:
-            self.say(f"{self._before} trials had ended before{self.note()}.")
+        self.oracle = tuner.oracle
+        self.folder_of = tuner.get_trial_dir
+        self.before = self.ended = len(self.oracle.end_order)
+        self.began = time.monotonic()
+        if self.before:
+            self.say(f"{self.before} trials had ended before{self.note()}.")
 
     def run_ended(self, run, result, skipped=False):
         self.current = None
         self.time_left.end(run)
 
+    def ended_trials(self):
+        return [self.oracle.trials[name] for name in self.oracle.end_order]
+
     def show_ended(self):
         """Prints a line for each trial that has ended since the last call."""
-        oracle = self.tuner.oracle
-        for trial_id in oracle.end_order[self.ended :]:
-            trial = oracle.trials[trial_id]
-            self._count(trial)
+        for trial in self.ended_trials()[self.ended :]:
+            self.ended += 1
             if trial.status == "COMPLETED":
                 text = score(self.facts, trial.score)
                 text += f", {settings_text(trial.hyperparameters.values)}"
             else:
-                folder = self.tuner.get_trial_dir(trial_id)
+                folder = self.folder_of(trial.trial_id)
                 text = f"failed: {reason_of(folder, trial.message)}"
             text += self.note()
             if not self.console.is_terminal and self.remaining():
                 text += f"; about {format_duration(self.remaining())} left"
             place = f"[{self.ended}/{self.total}]"
-            self.say(f"{place} Trial {trial_id}: {text}")
-
-    def _count(self, trial):
-        self.ended += 1
-        better = self.tuner.oracle.objective.better_than
-        if trial.status == "COMPLETED" and (
-            self.best is None or better(trial.score, self.best.score)
-        ):
-            self.best = trial
+            self.say(f"{place} Trial {trial.trial_id}: {text}")
 
     def note(self):
-        if self.best is None:
+        trials = self.ended_trials()[: self.ended]
+        done = [trial for trial in trials if trial.status == "COMPLETED"]
+        if not done:
             return ""
-        value = score(self.facts, self.best.score)
-        return f"; best so far {value} (trial {self.best.trial_id})"
+        choose = max if self.facts.maximize else min
+        best = choose(done, key=lambda trial: trial.score)
+        value = score(self.facts, best.score)
+        return f"; best so far {value} (trial {best.trial_id})"
 
     def remaining(self):
         """Seconds, from the mean time of the trials of this session."""
-        done = self.ended - self._before
+        done = self.ended - self.before
         if not done:
             return None
-        each = (time.monotonic() - self._began) / done
+        each = (time.monotonic() - self.began) / done
         return each * max(0, self.total - self.ended)

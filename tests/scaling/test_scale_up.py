@@ -1,5 +1,6 @@
 """From a small batch to a large one: the steps, the answer, the lines."""
 
+import functools
 import json
 import math
 import types
@@ -12,7 +13,6 @@ import keras_lbreg as lbreg
 from keras_lbreg.scaling import curve as curves
 from keras_lbreg.scaling.ladder import Ladder
 from keras_lbreg.scaling.script import script
-from keras_lbreg.training.display import Display
 from keras_lbreg.training.run import Run
 from tests.checks.small_workload import blobs, build_model, small_workload
 from tests.comparison.fake_results import results_of
@@ -22,9 +22,34 @@ STEPS = ("reference", "best_rate", "best_techniques", "confirm", "try_longer")
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    path = tmp_path_factory.mktemp("whole")
-    return lbreg.scale_up(small_workload(), curve=[24], out=path, **QUICK)
+def interrupted(tmp_path_factory):
+    """The answer of one that was stopped after each step and called again.
+
+    With the files of the runs that had ended before, and when these had.
+    """
+    path, ended = tmp_path_factory.mktemp("whole"), {}
+    arguments = {"workload": small_workload(), "out": path, **QUICK}
+    for step in STEPS:
+        original = getattr(Ladder, step)
+
+        def stop(*args, original=original):
+            original(*args)
+            raise KeyboardInterrupt
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Ladder, step, stop)
+            with pytest.raises(KeyboardInterrupt):
+                lbreg.scale_up(**arguments)
+        for file in path.rglob("summary.json"):
+            ended.setdefault(file, file.stat().st_mtime_ns)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "TRIALS", 2)
+        return lbreg.scale_up(curve=[24], **arguments), ended
+
+
+@pytest.fixture
+def found(interrupted):
+    return interrupted[0]
 
 
 def test_the_answer(found):
@@ -56,24 +81,21 @@ def test_seeds_of_the_steps_are_apart(found):
     )
 
 
-def test_goes_on_after_an_interruption(found, tmp_path, monkeypatch):
-    """Stopped after each step, called again: the same answer."""
-    arguments = {"workload": small_workload(), "out": tmp_path, **QUICK}
-    for step in STEPS:
-        original = getattr(Ladder, step)
+def test_goes_on_after_an_interruption(interrupted):
+    """Nothing that has ended is trained again."""
+    found, ended = interrupted
+    steps = {file.relative_to(found.path).parts[0] for file in ended}
+    assert {"1-reference", "2-search", "2-rates", "4-confirm"} <= steps
+    for file, time in ended.items():
+        assert file.stat().st_mtime_ns == time, file
 
-        def interrupted(*args, original=original):
-            original(*args)
-            raise KeyboardInterrupt
 
-        with monkeypatch.context() as patch:
-            patch.setattr(Ladder, step, interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                lbreg.scale_up(**arguments)
-    again = lbreg.scale_up(**arguments)
-    assert vars(again.arm) == vars(found.arm)
-    assert again.code == found.code
-    finals = [[run.final for run in x.confirmed.runs] for x in (again, found)]
+@pytest.mark.slow
+def test_an_interruption_changes_nothing(found, tmp_path):
+    whole = lbreg.scale_up(small_workload(), out=tmp_path, **QUICK)
+    assert vars(whole.arm) == vars(found.arm)
+    assert whole.code == found.code
+    finals = [[run.final for run in x.confirmed.runs] for x in (whole, found)]
     assert finals[0] == finals[1]
 
 
@@ -105,9 +127,7 @@ def test_bad_arguments(arguments, message, tmp_path):
 
 @pytest.fixture
 def ladder(tmp_path):
-    return Ladder(
-        small_workload(), 24, tmp_path, Display(quiet=True), "one", None
-    )
+    return Ladder(small_workload(), 24, tmp_path, False, "one", None)
 
 
 RATE = lbreg.Arm("Best rate", ["lr_scaling"], name="rate", control="lr")
@@ -198,14 +218,20 @@ REGIMES = {
 }
 
 
-@pytest.mark.parametrize("regime", REGIMES)
-@pytest.mark.parametrize("arm", ARMS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_the_lines_do_what_a_run_does(optimizer, arm, regime):
-    workload = small_workload(
+@functools.cache
+def workload_of(optimizer, regime):
+    """The same for all arms: it is examined once."""
+    return small_workload(
         build_model=lambda: build_model(OPTIMIZERS[optimizer]()),
         regime=REGIMES[regime],
     )
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_lines_do_what_a_run_does(optimizer, regime, arm):
+    workload = workload_of(optimizer, regime)
     if arm == "rules" and optimizer == "sgd":
         techniques = {"nesterov": {}}
     elif arm == "rules":
@@ -287,7 +313,7 @@ def test_steps_to_a_target_are_between_epochs():
     results = types.SimpleNamespace(sign=1)
     assert curves.reaching(results, run, 0.6) == pytest.approx((15, 1.5, 3.0))
     assert curves.reaching(results, run, 0.4) == (10, 1, 2.0)
-    assert curves.reaching(results, run, 0.8) is None
+    assert all(map(math.isnan, curves.reaching(results, run, 0.8)))
     losses = types.SimpleNamespace(sign=-1)
     run.epochs = [record(1, 0.7), record(2, 0.5)]
     assert curves.reaching(losses, run, 0.6) == pytest.approx((15, 1.5, 3.0))
