@@ -49,9 +49,9 @@ def differences(results, arm, other):
     return [own[seed] - others[seed] for seed in own if seed in others]
 
 
-def difference(results, arm, other, decimals=2):
+def difference(results, arm, other):
     """Accuracy of an arm less another's in points, paired by seed."""
-    return gain_cell(differences(results, arm, other), decimals)
+    return gain_cell(differences(results, arm, other))
 
 
 def gain_cell(values, decimals=2, count=True):

@@ -146,7 +146,7 @@ def training_error(model, dataset, samples, gradients, seed, concentration):
     return worst
 
 
-def measure_covariance(progress, seeds=None, data_dir=None, draws=DRAWS):
+def measure_covariance(progress, seeds=None, data_dir=None):
     """The noise of the mixed gradient, for all K and c, several networks."""
     dataset = load_dataset("digits")
     cells, worst = [], 0.0
@@ -162,15 +162,11 @@ def measure_covariance(progress, seeds=None, data_dir=None, draws=DRAWS):
             )
             worst = max(worst, error)
             for concentration in CONCENTRATIONS:
-                weights = draw(seed, groups, concentration, draws)
+                weights = draw(seed, groups, concentration, DRAWS)
                 cell = compare_noise(gradients, weights, concentration)
                 cells.append({"seed": seed, **cell})
-    return {
-        "draws": draws,
-        "batch": BATCH,
-        "cells": cells,
-        "training_error": worst,
-    }
+    found = {"cells": cells, "training_error": worst}
+    return {"draws": DRAWS, "batch": BATCH, **found}
 
 
 def predicted_share(groups, concentration):
