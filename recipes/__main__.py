@@ -4,18 +4,16 @@ import importlib
 import time
 from typing import Annotated
 
-import rich.box
 import rich.console
 import rich.progress
-import rich.table
 import typer
 
-from keras_lbreg.files import write_json
-from keras_lbreg.formatting import format_duration
+from keras_lbreg.files import write_file, write_json
+from keras_lbreg.formatting import format_duration, rich_table
 from keras_lbreg.training.environment import environment
 from recipes.figures import write_figures
 from recipes.paper import Measurement
-from recipes.tables import rewrite_readme
+from recipes.tables import render_readme
 
 NAMES = (
     "hoffer_2017",
@@ -27,12 +25,26 @@ NAMES = (
 # Exit codes: a run failed, bad input.
 RUN_FAILED, BAD_INPUT = 1, 2
 
+EPOCHS = (
+    "Epochs. Default: the paper's. Shortened runs have a record of their own, "
+    "and are labelled."
+)
+SAMPLES = "To try it: training samples. Not recorded."
+DATA_DIR = "Folder of prepared datasets."
+DATASET = "A file of `lbreg data export`, where TensorFlow is not."
+
 console = rich.console.Console(soft_wrap=True)
 
 
 def load(name):
     """The `Paper` of a recipe's folder."""
     return importlib.import_module(f"recipes.{name}.page").PAPER
+
+
+def option(kind, help, *names, **settings):
+    """The annotation of an option; it may be left out."""
+    kind = kind if kind is bool else kind | None
+    return Annotated[kind, typer.Option(*names, help=help, **settings)]
 
 
 def make_app(paper):
@@ -44,12 +56,12 @@ def make_app(paper):
     @app.command("list")
     def list_parts():
         """List what can be run, and what has been."""
-        table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-        for column in ("name", "what", "of the paper", "here"):
-            table.add_column(column)
-        for part in (*paper.comparisons, *paper.measurements):
-            table.add_row(part.name, part.title, part.part, state(paper, part))
-        console.print(table)
+        rows = [
+            (part.name, part.title, part.part, state(paper, part))
+            for part in (*paper.comparisons, *paper.measurements)
+        ]
+        head = ("name", "what", "of the paper", "here")
+        console.print(rich_table(head, rows, left=4))
 
     @app.command()
     def run(
@@ -57,47 +69,14 @@ def make_app(paper):
             list[str],
             typer.Argument(metavar="NAME...", help="What to run, see `list`."),
         ],
-        arms: Annotated[
-            str | None,
-            typer.Option(metavar="A,B,...", help="Only some of the arms."),
-        ] = None,
-        seeds: Annotated[
-            int | None,
-            typer.Option(min=1, help="Seeds. Default: the recipe's."),
-        ] = None,
-        first_seed: Annotated[
-            int | None, typer.Option(min=0, help="The first of them.")
-        ] = None,
-        epochs: Annotated[
-            int | None,
-            typer.Option(
-                min=1,
-                help="Epochs. Default: the paper's. Shortened runs have a "
-                "record of their own, and are labelled.",
-            ),
-        ] = None,
-        samples: Annotated[
-            int | None,
-            typer.Option(
-                min=16, help="To try it: training samples. Not recorded."
-            ),
-        ] = None,
-        data_dir: Annotated[
-            str | None,
-            typer.Option(
-                envvar="LBREG_DATA_DIR", help="Folder of prepared datasets."
-            ),
-        ] = None,
-        dataset: Annotated[
-            str | None,
-            typer.Option(
-                metavar="FILE.npz",
-                help="A file of `lbreg data export`, where TensorFlow is not.",
-            ),
-        ] = None,
-        fresh: Annotated[
-            bool, typer.Option("--fresh", help="Delete earlier results first.")
-        ] = False,
+        arms: option(str, "Only some of the arms.", metavar="A,B,...") = None,
+        seeds: option(int, "Seeds. Default: the recipe's.", min=1) = None,
+        first_seed: option(int, "The first of them.", min=0) = None,
+        epochs: option(int, EPOCHS, min=1) = None,
+        samples: option(int, SAMPLES, min=16) = None,
+        data_dir: option(str, DATA_DIR, envvar="LBREG_DATA_DIR") = None,
+        dataset: option(str, DATASET, metavar="FILE.npz") = None,
+        fresh: option(bool, "Delete earlier results first.", "--fresh") = False,
     ):
         """Run comparisons or measurements; goes on after an interruption.
 
@@ -130,7 +109,9 @@ def make_app(paper):
     @app.command()
     def tables():
         """Write the README's tables anew from the records."""
-        console.print(f"Wrote {rewrite_readme(paper)}", markup=False)
+        path = paper.folder / "README.md"
+        write_file(path, render_readme(paper))
+        console.print(f"Wrote {path}", markup=False)
 
     @app.command()
     def figures():

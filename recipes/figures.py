@@ -4,7 +4,6 @@ import math
 import textwrap
 
 from keras_lbreg.comparison.plots import mean_curves
-from keras_lbreg.comparison.statistics import t_test
 from keras_lbreg.files import write_file
 from keras_lbreg.plot_style import (
     GREY,
@@ -40,15 +39,10 @@ def write_figures(paper):
 
 
 def figure_of(panels, setting="", columns=3, sharey=False, shared_legend=True):
-    """A figure of panels, or `None` where there are none.
+    """A figure of `(title, draw(axis))` pairs, or `None` where there are none.
 
-    Args:
-        panels: Pairs of a title and a function that draws on an axis.
-        setting: What a picture without its page needs to be understood.
-        columns: Panels in a row.
-        sharey: As in `Figure.subplots`.
-        shared_legend: Whether all panels have one legend, below them; if not,
-            each has its own.
+    `setting` is what a picture without its page needs to be understood; with
+    `shared_legend`, all panels have one legend, below them.
     """
     if not panels:
         return None
@@ -104,77 +98,57 @@ def curve_of(results, arm):
 
 def draw_curve(axis, curve, x="epoch", **style):
     """Accuracy in per cent with a band of one deviation over the seeds."""
-    places = getattr(curve, x)
+    places, accuracy = getattr(curve, x), curve.objective
     axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.plot(places, curve.objective, linewidth=1.6, **style)
-    axis.fill_between(
-        places,
-        curve.objective - curve.spread,
-        curve.objective + curve.spread,
-        color=style["color"],
-        alpha=0.12,
-        linewidth=0,
-    )
+    axis.plot(places, accuracy, linewidth=1.6, **style)
+    band = accuracy - curve.spread, accuracy + curve.spread
+    axis.fill_between(places, *band, color=style["color"], alpha=0.12, lw=0)
 
 
-def accuracy_panel(title, results, lowest=None, x="epoch"):
-    """A panel with the accuracy of all arms of a comparison."""
-    styles = arm_styles(results.arm_names)
-
-    def draw(axis):
-        for curve in mean_curves(results):
-            color, dashes = styles[curve.name]
-            look = {"color": color, "linestyle": dashes, "label": curve.title}
-            draw_curve(axis, curve, x, **look)
-        axis.set(xlabel=x, ylabel="validation accuracy, %")
-        if lowest is not None:
-            axis.set_ylim(lowest, 101)
-
-    return title, draw
-
-
-def accuracy_figure(comparisons, lowest=None, setting=""):
+def accuracy_figure(comparisons, lowest=None):
     """The function that draws accuracy by epoch, a panel a comparison."""
 
-    def draw(paper):
-        found = [(c, paper.results(c.name)) for c in comparisons]
-        panels = [
-            accuracy_panel(c.title, results, lowest)
-            for c, results in found
-            if results is not None and mean_curves(results)
-        ]
-        return figure_of(panels, setting, sharey=lowest is not None)
+    def panel(title, results):
+        styles = arm_styles(results.arm_names)
 
-    return draw
+        def draw(axis):
+            for curve in mean_curves(results):
+                color, dashes = styles[curve.name]
+                look = {"color": color, "linestyle": dashes}
+                draw_curve(axis, curve, label=curve.title, **look)
+            axis.set(xlabel="epoch", ylabel="validation accuracy, %")
+            if lowest is not None:
+                axis.set_ylim(lowest, 101)
+
+        return title, draw
+
+    def figure(paper):
+        found = paper.recorded(comparisons)
+        panels = [panel(c.title, r) for c, r in found if mean_curves(r)]
+        return figure_of(panels, sharey=lowest is not None)
+
+    return figure
 
 
-def half_interval(values):
-    """Half of the 95 % t interval of a mean, `nan` of a single value."""
-    (low, high), _ = t_test(values)
-    return (high - low) / 2
-
-
-def draw_stats(axis, places, stats, scale=100, **style):
+def draw_stats(axis, places, stats, **style):
     """Means with error bars of one deviation."""
     known = [(x, s) for x, s in zip(places, stats, strict=True) if s.n]
-    if not known:
-        return
-    x, stats = zip(*known, strict=True)
-    errors = [0 if math.isnan(s.std) else scale * s.std for s in stats]
-    axis.errorbar(x, [scale * s.mean for s in stats], errors, **style)
+    if known:
+        x, stats = zip(*known, strict=True)
+        errors = [0 if math.isnan(s.std) else 100 * s.std for s in stats]
+        axis.errorbar(x, [100 * s.mean for s in stats], errors, **style)
 
 
 def interval_panel(title, rows, label):
-    """Numbers with error bars below one another.
-
-    `rows` has a name, the number, its error and a colour each.
-    """
+    """Names with shares and their errors in per cent, grey where `grey`."""
 
     def draw(axis):
         axis.axvline(0, color=INK, linewidth=1.0)
-        for place, (_, number, error, color) in enumerate(rows):
-            look = {"color": color, "marker": "o", "capsize": 3}
-            axis.errorbar(number, place, xerr=error, **look)
+        for place, (_, mean, error, grey) in enumerate(rows):
+            look = {"color": GREY if grey else PALETTE[0], "marker": "o"}
+            axis.errorbar(
+                100 * mean, place, xerr=100 * error, capsize=3, **look
+            )
         axis.set_yticks(range(len(rows)), [name for name, *_ in rows])
         axis.invert_yaxis()
         axis.set_xlabel(label)

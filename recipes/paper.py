@@ -3,8 +3,8 @@
 `Recipe` says how a paper trains, `Comparison` which arms stand side by side,
 `Measurement` what else is measured, and `Paper` holds them with the tables and
 figures of its README. Runs go through `keras_lbreg.compare` in the ignored
-folder `runs/recipes/PAPER/`; after each that ends, what it came to is written
-to `recipes/PAPER/results/COMPARISON.jsonl`.
+folder `runs/recipes/PAPER/`; each that ends is added to
+`recipes/PAPER/results/COMPARISON.jsonl`.
 """
 
 import dataclasses
@@ -22,7 +22,6 @@ from keras_lbreg.comparison import Results, train
 from keras_lbreg.data import load_dataset
 from keras_lbreg.files import read_json, write_file
 from keras_lbreg.training.records import EpochRecord, RunResult
-from recipes.networks import Images
 
 # The ignored folder of the runs.
 WORK = pathlib.Path(__file__).parents[1] / "runs" / "recipes"
@@ -39,50 +38,38 @@ OPTIMIZERS = {
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a paper trains a network with its small batch.
+    """How a paper trains a network with its small batch."""
 
-    Args:
-        network: `network(images)` builds the uncompiled model, see
-            `recipes.networks`.
-        small_batch_size: Batch size of the reference.
-        batch_size: The large batch size.
-        learning_rate: Learning rate of the small batch at epoch 0.
-        epochs: Length of the run.
-        milestones: Pairs `(fraction, factor)`: from this fraction of the
-            epochs on, the learning rate is `factor` times the first one.
-        optimizer: A key of `OPTIMIZERS`.
-        momentum: Momentum of SGD, or the first decay of Adam and LAMB.
-        clip: Global norm the gradient is clipped to, or `None`.
-        weight_decay: Coupled weight decay of `"coupled_sgd"` and `"lars"`,
-            decoupled of the others.
-        reset_momentum: Whether the momentum is forgotten after every epoch,
-            which `"coupled_sgd"` can.
-        norm: Momentum and epsilon of batch normalization; Keras has .99, 1e-3.
-        techniques: Settings of techniques that fit, by technique name.
-        image_size: Size to resize images to, where they differ in size.
-        pooled: Height and width of the squares of pixels of which the images
-            have the mean.
-        augmentation: An `Augmentation` of the training images, or `None`.
-        pixel_moments: Mean and variance by channel to normalise images with,
-            or `None` for those of the training data.
-    """
-
+    # A function of input shape, dtype, classes and moments, see
+    # `recipes.networks`.
     network: Callable
-    small_batch_size: int
-    batch_size: int
+    # Of the small batch at epoch 0.
     learning_rate: float
     epochs: int
+    # Pairs `(fraction, factor)`: from this fraction of the epochs on, the
+    # learning rate is `factor` times the first one.
     milestones: tuple = ((0.5, 0.1), (0.75, 0.01))
+    small_batch_size: int = 128
+    batch_size: int = 4096
+    # A key of `OPTIMIZERS`.
     optimizer: str = "sgd"
     momentum: float = 0.9
+    # The global norm that the gradient is clipped to.
     clip: float | None = None
+    # Coupled in "coupled_sgd" and "lars", decoupled in the others.
     weight_decay: float = 0.0
+    # After every epoch; only "coupled_sgd" can.
     reset_momentum: bool = False
+    # Momentum and epsilon of batch normalization; Keras has .99 and 1e-3.
     norm: tuple = (0.9, 1e-5)
+    # Settings of techniques, by technique name.
     techniques: Mapping = dataclasses.field(default_factory=dict)
+    # What images of different sizes are resized to.
     image_size: tuple | None = None
+    # Squares of this height and width are reduced to their mean.
     pooled: int = 1
     augmentation: Callable | None = None
+    # Mean and variance by channel; `None`: those of the training data.
     pixel_moments: tuple | None = None
 
     def workload(self, dataset, source, samples=None):
@@ -102,7 +89,7 @@ class Recipe:
             shape = self.augmentation.output_shape(shape)
             x_val = self.augmentation.of_validation(x_val)
         moments = self.pixel_moments or moments_of(x_train)
-        images = Images(shape, str(x_train.dtype), dataset.classes, moments)
+        images = shape, str(x_train.dtype), dataset.classes, moments
         return Workload(
             lambda steps_per_epoch: self.build_model(images, steps_per_epoch),
             train_data=(x_train, dataset.y_train[:samples]),
@@ -119,32 +106,30 @@ class Recipe:
 
     def regime(self):
         """The small batch's `Regime`, with the milestones inside of the run."""
-        milestones = {}
-        for fraction, factor in self.milestones:
-            epoch = round(fraction * self.epochs)
-            if 0 < epoch < self.epochs:
-                milestones[epoch] = self.learning_rate * factor
+        epochs = [(round(s * self.epochs), f) for s, f in self.milestones]
+        milestones = {
+            epoch: self.learning_rate * factor
+            for epoch, factor in epochs
+            if 0 < epoch < self.epochs
+        }
         return Regime(
             self.small_batch_size, self.learning_rate, self.epochs, milestones
         )
 
     def build_model(self, images, steps_per_epoch):
         """The compiled model, its normalization with our constants."""
-        model = self.network(images)
+        model = self.network(*images)
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum, layer.epsilon = self.norm
-        settings = {}
+        momentum, optimizer = OPTIMIZERS[self.optimizer]
+        settings = {momentum: self.momentum, "global_clipnorm": self.clip}
         if self.weight_decay:
             settings["weight_decay"] = self.weight_decay
         if self.reset_momentum:
             settings["reset_momentum_every"] = steps_per_epoch
-        momentum, optimizer = OPTIMIZERS[self.optimizer]
-        settings[momentum] = self.momentum
         model.compile(
-            optimizer(
-                self.learning_rate, global_clipnorm=self.clip, **settings
-            ),
+            optimizer(self.learning_rate, **settings),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
@@ -172,36 +157,28 @@ def moments_of(images):
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Arms on one network and dataset, beside the paper's numbers.
+    """Arms on one network and dataset, beside the paper's numbers."""
 
-    Args:
-        name: The name on the command line and of the record, of letters,
-            digits and `_`.
-        title: Network and data, as tables say them.
-        dataset: The dataset, see `keras_lbreg.load_dataset`.
-        recipe: The `Recipe`, with the paper's sizes and regime.
-        arms: Names of standard arms and `Arm`s, in the paper's order, or a
-            function without arguments that returns them.
-        part: The table or figure of the paper it belongs to.
-        paper: The paper's validation accuracy in per cent by arm, where it
-            reports one.
-        seeds: Seeds it is run with by default.
-        first_seed: The first of them.
-        batch_size: The large batch, or `None` for the recipe's.
-        holdout: Share of the training data that is set apart to validate on:
-            what is chosen by the results has not seen the validation data.
-    """
-
+    # On the command line and of the record: letters, digits and `_`.
     name: str
+    # Network and data.
     title: str
+    # See `keras_lbreg.load_dataset`.
     dataset: str
     recipe: Recipe
+    # Names of standard arms and `Arm`s in the paper's order, or a function
+    # that returns them.
     arms: tuple | Callable
+    # The table or figure of the paper that it belongs to.
     part: str = ""
+    # The paper's validation accuracy in per cent by arm.
     paper: Mapping = dataclasses.field(default_factory=dict)
     seeds: int = 3
     first_seed: int = 0
+    # `None`: the recipe's.
     batch_size: int | None = None
+    # Share of the training data that is set apart to validate on: what is
+    # chosen by the results has not seen the validation data.
     holdout: float = 0.0
 
     def all_arms(self):
@@ -218,13 +195,9 @@ class Comparison:
     def workload(self, epochs=None, data_dir=None, dataset=None, samples=None):
         """The `Workload`: of the paper, or of other epochs or data.
 
-        Args:
-            epochs: Epochs, or `None` for the paper's. The learning rate drops
-                at the same fractions of a shorter run.
-            data_dir: Folder of the prepared datasets.
-            dataset: A `Dataset` or an `.npz` file of `lbreg data export` in
-                place of the prepared dataset.
-            samples: To try it: how many of the training samples to take.
+        The learning rate of a shorter run drops at the same fractions of it.
+        `dataset` is a `Dataset` or an `.npz` file of `lbreg data export`,
+        `samples` how many of the training samples to take, to try it.
         """
         recipe = dataclasses.replace(
             self.recipe,
@@ -237,13 +210,7 @@ class Comparison:
         return recipe.workload(dataset, f"recipes/{self.name}", samples)
 
     def trained(self, arm, seed, epochs=None, data_dir=None):
-        """A model trained with an arm, for its first epochs.
-
-        The learning rate is that of the whole run, as far as it goes.
-
-        Returns:
-            The pair of the model and the number of updates it has had.
-        """
+        """A model after the first epochs of the whole run, and its updates."""
         workload = self.workload(data_dir=data_dir)
         regime = workload.regime
         epochs = epochs or regime.epochs
@@ -251,11 +218,10 @@ class Comparison:
         regime = dataclasses.replace(
             regime, epochs=epochs, milestones=milestones
         )
-        workload = dataclasses.replace(workload, regime=regime)
         folder = WORK / "trained" / f"{self.name}-{arm}-{seed}-{epochs}-epochs"
         path = folder / "model.keras"
         result = train(
-            workload,
+            dataclasses.replace(workload, regime=regime),
             arm,
             seed=seed,
             out=folder,
@@ -271,12 +237,8 @@ class Comparison:
 class Measurement:
     """Something to measure that is no comparison of training runs.
 
-    Args:
-        name: The name on the command line and of the results file.
-        title: What it measures.
-        measure: `measure(progress, seeds=None, data_dir=None)` returns plain
-            data; `progress` wraps what it loops over.
-        part: The table or figure of the paper it belongs to.
+    `measure(progress, seeds=None, data_dir=None)` returns plain data;
+    `progress` wraps what it loops over.
     """
 
     name: str
@@ -289,20 +251,15 @@ class Measurement:
 class Paper:
     """One paper: what can be run, and the tables and figures made of it.
 
-    Args:
-        name: Name of the recipe's folder.
-        title: Authors, year and title.
-        folder: The recipe's folder.
-        comparisons: The `Comparison`s.
-        measurements: The `Measurement`s.
-        tables: `table(paper)` returns Markdown, by the name in the README's
-            `<!-- table: NAME -->`.
-        figures: `figure(paper)` returns a Matplotlib figure, or `None` where
-            results are missing, by file name in `figures/`.
+    `table(paper)` returns Markdown, by the name in the README's
+    `<!-- table: NAME -->`; `figure(paper)` a Matplotlib figure, or `None` where
+    results are missing, by file name in `figures/`.
     """
 
     name: str
+    # Authors, year and title.
     title: str
+    # The recipe's folder.
     folder: pathlib.Path
     comparisons: tuple
     measurements: tuple = ()
@@ -325,10 +282,6 @@ class Paper:
     def measurement_path(self, name):
         return self.folder / "results" / f"{name}.json"
 
-    def work_path(self, stem):
-        """The ignored folder in which `compare` works."""
-        return WORK / self.name / stem
-
     def records(self, name):
         """The recorded `Results` of a comparison, at every length.
 
@@ -347,17 +300,21 @@ class Paper:
             epochs = results.manifest["config"]["epochs"]
             return epochs, whole and judged, not judged
 
-        folder = self.folder / "results"
         found = [
             read_record(path)
             for end in ("", "-*-epochs", f"-*-epochs{MOVING}", MOVING)
-            for path in folder.glob(f"{name}{end}.jsonl")
+            for path in (self.folder / "results").glob(f"{name}{end}.jsonl")
         ]
         return sorted(found, key=rank, reverse=True)
 
     def results(self, name):
         """The first of the `records`, or `None` where nothing was run."""
         return next(iter(self.records(name)), None)
+
+    def recorded(self, comparisons):
+        """Pairs of a comparison and its results, of those that were run."""
+        found = [(one, self.results(one.name)) for one in comparisons]
+        return [pair for pair in found if pair[1] is not None]
 
     def measured(self, name):
         """What a measurement has written, or `None`."""
@@ -377,39 +334,38 @@ class Paper:
         fresh=False,
         progress=True,
     ):
-        """Runs a comparison, or what is missing of it, and records each run.
+        """Runs what the record of a comparison lacks; returns the `Results`.
 
-        What the record has is not run again. A trial with few `samples` is
-        not recorded: it stays in the working folder.
-
-        Returns:
-            The `Results`.
+        Each run that ends is recorded. A trial with few `samples` is not: it
+        stays in the working folder.
         """
         part = self.get(name)
         known = part.all_arms()
         chosen = [known.get(arm, arm) for arm in arms or known]
         stem = part.stem(epochs)
         record = self.record_path(stem)
+        work = WORK / self.name / stem
         if samples is not None:
-            stem = f"{stem}-{samples}-samples"
-            record = self.work_path(stem) / record.name
+            work = work.with_name(f"{stem}-{samples}-samples")
+            record = work / record.name
         if fresh:
-            shutil.rmtree(self.work_path(stem), ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)
             record.unlink(missing_ok=True)
         seeds = part.seeds if seeds is None else seeds
         first = part.first_seed if first_seed is None else first_seed
         workload = part.workload(epochs, data_dir, dataset, samples)
         results = read_record(record) if record.is_file() else None
+        ended = {(run.arm, run.seed) for run in results.runs} if results else ()
         for seed in range(first, first + seeds):
             for arm in chosen:
-                if is_recorded(results, getattr(arm, "name", arm), seed):
+                if (getattr(arm, "name", arm), seed) in ended:
                     continue
                 ran = compare(
                     workload,
                     arms=[arm],
                     seeds=1,
                     first_seed=seed,
-                    out=self.work_path(stem),
+                    out=work,
                     holdout=part.holdout,
                     progress=progress,
                     report=False,
@@ -446,13 +402,9 @@ def packed(run):
         {**{f: getattr(e, f) for f in FIELDS}, **e.logs} for e in run.epochs
     ]
     names = dict.fromkeys(name for row in rows for name in row)
-    return {
-        "arm": run.arm,
-        "seed": run.seed,
-        "status": run.status,
-        "reason": run.reason,
-        "columns": {n: [rounded(row.get(n)) for row in rows] for n in names},
-    }
+    words = {k: getattr(run, k) for k in ("arm", "seed", "status", "reason")}
+    columns = {n: [rounded(row.get(n)) for row in rows] for n in names}
+    return {**words, "columns": columns}
 
 
 def rounded(number):
@@ -501,48 +453,33 @@ def unpacked(line, workload, sizes):
                 **fields,
             )
         )
+    maximize = workload["direction"] == "max"
+    status, reason = line["status"], line["reason"]
     return RunResult(
-        arm,
-        seed,
-        line["status"],
-        line["reason"],
-        tuple(epochs),
-        maximize=workload["direction"] == "max",
+        arm, seed, status, reason, tuple(epochs), maximize=maximize
     )
 
 
 def judged_by(results, objective):
     """The same runs judged by another of the numbers that they recorded."""
-    manifest = dict(results.manifest)
-    manifest["workload"] = {**manifest["workload"], "objective": objective}
-    runs = tuple(
-        dataclasses.replace(
-            run,
-            epochs=tuple(
-                dataclasses.replace(
-                    record, objective=record.logs.get(objective, math.nan)
-                )
-                for record in run.epochs
-            ),
-        )
-        for run in results.runs
+    workload = {**results.manifest["workload"], "objective": objective}
+
+    def judged(epoch):
+        number = epoch.logs.get(objective, math.nan)
+        return dataclasses.replace(epoch, objective=number)
+
+    return dataclasses.replace(
+        results,
+        manifest={**results.manifest, "workload": workload},
+        runs=tuple(
+            dataclasses.replace(run, epochs=tuple(map(judged, run.epochs)))
+            for run in results.runs
+        ),
     )
-    return dataclasses.replace(results, manifest=manifest, runs=runs)
-
-
-def is_recorded(results, arm, seed):
-    """Whether a run has ended that need not be tried again."""
-    if results is None:
-        return False
-    return any(run.seed == seed for run in results.runs_of(arm))
 
 
 def merged(old, new, path):
-    """A record with the runs that a working folder holds as well.
-
-    Raises:
-        ValueError: They are not of one experiment.
-    """
+    """A record with the runs of a working folder of the same experiment."""
     new = dataclasses.replace(new, runs=tuple(filter(has_ended, new.runs)))
     if old is None:
         return new

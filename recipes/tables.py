@@ -1,5 +1,6 @@
 """The tables of the READMEs, made of the records."""
 
+import collections
 import re
 
 from keras_lbreg.comparison.statistics import (
@@ -10,7 +11,6 @@ from keras_lbreg.comparison.statistics import (
     t_test,
 )
 from keras_lbreg.comparison.table import format_stat
-from keras_lbreg.files import write_file
 from keras_lbreg.formatting import MISSING, format_duration, markdown_table
 
 TABLE = re.compile(
@@ -19,14 +19,7 @@ TABLE = re.compile(
 
 
 def render_readme(paper):
-    """The README's text with all its tables made anew.
-
-    Equal to the file where tables and records agree.
-
-    Raises:
-        ValueError: The README asks for a table that the paper does not have,
-            or leaves one out.
-    """
+    """The README with its tables made anew: itself, if they agree."""
     text = (paper.folder / "README.md").read_text("utf-8")
     asked = {match[2] for match in TABLE.finditer(text)}
     if asked != set(paper.tables):
@@ -40,27 +33,12 @@ def render_readme(paper):
     )
 
 
-def rewrite_readme(paper):
-    """Writes the README with its tables made anew; returns its path."""
-    path = paper.folder / "README.md"
-    write_file(path, render_readme(paper))
-    return path
-
-
 def accuracy(results, arm, decimals=2):
-    """The final accuracy of an arm in per cent, or an empty cell.
-
-    `"98.31 ± 0.05 (3)"`, the number of seeds in brackets.
-    """
-    return stat_cell(finals(results, arm).values(), decimals) if results else ""
-
-
-def stat_cell(values, decimals=2, signed=False):
-    """Mean, deviation and number of shares, in per cent."""
-    stat = Stat.of(values)
+    """`98.31 ± 0.05 (3)`: the final accuracy in per cent and the seeds."""
+    stat = Stat.of(finals(results, arm).values() if results else ())
     if not stat.n:
         return ""
-    return f"{format_stat(stat, decimals, 100, signed)} ({stat.n})"
+    return f"{format_stat(stat, decimals, 100)} ({stat.n})"
 
 
 def differences(results, arm, other):
@@ -71,9 +49,9 @@ def differences(results, arm, other):
     return [own[seed] - others[seed] for seed in own if seed in others]
 
 
-def difference(results, arm, other, decimals=2):
+def difference(results, arm, other):
     """Accuracy of an arm less another's in points, paired by seed."""
-    return gain_cell(differences(results, arm, other), decimals)
+    return gain_cell(differences(results, arm, other))
 
 
 def gain_cell(values, decimals=2, count=True):
@@ -87,21 +65,11 @@ def gain_cell(values, decimals=2, count=True):
 
 
 def verdict(values):
-    """`"better"`, `"worse"`, or `""` where it may be chance.
-
-    By the 95 % t interval of paired differences, one by one: nothing is
-    corrected for their number.
-    """
+    """`"better"`, `"worse"`, or `""` where it may be chance, uncorrected."""
     values = list(values)
     if not t_test(values)[1] <= LEVEL:
         return ""
     return "better" if Stat.of(values).mean > 0 else "worse"
-
-
-def failures(results, arm):
-    """How many runs failed, in words, or nothing."""
-    failed = [r for r in results.runs_of(arm) if r.status == "failed"]
-    return f", {len(failed)} failed" if failed else ""
 
 
 def length(results, epochs):
@@ -120,26 +88,18 @@ def judgement(results):
 
 
 def arm_matrix(paper, comparisons, heads, arms, cell):
-    """A row for each arm, a column for each comparison.
+    """A row for each arm with `cell(results, arm)` of each comparison.
 
-    Args:
-        paper: The `Paper`.
-        comparisons: The `Comparison`s.
-        heads: What the columns are called.
-        arms: Titles by arm name.
-        cell: `cell(results, arm)` is the text.
+    `heads` are the columns' names, `arms` the titles by arm name.
     """
     found = [paper.results(comparison.name) for comparison in comparisons]
+
+    def text(results, arm):
+        known = results is not None and arm in results.arm_names
+        return cell(results, arm) if known else MISSING
+
     rows = [
-        [
-            title,
-            *(
-                cell(results, arm)
-                if results is not None and arm in results.arm_names
-                else MISSING
-                for results in found
-            ),
-        ]
+        (title, *(text(results, arm) for results in found))
         for arm, title in arms.items()
     ]
     return markdown_table(["arm", *heads], rows)
@@ -157,31 +117,25 @@ def not_run(paper, comparisons):
 
 def runs_table(paper):
     """On what, at which commit and how often each part was run."""
-    groups = {}
+    groups = collections.defaultdict(list)
     for comparison in paper.comparisons:
         for results in paper.records(comparison.name):
-            manifest = results.manifest
             ended = len(results.runs)
-            total = len(results.arms) * len(manifest["seeds"])
+            total = len(results.arms) * len(results.manifest["seeds"])
             part = f"{ended} of {total}" if ended < total else f"{ended}"
-            name = f"`{results.path.stem}` ({part})"
+            what = f"`{results.path.stem}` ({part})"
             seconds = sum(run.time for run in results.runs)
-            found = groups.setdefault(made_with(manifest), ([], []))
-            found[0].append(name)
-            found[1].append(seconds)
+            groups[made_with(results.manifest)].append((what, seconds))
     for measurement in paper.measurements:
         content = paper.measured(measurement.name)
         if content is not None:
-            found = groups.setdefault(made_with(content), ([], []))
-            found[0].append(f"`{measurement.name}`")
-            found[1].append(content["seconds"])
-    return markdown_table(
-        ["what (runs)", "commit", "with", "training"],
-        [
-            [", ".join(names), *key, format_duration(sum(seconds))]
-            for key, (names, seconds) in groups.items()
-        ],
-    )
+            found = f"`{measurement.name}`", content["seconds"]
+            groups[made_with(content)].append(found)
+    rows = []
+    for key, found in groups.items():
+        names, seconds = zip(*found, strict=True)
+        rows.append((", ".join(names), *key, format_duration(sum(seconds))))
+    return markdown_table(("what (runs)", "commit", "with", "training"), rows)
 
 
 def made_with(content):

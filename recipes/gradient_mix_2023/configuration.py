@@ -1,14 +1,13 @@
 """GradientMix with Dirichlet weights against plain averaging.
 
 The submission's law, number of devices and accuracies are not public: the
-comparisons on digits are ours, and small. What is chosen, and why, stands in
-the README of this folder.
+comparisons on digits are ours, and small.
 """
 
 import functools
 
 from keras_lbreg import Arm
-from recipes import networks
+from keras_lbreg.workloads.networks import fully_connected
 from recipes.paper import Comparison, Recipe
 
 BASELINE = "large_batch"
@@ -28,19 +27,13 @@ RATES = {
 # comparisons NAME_rate found. A test compares it with their results.
 TUNED = {"sgd": 0.1, "adam": 0.01, "lamb": 0.03, "lars": 10.0}
 
-digits_network = functools.partial(networks.fully_connected, widths=(128, 128))
+digits_network = functools.partial(fully_connected, widths=(128, 128))
 
 
 def digits_recipe(optimizer, rate):
     """Two layers of 128 for 20 epochs, with nothing but the optimizer."""
-    return Recipe(
-        digits_network,
-        small_batch_size=16,
-        batch_size=512,
-        learning_rate=rate,
-        epochs=20,
-        optimizer=optimizer,
-    )
+    settings = {"small_batch_size": 16, "batch_size": 512}
+    return Recipe(digits_network, rate, 20, optimizer=optimizer, **settings)
 
 
 def number_name(number):
@@ -53,15 +46,13 @@ def rate_name(rate):
 
 
 def mix_name(groups, concentration):
-    """The name of the arm with these parameters."""
     return f"mix_k{groups}_c{number_name(concentration)}"
 
 
 def mix_arm(groups, concentration):
-    settings = {"groups": groups, "concentration": concentration}
     return Arm(
         f"mix, K = {groups}, c = {concentration:g}",
-        {"gradient_mix": settings},
+        {"gradient_mix": {"groups": groups, "concentration": concentration}},
         name=mix_name(groups, concentration),
         group="alone",
         control=BASELINE,

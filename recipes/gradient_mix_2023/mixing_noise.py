@@ -12,7 +12,6 @@ from recipes.gradient_mix_2023.configuration import (
     GROUPS,
     digits_network,
 )
-from recipes.networks import Images
 
 BATCH = 512
 # Of the most groups: those of fewer are means of them.
@@ -28,14 +27,12 @@ def trained_network(dataset, seed):
     """A digits network after two epochs, its normalization frozen.
 
     With frozen statistics the gradient of a batch is the mean of those of its
-    samples, as the formulas have it; with batch normalization in training
-    mode a group's gradient depends on the whole batch. The model takes steps
-    of exactly its gradient.
+    samples, as the formulas have it. A step is exactly the gradient.
     """
     keras.utils.set_random_seed(seed)
     x, y = dataset.x_train, dataset.y_train
     images = dataset.input_shape, str(x.dtype), dataset.classes
-    model = digits_network(Images(*images, dataset.moments()))
+    model = digits_network(*images, dataset.moments())
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.02, momentum=0.9), loss)
     model.fit(x, y, batch_size=64, epochs=2, verbose=0)
@@ -60,11 +57,9 @@ def coarser(gradients, groups):
 
 
 def draw(seed, groups, concentration, draws):
-    """Mixing weights of many steps, an array `(draws, groups)`.
-
-    Each K and c has a seed of its own: with the same bits, the errors of all
-    would be one error many times.
-    """
+    """Mixing weights of many steps, an array `(draws, groups)`."""
+    # A seed for each K and c: with the same bits, the errors of all would be
+    # one error many times.
     cell = (seed, GROUPS.index(groups), CONCENTRATIONS.index(concentration))
     own = int(np.random.SeedSequence(cell).generate_state(1)[0] >> 1)
     return mixing_weights(own, groups, concentration, draws)
@@ -85,20 +80,17 @@ def predicted_factor(groups, concentration):
     ```
     Cov(g | g_k) = 1 / (K c + 1) * (1/K) sum_k (g_k - gbar) (g_k - gbar)^T
     ```
-
-    It follows from `Cov(w) = (I / K - 1 / K^2) / (K c + 1)`, as the deviations
-    `g_k - gbar` add up to zero.
     """
+    # By Cov(w) = (I / K - 1 / K^2) / (K c + 1): the deviations add up to 0.
     return 1 / (groups * concentration + 1)
 
 
 def compare_noise(gradients, weights, concentration):
     """Relative errors of the formula on given gradients and weights.
 
-    The noise `g - gbar = sum_k (w_k - 1/K) (g_k - gbar)` is looked at through
-    two numbers with a standard error each: its mean square, the trace of its
-    covariance, and its variance along the direction in which the formula
-    expects most.
+    Of the noise `g - gbar = sum_k (w_k - 1/K) (g_k - gbar)`: its mean square,
+    the trace of its covariance, and its variance along the direction in which
+    the formula expects most.
     """
     groups = len(gradients)
     centered = gradients - gradients.mean(axis=0)
@@ -130,13 +122,12 @@ def relative_error(name, values, expected):
 
 
 def training_error(model, dataset, samples, gradients, seed, concentration):
-    """How far `fit` is from the formula `sum_k w_k g_k`.
+    """The largest relative distance of steps from `sum_k w_k g_k`.
 
-    The gradient that a training step uses on the batches of
-    `mix_sample_weights`, against the mixed local gradients: the largest
-    relative distance in a few steps.
+    Of training steps on the batches of `mix_sample_weights`.
     """
     groups = len(gradients)
+    surface = LossSurface(model, dataset.x_train, dataset.y_train)
     batch = dataset.x_train[samples], dataset.y_train[samples]
     batches = mix_sample_weights(
         [batch] * STEPS, groups, concentration, seed=seed
@@ -145,9 +136,9 @@ def training_error(model, dataset, samples, gradients, seed, concentration):
     worst = 0.0
     drawn = mixing_weights(seed, groups, concentration, STEPS)
     for weights, (x, y, sample_weight) in zip(drawn, batches, strict=True):
-        before = trainable(model)
+        before = surface.point()
         model.train_on_batch(x, y, sample_weight=sample_weight)
-        moved = before - trainable(model)
+        moved = before - surface.point()
         model.set_weights(start)
         expected = weights @ gradients
         distance = np.linalg.norm(moved - expected)
@@ -155,12 +146,7 @@ def training_error(model, dataset, samples, gradients, seed, concentration):
     return worst
 
 
-def trainable(model):
-    values = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
-    return np.concatenate([value.reshape(-1) for value in values], dtype="f8")
-
-
-def measure_covariance(progress, seeds=None, data_dir=None, draws=DRAWS):
+def measure_covariance(progress, seeds=None, data_dir=None):
     """The noise of the mixed gradient, for all K and c, several networks."""
     dataset = load_dataset("digits")
     cells, worst = [], 0.0
@@ -176,15 +162,11 @@ def measure_covariance(progress, seeds=None, data_dir=None, draws=DRAWS):
             )
             worst = max(worst, error)
             for concentration in CONCENTRATIONS:
-                weights = draw(seed, groups, concentration, draws)
+                weights = draw(seed, groups, concentration, DRAWS)
                 cell = compare_noise(gradients, weights, concentration)
                 cells.append({"seed": seed, **cell})
-    return {
-        "draws": draws,
-        "batch": BATCH,
-        "cells": cells,
-        "training_error": worst,
-    }
+    found = {"cells": cells, "training_error": worst}
+    return {"draws": DRAWS, "batch": BATCH, **found}
 
 
 def predicted_share(groups, concentration):
@@ -193,11 +175,7 @@ def predicted_share(groups, concentration):
 
 
 def local_products(products, samples, groups):
-    """Scalar products of the gradients of all pairs of groups of a batch.
-
-    `products` has those of the gradients of all samples, `samples` the numbers
-    of the batch's.
-    """
+    """Scalar products of groups' gradients, from those of all samples."""
     of_batch = products[np.ix_(samples, samples)]
     size = len(samples) // groups
     shape = (groups, size, groups, size)
@@ -212,13 +190,8 @@ def measured_share(mixed, small, big):
     B_eff     = S / (mean |g|^2 - |G|^2)
     ```
 
-    Args:
-        mixed: Squared lengths of mixed gradients.
-        small: Mean squared lengths of the groups' gradients.
-        big: Squared lengths of the plain means.
-
-    Returns:
-        The share and its standard error, by the jackknife.
+    `mixed`, `small` and `big` are squared lengths of mixed gradients, of the
+    groups' and of plain means. With the standard error, by the jackknife.
     """
 
     def share(chosen):
@@ -237,8 +210,7 @@ def measured_share(mixed, small, big):
 def measure_effective_batch(progress, seeds=None, data_dir=None):
     """The effective batch, for all K and c, several networks.
 
-    Samples are drawn with replacement, so that they are independent, as the
-    formulas have it.
+    Samples are drawn with replacement: independent, as in the formulas.
     """
     dataset = load_dataset("digits")
     size = len(dataset.x_train)
@@ -262,14 +234,8 @@ def measure_effective_batch(progress, seeds=None, data_dir=None):
             weights = draw(seed, groups, concentration, BATCHES)
             mixed = np.einsum("bk,bkl,bl->b", weights, local, weights)
             share, error = measured_share(mixed, small, big)
-            cells.append(
-                {
-                    "seed": seed,
-                    "groups": groups,
-                    "concentration": concentration,
-                    "share": share,
-                    "standard_error": error,
-                    "formula": predicted_share(groups, concentration),
-                }
-            )
+            cell = {"groups": groups, "concentration": concentration}
+            formula = predicted_share(**cell)
+            found = {"share": share, "standard_error": error}
+            cells.append({"seed": seed, **cell, **found, "formula": formula})
     return {"batches": BATCHES, "batch": BATCH, "cells": cells}

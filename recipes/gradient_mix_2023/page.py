@@ -11,7 +11,7 @@ from keras_lbreg.comparison.statistics import Stat, finals, holm, t_test
 from keras_lbreg.comparison.table import format_stat
 from keras_lbreg.formatting import MISSING, markdown_table
 from keras_lbreg.plot_style import INK, PALETTE
-from recipes.figures import figure_of, half_interval, logarithmic
+from recipes.figures import figure_of, logarithmic
 from recipes.gradient_mix_2023.configuration import (
     BASELINE,
     CONCENTRATIONS,
@@ -54,9 +54,8 @@ def rates(paper):
         row = [title]
         for rate in RATES[name]:
             values = finals(results, rate_name(rate)).values()
-            text = format_stat(Stat.of(values), 1, 100)
-            chosen = "**" if rate == TUNED[name] else ""
-            row.append(f"{chosen}{rate:g}: {text}{chosen}")
+            text = f"{rate:g}: {format_stat(Stat.of(values), 1, 100)}"
+            row.append(f"**{text}**" if rate == TUNED[name] else text)
         rows.append(row)
     return markdown_table(["optimizer", *["rate: accuracy, %"] * 5], rows)
 
@@ -86,32 +85,26 @@ def mixing_differences(paper, name):
     }
 
 
-def pooled(paper, name):
-    """The mean difference over all of an optimizer's K and c, by seed."""
-    return np.mean(list(mixing_differences(paper, name).values()), axis=0)
-
-
 def verdicts(paper):
     """How many of all comparisons exceed chance."""
     rows = []
-    for names in (*((name,) for name in OPTIMIZERS), tuple(OPTIMIZERS)):
-        found = [
-            values
-            for name in names
-            for values in mixing_differences(paper, name).values()
-        ]
+    everything = {
+        title: list(mixing_differences(paper, name).values())
+        for name, title in OPTIMIZERS.items()
+    }
+    means = {title: np.mean(v, axis=0) for title, v in everything.items()}
+    everything["all"] = [v for found in everything.values() for v in found]
+    for title, found in everything.items():
         judged = list(map(verdict, found))
-        one = len(names) == 1
-        mean = pooled(paper, names[0]) if one else ()
         rows.append(
             (
-                OPTIMIZERS[names[0]] if one else "all",
+                title,
                 len(found),
                 judged.count("better"),
                 judged.count("worse"),
                 f"{0.05 * len(found):.1f}",
                 sum(holm([t_test(values)[1] for values in found])),
-                gain_cell(mean, count=False) or MISSING,
+                gain_cell(means.get(title, ()), count=False) or MISSING,
             )
         )
     head = ("optimizer", "comparisons", "better", "worse")
@@ -119,10 +112,10 @@ def verdicts(paper):
     return markdown_table(head, rows)
 
 
-def joined(cells, value, error):
-    """Mean over seeds by K and c, with its standard error."""
+def joined(paper, name, value, error):
+    """Mean and standard error over a measurement's seeds, by K and c."""
     groups = collections.defaultdict(list)
-    for one in cells:
+    for one in paper.measured(name)["measured"]["cells"]:
         groups[one["groups"], one["concentration"]].append(one)
     return {
         key: (
@@ -133,27 +126,25 @@ def joined(cells, value, error):
     }
 
 
-def relative_shares(cells):
-    """Deviations of the effective batch from its formula."""
-    measured = joined(cells, "share", "standard_error")
-    return {
-        (k, c): (mean / predicted_share(k, c) - 1, std / predicted_share(k, c))
-        for (k, c), (mean, std) in measured.items()
-    }
+def noise_errors(paper, kind):
+    """Deviations of the covariance's `"trace"` or `"first"` direction."""
+    numbers = f"{kind}_error", f"{kind}_standard_error"
+    return joined(paper, "covariance", *numbers)
+
+
+def effective_shares(paper):
+    return joined(paper, "effective_batch", "share", "standard_error")
 
 
 def agreement(paper):
     """How far and how often measurements lie off their formulas."""
-    noise = paper.measured("covariance")["measured"]["cells"]
-    shares = paper.measured("effective_batch")["measured"]["cells"]
     parts = {
-        "trace of the covariance": joined(
-            noise, "trace_error", "trace_standard_error"
-        ),
-        "variance in its first direction": joined(
-            noise, "first_error", "first_standard_error"
-        ),
-        "B_eff / B": relative_shares(shares),
+        "trace of the covariance": noise_errors(paper, "trace"),
+        "variance in its first direction": noise_errors(paper, "first"),
+        "B_eff / B": {
+            key: (mean / predicted_share(*key) - 1, std / predicted_share(*key))
+            for key, (mean, std) in effective_shares(paper).items()
+        },
     }
     rows = []
     for title, found in parts.items():
@@ -187,16 +178,13 @@ def mixing_figure(paper):
                 # Side by side, or the intervals would hide each other.
                 shift = 1.09 ** (place - (len(groups) - 1) / 2)
                 values = [found[k, c] for c in CONCENTRATIONS]
-                axis.errorbar(
-                    [c * shift for c in CONCENTRATIONS],
-                    [100 * statistics.fmean(v) for v in values],
-                    [100 * half_interval(v) for v in values],
-                    **STYLES[k],
-                    markersize=5,
-                    linewidth=1.4,
-                    capsize=2,
-                    label=f"K = {k}",
-                )
+                means = [100 * statistics.fmean(v) for v in values]
+                low, high = np.transpose([t_test(v)[0] for v in values])
+                halves = 100 * (high - low) / 2
+                places = [c * shift for c in CONCENTRATIONS]
+                look = {"markersize": 5, "linewidth": 1.4, "capsize": 2}
+                look |= {"label": f"K = {k}", **STYLES[k]}
+                axis.errorbar(places, means, halves, **look)
             logarithmic(axis, CONCENTRATIONS)
             axis.set(xlabel="concentration c", ylabel="points")
 
@@ -212,42 +200,33 @@ def mixing_figure(paper):
 
 def noise_figure(paper):
     """Trace of the noise's covariance and effective batch, and formulas."""
-    noise = paper.measured("covariance")["measured"]["cells"]
-    shares = paper.measured("effective_batch")["measured"]["cells"]
-    # Its standard error is relative to the formula.
-    error = joined(noise, "trace_error", "trace_standard_error")
-    formula = joined(noise, "trace_formula", "trace_standard_error")
-    trace = {
-        key: (mean, error[key][1] * formula[key][0])
-        for key, (mean, _) in joined(
-            noise, "trace", "trace_standard_error"
-        ).items()
-    }
-    share = joined(shares, "share", "standard_error")
+    trace, formula = (
+        joined(paper, "covariance", name, "trace_standard_error")
+        for name in ("trace", "trace_formula")
+    )
+    # The standard error is relative to the formula.
+    trace = {k: (v, std * formula[k][0]) for k, (v, std) in trace.items()}
 
     def panel(title, measured, expected, scale):
         def draw(axis):
             for k in GROUPS:
-                color = STYLES[k]["color"]
                 line = [expected(k, c) for c in CONCENTRATIONS]
-                axis.plot(CONCENTRATIONS, line, color=color, linewidth=1.2)
-                axis.errorbar(
-                    CONCENTRATIONS,
-                    [measured[k, c][0] for c in CONCENTRATIONS],
-                    [1.96 * measured[k, c][1] for c in CONCENTRATIONS],
-                    **STYLES[k],
-                    linewidth=0,
-                    elinewidth=1.2,
-                    label=f"K = {k}",
-                )
+                look = {"color": STYLES[k]["color"], "linewidth": 1.2}
+                axis.plot(CONCENTRATIONS, line, **look)
+                found = [measured[k, c] for c in CONCENTRATIONS]
+                means, errors = np.transpose(found)
+                look = {"linewidth": 0, "elinewidth": 1.2, **STYLES[k]}
+                bars = CONCENTRATIONS, means, 1.96 * errors
+                axis.errorbar(*bars, label=f"K = {k}", **look)
             logarithmic(axis, CONCENTRATIONS)
             axis.set(xlabel="concentration c", yscale=scale)
 
         return title, draw
 
+    shares = effective_shares(paper)
     panels = [
         panel("trace of Cov(g)", trace, lambda k, c: formula[k, c][0], "log"),
-        panel("B_eff / B", share, predicted_share, "linear"),
+        panel("B_eff / B", shares, predicted_share, "linear"),
     ]
     setting = "Digits (small), groups of a batch of 512; lines: the formulas"
     return figure_of(panels, setting, columns=2)

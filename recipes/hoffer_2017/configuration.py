@@ -1,6 +1,6 @@
 """What Hoffer et al. ran: networks, regimes, results.
 
-What neither the paper nor its authors' code says stands in the README of this
+What neither the paper nor its authors' code says is in the README of this
 folder, with what was chosen instead.
 """
 
@@ -8,6 +8,7 @@ import dataclasses
 import functools
 
 from keras_lbreg.data import Augmentation
+from keras_lbreg.workloads.networks import c1, fully_connected
 from recipes import networks
 from recipes.paper import Comparison, Recipe
 
@@ -32,13 +33,13 @@ def moments(mean, std):
     )
 
 
-def milestones(epochs, first, *pairs):
+def drops(epochs, first, *pairs):
     """A printed table of epochs and rates as `Recipe.milestones`."""
     return tuple((epoch / epochs, rate / first) for epoch, rate in pairs)
 
 
-def ghosts(size):
-    return {"ghost_batch_norm": {"ghost_batch_size": size}}
+def ghosts(size, **others):
+    return {"ghost_batch_norm": {"ghost_batch_size": size}, **others}
 
 
 # The habits of the authors' trainer.
@@ -48,6 +49,7 @@ authors_recipe = functools.partial(
     batch_size=4096,
     optimizer="coupled_sgd",
     clip=5.0,
+    weight_decay=5e-4,
     reset_momentum=True,
     techniques=ghosts(128),
 )
@@ -56,81 +58,72 @@ CIFAR = {
     "augmentation": Augmentation(pad=4, flip=True),
     "pixel_moments": IMAGENET,
 }
-
+# Beyond epoch 100 are drops that regime adaptation alone reaches.
+F1_DROPS = drops(50, 0.1, (10, 0.01), (20, 1e-3), (30, 1e-4))
+C1_DROPS = drops(200, 1e-3, (60, 1e-2), (120, 1e-3), (180, 1e-4))
+RESNET44_DROPS = drops(100, 0.1, (81, 0.01), (122, 1e-3), (164, 1e-4))
+VGG_DROPS = drops(200, 0.1, (60, 0.02), (120, 4e-3), (160, 8e-4))
+WRESNET_DROPS = drops(100, 0.1, (60, 0.02), (120, 4e-3), (140, 1e-4))
 F1 = authors_recipe(
-    network=functools.partial(networks.fully_connected, widths=(512,) * 5),
-    learning_rate=0.1,
-    epochs=50,
-    milestones=milestones(50, 0.1, (10, 0.01), (20, 1e-3), (30, 1e-4)),
+    functools.partial(fully_connected, widths=(512,) * 5),
+    0.1,
+    50,
+    F1_DROPS,
     weight_decay=1e-4,
     augmentation=Augmentation(pad=2, flip=True),
     pixel_moments=moments((0.5,), (0.5,)),
-    techniques={**ghosts(128), "dreg": {"layer": "dense_5"}},
+    techniques=ghosts(128, dreg={"layer": "dense_5"}),
 )
-C1 = authors_recipe(
-    network=networks.c1,
-    learning_rate=1e-3,
-    epochs=200,
-    milestones=milestones(200, 1e-3, (60, 1e-2), (120, 1e-3), (180, 1e-4)),
-    momentum=0.0,
-    weight_decay=5e-4,
-    **CIFAR,
-)
+C1 = authors_recipe(c1, 1e-3, 200, C1_DROPS, momentum=0.0, **CIFAR)
 RESNET44 = authors_recipe(
-    network=networks.resnet44,
+    networks.resnet44,
+    0.1,
+    100,
+    RESNET44_DROPS,
     batch_size=2048,
-    learning_rate=0.1,
-    epochs=100,
-    # The last two lie beyond the script's 100 epochs; regime adaptation keeps
-    # them there.
-    milestones=milestones(100, 0.1, (81, 0.01), (122, 1e-3), (164, 1e-4)),
     weight_decay=1e-4,
     techniques=ghosts(256),
     **CIFAR,
 )
-VGG = authors_recipe(
-    network=networks.vgg16,
-    learning_rate=0.1,
-    epochs=200,
-    milestones=milestones(200, 0.1, (60, 0.02), (120, 4e-3), (160, 8e-4)),
-    weight_decay=5e-4,
-    **CIFAR,
-)
+VGG = authors_recipe(networks.vgg16, 0.1, 200, VGG_DROPS, **CIFAR)
 WRESNET = authors_recipe(
-    network=networks.wide_resnet16_4,
-    learning_rate=0.1,
-    epochs=100,
-    milestones=milestones(100, 0.1, (60, 0.02), (120, 4e-3), (140, 1e-4)),
-    weight_decay=5e-4,
-    **CIFAR,
+    networks.wide_resnet16_4, 0.1, 100, WRESNET_DROPS, **CIFAR
 )
 DIGITS = authors_recipe(
-    network=functools.partial(networks.fully_connected, widths=(128, 128)),
+    functools.partial(fully_connected, widths=(128, 128)),
+    0.02,
+    20,
     small_batch_size=16,
     batch_size=512,
-    learning_rate=0.02,
-    epochs=20,
     weight_decay=1e-4,
     # An epoch of the large batch is two updates: without the momentum of the
     # one before there would be none.
     reset_momentum=False,
     augmentation=Augmentation(pad=1),
-    techniques={**ghosts(16), "dreg": {"layer": "dense_2"}},
+    techniques=ghosts(16, dreg={"layer": "dense_2"}),
 )
 # ResNet44's regime on a network and images that two cores can train.
 RESNET8 = authors_recipe(
-    network=networks.resnet8,
+    networks.resnet8,
+    0.1,
+    30,
+    ((0.5, 0.1), (0.8, 0.01)),
     batch_size=2048,
-    learning_rate=0.1,
-    epochs=30,
-    milestones=((0.5, 0.1), (0.8, 0.01)),
     weight_decay=1e-4,
     pooled=2,
     augmentation=Augmentation(pad=2, flip=True),
     pixel_moments=IMAGENET,
 )
 
-
+# Title, dataset and recipe.
+PUBLISHED = {
+    "f1": ("F1, MNIST", "mnist", F1),
+    "c1": ("C1, CIFAR-10", "cifar10", C1),
+    "resnet44": ("ResNet44, CIFAR-10", "cifar10", RESNET44),
+    "vgg": ("VGG16, CIFAR-10", "cifar10", VGG),
+    "c3": ("C3, CIFAR-100", "cifar100", C1),
+    "wresnet16_4": ("WResnet16-4, CIFAR-100", "cifar100", WRESNET),
+}
 # The paper's validation accuracies by column.
 PERCENT = {
     "f1": (98.27, 97.05, 97.55, 97.60, 98.53),
@@ -140,15 +133,7 @@ PERCENT = {
     "c3": (61.25, 51.50, 57.38, 57.5, 63.20),
     "wresnet16_4": (73.70, 68.15, 69.05, 71.20, 73.57),
 }
-PUBLISHED = {
-    "f1": ("F1, MNIST", "mnist", F1),
-    "c1": ("C1, CIFAR-10", "cifar10", C1),
-    "resnet44": ("ResNet44, CIFAR-10", "cifar10", RESNET44),
-    "vgg": ("VGG16, CIFAR-10", "cifar10", VGG),
-    "c3": ("C3, CIFAR-100", "cifar100", C1),
-    "wresnet16_4": ("WResnet16-4, CIFAR-100", "cifar100", WRESNET),
-}
-TABLE = "results table"
+TABLE, SMALL = "results table", "the same in small"
 ROWS = (
     *(
         Comparison(
@@ -174,15 +159,8 @@ ROWS = (
         "ResNet8, CIFAR-10 at 16x16 (ours, small)",
         "cifar10",
         RESNET8,
-        (
-            "small_batch",
-            "large_batch",
-            "lr",
-            WARM_UP,
-            "lr_gbn",
-            "lr_gbn_mean",
-        ),
-        "the same in small",
+        (*ARMS[:3], WARM_UP, "lr_gbn", "lr_gbn_mean"),
+        SMALL,
     ),
     Comparison(
         "digits",
@@ -190,7 +168,7 @@ ROWS = (
         "digits",
         DIGITS,
         ARMS,
-        "the same in small",
+        SMALL,
         seeds=5,
     ),
 )
@@ -233,30 +211,21 @@ LAGS = {
     "digits": ("two layers of 128, digits", "digits", DIGITS, 5, 3),
     "resnet8": ("ResNet8, CIFAR-10 at 16x16", "cifar10", RESNET8, 3, 5),
 }
-
-
-def lag_comparisons(name, title, dataset, recipe, seeds, short):
-    """Long runs and short ones at both momenta."""
-    for epochs in (recipe.epochs, short):
-        end = ""
-        if epochs != recipe.epochs:
-            end = f", {epochs} of {recipe.epochs} epochs"
-        for momentum in LAG_MOMENTA:
-            yield Comparison(
-                f"lag_{name}{'_short' if end else ''}_m{100 * momentum:.0f}",
-                title + end,
-                dataset,
-                dataclasses.replace(
-                    recipe, epochs=epochs, norm=(momentum, 1e-5)
-                ),
-                LAG_ARMS,
-                f"lag, momentum {momentum:g}",
-                seeds=seeds,
-            )
-
-
 LAG_COMPARISONS = tuple(
-    comparison
-    for name, what in LAGS.items()
-    for comparison in lag_comparisons(name, *what)
+    Comparison(
+        f"lag_{name}{suffix}_m{100 * momentum:.0f}",
+        f"{title}, {short} of {recipe.epochs} epochs" if suffix else title,
+        dataset,
+        dataclasses.replace(
+            recipe,
+            epochs=short if suffix else recipe.epochs,
+            norm=(momentum, 1e-5),
+        ),
+        LAG_ARMS,
+        f"lag, momentum {momentum:g}",
+        seeds=seeds,
+    )
+    for name, (title, dataset, recipe, seeds, short) in LAGS.items()
+    for suffix in ("", "_short")
+    for momentum in LAG_MOMENTA
 )

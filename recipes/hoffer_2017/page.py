@@ -1,5 +1,6 @@
 """Hoffer et al.'s tables and figures."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -36,19 +37,20 @@ STEPS = tuple(zip(list(COLUMNS)[1:], list(COLUMNS), strict=False))
 
 
 def recorded_rows(paper):
-    """Triples of a comparison, a record of it, and whether it is the first.
+    """A comparison, a record of it, its epochs, and whether it is the first.
 
     A comparison has a row for each length and judgement that it was run with.
     """
     for comparison in ROWS:
         for place, results in enumerate(paper.records(comparison.name)):
-            yield comparison, results, not place
+            epochs = length(results, comparison.recipe.epochs)
+            yield comparison, results, epochs, not place
 
 
 def results_table(paper):
     """The paper's table with our numbers under the paper's."""
     rows = []
-    for comparison, results, first in recorded_rows(paper):
+    for comparison, results, epochs, first in recorded_rows(paper):
         batch = f"{results.manifest['config']['batch_size']}"
         title = comparison.title if first else ""
         if first and comparison.paper:
@@ -56,9 +58,7 @@ def results_table(paper):
             rows.append((title, "paper", batch, *cells, "", "", ""))
             title = ""
         cells = [accuracy(results, arm) for arm in (*COLUMNS, WARM_UP)]
-        epochs = length(results, comparison.recipe.epochs)
-        row = (title, "ours", batch, *cells, epochs, judgement(results))
-        rows.append(row)
+        rows.append((title, "ours", batch, *cells, epochs, judgement(results)))
     head = ("network, data", "", "batch", *COLUMNS.values(), "LR, warm-up")
     table = markdown_table((*head, "epochs", "statistics"), rows)
     return table + not_run(paper, ROWS)
@@ -67,16 +67,15 @@ def results_table(paper):
 def effects_table(paper):
     """Each column against the one before it, paired by seed."""
     rows = []
-    for comparison, results, first in recorded_rows(paper):
-        title = comparison.title
-        if first and comparison.paper:
-            published = comparison.paper
+    for comparison, results, epochs, first in recorded_rows(paper):
+        title, published = comparison.title, comparison.paper
+        if first and published:
             cells = [f"{published[a] - published[b]:+.2f}" for a, b in STEPS]
             rows.append((title, "paper", *cells, ""))
-        cells = [difference(results, a, b) for a, b in STEPS]
-        cells.append(difference(results, "lr_gbn", WARM_UP))
-        ours = f"ours, {length(results, comparison.recipe.epochs)} epochs"
-        rows.append((title, f"{ours}, {judgement(results)}", *cells))
+        pairs = (*STEPS, ("lr_gbn", WARM_UP))
+        cells = [difference(results, a, b) for a, b in pairs]
+        ours = f"ours, {epochs} epochs, {judgement(results)}"
+        rows.append((title, ours, *cells))
     names = [f"{COLUMNS[a]} − {COLUMNS[b]}" for a, b in STEPS]
     head = ("network, data", "", *names, "+GBN − LR, warm-up")
     return markdown_table(head, rows)
@@ -99,26 +98,22 @@ def habits_table(paper):
     return markdown_table(("F1, MNIST", *names, "LB − SB", "GBN − LB"), rows)
 
 
+def by_statistics(results):
+    """Results judged with the moving statistics, and as they are."""
+    return judged_by(results, f"moving_{results.objective}"), results
+
+
 def lag_table(paper):
     """What ghost batches add, by how the network's statistics were made."""
     rows = []
-    for comparison in LAG_COMPARISONS:
-        results = paper.results(comparison.name)
-        if results is None:
-            continue
-        momentum, _ = comparison.recipe.norm
-        moving = judged_by(results, f"moving_{results.objective}")
-        for judged in (moving, results):
-            rows.append(
-                (
-                    comparison.title if judged is moving else "",
-                    f"{momentum:g}",
-                    judgement(judged),
-                    *(accuracy(judged, arm) for arm in LAG_ARMS),
-                    difference(judged, "lr_gbn", "lr"),
-                    difference(judged, "lr_gbn_mean", "lr"),
-                )
-            )
+    for comparison, results in paper.recorded(LAG_COMPARISONS):
+        title = comparison.title
+        for judged in by_statistics(results):
+            cells = [accuracy(judged, arm) for arm in LAG_ARMS]
+            gains = [difference(judged, arm, "lr") for arm in LAG_ARMS[2:]]
+            setting = f"{comparison.recipe.norm[0]:g}", judgement(judged)
+            rows.append((title, *setting, *cells, *gains))
+            title = ""
     head = ("network, data", "momentum", "statistics", "LB", "+LR", "+GBN")
     head += ("+GBN, mean", "+GBN − +LR", "mean − +LR")
     return markdown_table(head, rows) + not_run(paper, LAG_COMPARISONS)
@@ -127,44 +122,33 @@ def lag_table(paper):
 def gap_by_column(paper):
     """Accuracy of each column minus the small batch's, ours and the paper's."""
     columns = list(COLUMNS)[1:]
+    places = np.arange(len(columns))
 
-    def panel(comparison, results):
-        title = comparison.title.removesuffix(" (ours, small)")
-        epochs = length(results, comparison.recipe.epochs)
-        title += f", {epochs} epochs, {judgement(results)} statistics"
-
+    def panel(comparison, results, epochs):
         def draw(axis):
             axis.axhline(0, color=INK, linewidth=1.0)
-            places = range(len(columns))
-            ours = [
-                Stat.of(differences(results, arm, "small_batch"))
-                for arm in columns
-            ]
+            gaps = [differences(results, a, "small_batch") for a in columns]
             look = {"linewidth": 0, "elinewidth": 1.5, "label": "ours"}
             look |= {"color": PALETTE[0], "marker": "o", "capsize": 3}
-            draw_stats(axis, [p - 0.12 for p in places], ours, **look)
+            draw_stats(axis, places - 0.12, map(Stat.of, gaps), **look)
             if comparison.paper:
                 small = comparison.paper["small_batch"]
-                axis.plot(
-                    [place + 0.12 for place in places],
-                    [comparison.paper[arm] - small for arm in columns],
-                    color=PALETTE[3],
-                    marker="D",
-                    linewidth=0,
-                    label="paper",
-                )
+                gaps = [comparison.paper[arm] - small for arm in columns]
+                look = {"color": PALETTE[3], "marker": "D", "linewidth": 0}
+                axis.plot(places + 0.12, gaps, label="paper", **look)
             axis.set_xticks(places, [COLUMNS[arm] for arm in columns])
             axis.margins(x=0.15)
 
+        title = comparison.title.removesuffix(" (ours, small)")
+        title += f", {epochs} epochs, {judgement(results)} statistics"
         return title, draw
 
     panels = [
-        panel(comparison, results)
-        for comparison, results, _ in recorded_rows(paper)
+        panel(comparison, results, epochs)
+        for comparison, results, epochs, _ in recorded_rows(paper)
         if "small_batch" in results.arm_names
     ]
-    setting = "Accuracy minus the small batch's, points"
-    return figure_of(panels, setting)
+    return figure_of(panels, "Accuracy minus the small batch's, points")
 
 
 def error_by_iteration(paper):
@@ -178,13 +162,10 @@ def error_by_iteration(paper):
             curve = curve_of(results, arm)
             if curve is not None:
                 error = 100 - curve.objective
-                style = {"color": COLORS[arm]}
-                label = f"{column}: {error[-1]:.2f} %"
-                axis.plot(curve.updates, error, label=label, **style)
-                band = error - curve.spread, error + curve.spread
-                axis.fill_between(
-                    curve.updates, *band, alpha=0.12, linewidth=0, **style
-                )
+                look = {"color": COLORS[arm]}
+                look["label"] = f"{column}: {error[-1]:.2f} %"
+                error = dataclasses.replace(curve, objective=error)
+                draw_curve(axis, error, "updates", **look)
         axis.set(xlabel="updates", ylabel="validation error, %")
         log_axis(axis)
         log_axis(axis, "y")
@@ -210,8 +191,8 @@ def weight_distance(paper):
                 (other, arm, "batch 2,048", PALETTE[0]),
                 (whole, arm, "batch 4,096", PALETTE[1]),
             )
-            for results, name, label, color in lines:
-                draw_distance(axis, results, name, label, color)
+            for line in lines:
+                draw_distance(axis, *line)
             axis.set(xlabel="updates t", ylabel="‖w − w₀‖")
             log_axis(axis)
 
@@ -228,12 +209,8 @@ def draw_distance(axis, results, arm, label, color):
     curve = curve_of(results, arm)
     if curve is None:
         return
-    [first_drop] = [
-        described["milestones"][0][0]
-        for described in results.arms
-        if described["name"] == arm
-    ]
-    before = curve.epoch <= first_drop
+    described = {one["name"]: one for one in results.arms}[arm]
+    before = curve.epoch <= described["milestones"][0][0]
     time = np.log(curve.updates[before])
     slope, start = np.polyfit(time, curve.weight_distance[before], 1)
     fit = start + slope * time
@@ -247,11 +224,11 @@ def lag_figure(paper):
     """Accuracy by epoch with moving and with re-estimated statistics."""
 
     def panel(comparison, results):
-        moving = judged_by(results, f"moving_{results.objective}")
+        moving, estimated = by_statistics(results)
 
         def draw(axis):
             for place, arm in enumerate(LAG_ARMS[1:]):
-                for judged, dashes in ((results, "-"), (moving, ":")):
+                for judged, dashes in ((estimated, "-"), (moving, ":")):
                     curve = curve_of(judged, arm)
                     if curve is not None:
                         label = f"{curve.title}, {judgement(judged)}"
@@ -261,8 +238,7 @@ def lag_figure(paper):
 
         return f"{comparison.title}\n{comparison.part}", draw
 
-    found = [(c, paper.results(c.name)) for c in LAG_COMPARISONS]
-    panels = [panel(c, r) for c, r in found if r is not None]
+    panels = [panel(*pair) for pair in paper.recorded(LAG_COMPARISONS)]
     return figure_of(panels, columns=len(LAG_MOMENTA), sharey="row")
 
 

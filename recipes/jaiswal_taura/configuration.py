@@ -1,6 +1,6 @@
 """What Jaiswal and Taura ran, in their sizes and in smaller ones.
 
-What the paper does not say stands in the README of this folder, with what was
+What the paper does not say is in the README of this folder, with what was
 chosen instead.
 """
 
@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 
 from keras_lbreg import Arm
 from keras_lbreg.data import Augmentation
-from recipes import networks
+from keras_lbreg.workloads.networks import small_convolution
+from recipes.networks import resnet50
 from recipes.paper import Comparison, Recipe
 
-SMALL_BATCH = 32
 # The paper does not say when training ends. This is one period of ten epochs
 # after the last drop that it names or implies by "following".
 EPOCHS = 70
@@ -38,12 +38,10 @@ ARMS = ("lr", "lr_noise", AS_LONG, "lr_warmup")
 def noise_arm(exponent):
     """The arm with alpha = 10^exponent."""
     sign = "m" if exponent < 0 else "p"
+    noise = {**NOISE, "alpha": float(f"1e{exponent}")}
     return Arm(
         f"alpha 1e{exponent}" if exponent else "alpha 1",
-        {
-            "lr_scaling": {},
-            "gradient_noise": {**NOISE, "alpha": float(f"1e{exponent}")},
-        },
+        {"lr_scaling": {}, "gradient_noise": noise},
         name=f"alpha_1e_{sign}{abs(exponent)}",
         group="alone",
         control="lr",
@@ -61,57 +59,44 @@ PAPER = {
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """The paper's comparisons on one network and one size of images.
+    """The paper's comparisons on one network and one size of images."""
 
-    Args:
-        name: The beginning of the comparisons' names.
-        title: Network and data, as tables and figures say them.
-        dataset: The dataset.
-        network: `network(images)` builds the model.
-        white: The values of a white pixel, which the networks see as 1.
-        stored: Height and width of the stored images, `None` for all there is.
-        crop: Height and width of what the network sees of them, or `None`.
-        epochs: Length of the run.
-        rate: The first learning rate of batch 32.
-        batches: The large batches.
-        swept: The batch of the sweep over alpha.
-        seeds: Seeds.
-        paper: The paper's accuracies by batch and arm, if they belong here.
-    """
-
+    # The beginning of the comparisons' names.
     name: str
+    # Network and data.
     title: str
     dataset: str
     network: Callable
+    # The values of a white pixel, which the networks see as 1.
     white: tuple = (255.0,) * 3
+    # Height and width of the stored images and of what the network sees;
+    # `None`: all there is.
     stored: tuple | None = None
     crop: tuple | None = None
     epochs: int = EPOCHS
+    # The first learning rate of batch 32.
     rate: float = 0.01
+    # The large batches, and that of the sweep over alpha.
     batches: tuple = (64, 128)
     swept: int = 128
     seeds: int = 2
+    # The paper's accuracies by batch and arm, if they belong here.
     paper: Mapping = dataclasses.field(default_factory=dict)
 
     def recipe(self, reading):
         """The `Recipe` of one reading of the decay, a key of `DECAYS`."""
         decay = DECAYS[reading]
+        white = tuple(value**2 for value in self.white)
         return Recipe(
             self.network,
-            small_batch_size=SMALL_BATCH,
+            self.rate,
+            self.epochs,
+            tuple((e / EPOCHS, decay**n) for n, e in enumerate(DROPS, 1)),
+            small_batch_size=32,
             batch_size=128,
-            learning_rate=self.rate,
-            epochs=self.epochs,
-            milestones=tuple(
-                (epoch / EPOCHS, decay**count)
-                for count, epoch in enumerate(DROPS, 1)
-            ),
             image_size=self.stored,
             augmentation=self.crop and Augmentation(crop=self.crop, flip=True),
-            pixel_moments=(
-                (0.0,) * len(self.white),
-                tuple(value**2 for value in self.white),
-            ),
+            pixel_moments=((0.0,) * len(white), white),
             techniques={
                 "lr_scaling": {"rule": "linear"},
                 "gradient_noise": NOISE,
@@ -150,18 +135,16 @@ class Family:
         )
 
     def comparisons(self):
-        """All of them."""
-        return (
-            *(self.comparison(b, r) for r in DECAYS for b in self.batches),
-            self.sweep(),
-        )
+        pairs = [(b, r) for r in DECAYS for b in self.batches]
+        return *(self.comparison(*pair) for pair in pairs), self.sweep()
 
 
+CALTECH = "caltech101_3to1"
 FULL = Family(
     "full",
     "ResNet50, Caltech-101 at 256 px",
-    "caltech101_3to1",
-    networks.resnet50,
+    CALTECH,
+    resnet50,
     stored=(256, 256),
     crop=(224, 224),
     paper=PAPER,
@@ -170,8 +153,8 @@ FULL = Family(
 PX104 = Family(
     "px104",
     "ResNet50, Caltech-101 at 104 px (smaller images)",
-    "caltech101_3to1",
-    networks.resnet50,
+    CALTECH,
+    resnet50,
     stored=(104, 104),
     crop=(92, 92),
     paper=PAPER,
@@ -179,8 +162,8 @@ PX104 = Family(
 PX64 = Family(
     "px64",
     "four convolutions, Caltech-101 at 64 px (ours, small)",
-    "caltech101_3to1",
-    functools.partial(networks.small_convolution, widths=(32, 64, 128, 256)),
+    CALTECH,
+    functools.partial(small_convolution, widths=(32, 64, 128, 256)),
     stored=(64, 64),
     crop=(56, 56),
     epochs=28,
@@ -190,7 +173,7 @@ DIGITS = Family(
     "digits",
     "two convolutions, digits (ours, small)",
     "digits",
-    functools.partial(networks.small_convolution, widths=(16, 32)),
+    functools.partial(small_convolution, widths=(16, 32)),
     white=(16.0,),
     epochs=28,
     # With the paper's, 0.01, batch 32 has not learned the training images by

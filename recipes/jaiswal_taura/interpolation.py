@@ -7,12 +7,9 @@ import numpy as np
 from keras_lbreg.analysis import interpolate
 
 # Training images that are measured on, of larger sets the first of a fixed
-# permutation.
-MEASURED = 2048
-
-# Samples at a time; the statistics of batch normalization are averages over
-# such parts.
-BATCH = 128
+# permutation; and how many the statistics of batch normalization are averaged
+# over at a time.
+MEASURED, BATCH = 2048, 128
 
 
 def training_data(comparison, data_dir=None, samples=MEASURED):

@@ -23,7 +23,7 @@ from recipes.jaiswal_taura.configuration import (
 from recipes.jaiswal_taura.interpolation import measure_interpolation
 from recipes.jaiswal_taura.noise_size import POINTS, measure_noise_size
 from recipes.paper import Measurement, Paper
-from recipes.tables import difference, length, runs_table, stat_cell
+from recipes.tables import accuracy, difference, length, not_run, runs_table
 
 LOOKS = {
     "small_batch": ("batch 32", INK),
@@ -32,12 +32,14 @@ LOOKS = {
     "lr_ra": ("no noise, as many updates", PALETTE[2]),
     "lr_warmup": ("no noise, warm-up", PALETTE[5]),
 }
+# Every reading of the decay, with every batch of a family.
+readings = functools.partial(itertools.product, DECAYS)
 
 
 def cell(paper, family, batch, reading, arm):
     """An accuracy, with the number of seeds, and epochs where shortened."""
     results = paper.results(family.stands_in(batch, reading))
-    text = stat_cell(finals(results, arm).values()) if results else ""
+    text = accuracy(results, arm)
     epochs = length(results, family.epochs) if text else ""
     if "of" in epochs:
         text += f", {epochs.removesuffix(' (shortened)')} epochs"
@@ -53,13 +55,13 @@ def table_2(paper):
     ]
     head = ["batch", "noise", "paper"]
     head += [f"{f.stored[0]} px, decay {DECAYS[r]:g}" for f, r in columns]
-    lines = [(32, "small_batch", "without")]
-    for batch in FULL.batches:
-        lines += [(batch, "lr", "without"), (batch, "lr_noise", "with")]
+    noises = {"lr": "without", "lr_noise": "with"}
+    lines = list(itertools.product(FULL.batches, noises))
     rows = []
-    for batch, arm, noise in lines:
+    for batch, arm in [(32, "small_batch"), *lines]:
         published = FULL.paper[128 if batch == 32 else batch][arm]
         cells = [cell(paper, f, batch, r, arm) for f, r in columns]
+        noise = noises.get(arm, "without")
         rows.append((batch, noise, f"{published:.2f}", *cells))
     return markdown_table(head, rows)
 
@@ -67,27 +69,20 @@ def table_2(paper):
 def small_table(paper, family):
     """Accuracies of a smaller version, and what the noise does to them."""
     rows = []
-    for reading in DECAYS:
-        read = functools.partial(cell, paper, family, reading=reading)
-        small = read(batch=32, arm="small_batch")
-        if small != MISSING:
-            rows.append((32, f"{DECAYS[reading]:g}", small, *[MISSING] * 4))
-        for batch in family.batches:
-            results = paper.results(family.stands_in(batch, reading))
-            if results is None:
-                continue
-            gain = difference(results, "lr_noise", "lr")
-            rows.append(
-                (
-                    batch,
-                    f"{DECAYS[reading]:g}",
-                    read(batch=batch, arm="lr"),
-                    read(batch=batch, arm="lr_noise"),
-                    gain or MISSING,
-                    read(batch=batch, arm="lr_ra"),
-                    read(batch=batch, arm="lr_warmup"),
-                )
-            )
+    for reading, batch in readings((32, *family.batches)):
+        results = paper.results(family.stands_in(batch, reading))
+        if results is None:
+            continue
+        read = functools.partial(cell, paper, family, batch, reading)
+        if batch == 32:
+            cells = (read("small_batch"), *[MISSING] * 4)
+        else:
+            gain = difference(results, "lr_noise", "lr") or MISSING
+            plain, noisy, *others = map(read, list(LOOKS)[1:])
+            cells = plain, noisy, gain, *others
+        rows.append((batch, f"{DECAYS[reading]:g}", *cells))
+    if not rows:
+        return not_run(paper, family.comparisons())
     head = ("batch", "decay", "no noise", "noise", "noise minus none")
     head += ("as many updates, no noise", "warm-up, no noise")
     return markdown_table(head, rows)
@@ -107,31 +102,37 @@ def alpha_table(paper):
         row = [label]
         for _, results in found:
             gain = MISSING if arm == "lr" else difference(results, arm, "lr")
-            row += [stat_cell(finals(results, arm).values()), gain]
+            row += [accuracy(results, arm), gain]
         rows.append(row)
     return markdown_table(head, rows)
+
+
+def measured(paper, kind):
+    """What the measurements of a kind found, of each family."""
+    for name in (*FAMILIES, "mnist"):
+        content = paper.measured(f"{kind}_{name}")
+        if content is not None:
+            yield content["measured"]
+
+
+def by(rows, *names):
+    """Lists of rows that have these values in common, by the values."""
+    groups = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in names), []).append(row)
+    return groups
 
 
 PLACES = (-0.5, 0.0, 0.5, 1.0, 1.5)
 
 
-def interpolations(paper):
-    """What the measurements of lines between minima found."""
-    for name in FAMILIES:
-        content = paper.measured(f"interpolation_{name}")
-        if content is not None:
-            yield content["measured"]
-
-
 def interpolation_table(paper):
     """Training loss at some places on the lines between minima."""
     rows = []
-    for measured in interpolations(paper):
-        for batch in sorted({line["batch"] for line in measured["lines"]}):
-            lines = [x for x in measured["lines"] if x["batch"] == batch]
-            row = [measured["title"], f"batch 32 to {batch}"]
-            for place in PLACES:
-                index = measured["positions"].index(place)
+    for found in measured(paper, "interpolation"):
+        for (batch,), lines in sorted(by(found["lines"], "batch").items()):
+            row = [found["title"], f"batch 32 to {batch}"]
+            for index in map(found["positions"].index, PLACES):
                 loss = Stat.of(x["loss"]["train"][index] for x in lines)
                 row.append(format_stat(loss, 3))
             rows.append(row)
@@ -139,53 +140,41 @@ def interpolation_table(paper):
     return markdown_table(head, rows)
 
 
-def noise_sizes(paper):
-    """What the measurements of the noise's size found."""
-    for name in (*FAMILIES, "mnist"):
-        content = paper.measured(f"noise_size_{name}")
-        if content is not None:
-            yield content["measured"]
-
-
 def noise_size_table(paper):
     """The gradient's own noise, the added one, and the alpha to match.
 
     Means over seeds, at each batch's first and last epoch measured.
     """
+    names = ("signal", "own_noise", "small_noise", "added_noise")
     rows = []
-    for measured in noise_sizes(paper):
-        epochs = [row["epoch"] for row in measured["rows"]]
-        groups = {}
-        for row in measured["rows"]:
-            if row["epoch"] in (min(epochs), max(epochs)):
-                key = row["batch"], row["epoch"]
-                groups.setdefault(key, []).append(row)
-        rows += [noise_size_row(measured, found) for found in groups.values()]
+    for found in measured(paper, "noise_size"):
+        epochs = [row["epoch"] for row in found["rows"]]
+        for (batch, epoch), ones in by(found["rows"], "batch", "epoch").items():
+            if epoch not in (min(epochs), max(epochs)):
+                continue
+            signal, own, small, added, alpha = (
+                Stat.of(row[name] for row in ones).mean
+                for name in (*names, "matching_alpha")
+            )
+            first = ones[0]
+            rows.append(
+                (
+                    found["title"],
+                    f"{first['parameters']:,}",
+                    f"{batch:,}",
+                    f"{epoch} ({first['updates']:,})",
+                    f"{signal:.2g}",
+                    f"{own:.2g}",
+                    f"{small:.2g} (batch {first['small_batch']})",
+                    f"{added:.2g}",
+                    f"{added / own:.2g}",
+                    f"{alpha:.1g}",
+                )
+            )
     head = ("network, data", "parameters", "batch", "epoch (update)")
     head += ("squared gradient", "its noise", "noise of the small batch")
     head += ("added noise, alpha 1e-5", "added / own", "matching alpha")
     return markdown_table(head, rows)
-
-
-def noise_size_row(measured, rows):
-    names = ("signal", "own_noise", "small_noise", "added_noise")
-    signal, own, small, added, alpha = (
-        Stat.of(row[name] for row in rows).mean
-        for name in (*names, "matching_alpha")
-    )
-    first = rows[0]
-    return (
-        measured["title"],
-        f"{first['parameters']:,}",
-        f"{first['batch']:,}",
-        f"{first['epoch']} ({first['updates']:,})",
-        f"{signal:.2g}",
-        f"{own:.2g}",
-        f"{small:.2g} (batch {first['small_batch']})",
-        f"{added:.2g}",
-        f"{added / own:.2g}",
-        f"{alpha:.1g}",
-    )
 
 
 def noise_statistics_table(paper):
@@ -195,19 +184,11 @@ def noise_statistics_table(paper):
     """
     kinds = ("batch", "estimate", "moving")
     rows = []
-    for measured in noise_sizes(paper):
-        found = {}
-        for row in measured["rows"]:
-            if row["small_batch"] == 32 and "noise_by_statistics" in row:
-                found.setdefault(row["epoch"], []).append(row)
-        rows += [
-            (
-                measured["title"],
-                f"{epoch}",
-                *(span(ratios(of_epoch, kind)) for kind in kinds),
-            )
-            for epoch, of_epoch in found.items()
-        ]
+    for found in measured(paper, "noise_size"):
+        of_32 = [row for row in found["rows"] if row["small_batch"] == 32]
+        for (epoch,), ones in by(of_32, "epoch").items():
+            cells = [span(ratios(ones, kind)) for kind in kinds]
+            rows.append((found["title"], f"{epoch}", *cells))
     head = ("network, data", "epoch", *(f'`"{kind}"`' for kind in kinds))
     return markdown_table(head, rows)
 
@@ -239,7 +220,7 @@ def plot_accuracy(paper, family, x, arms):
     batch.
     """
 
-    def panel(batch, reading):
+    def panel(reading, batch):
         def draw(axis):
             ends = []
             for arm in arms:
@@ -259,10 +240,9 @@ def plot_accuracy(paper, family, x, arms):
 
         return f"batch {batch}, decay {DECAYS[reading]:g}", draw
 
-    pairs = list(itertools.product(DECAYS, family.batches))
     panels = [
-        panel(batch, reading)
-        for reading, batch in pairs
+        panel(reading, batch)
+        for reading, batch in readings(family.batches)
         if paper.results(family.stands_in(batch, reading))
     ]
     return figure_of(panels, f"{family.title}, linear rule")
@@ -273,21 +253,17 @@ def plot_interpolation(paper, family):
     content = paper.measured(f"interpolation_{family.name}")
     if content is None:
         return None
-    measured = content["measured"]
-    batches = sorted({line["batch"] for line in measured["lines"]})
+    found = content["measured"]
+    lines = sorted(by(found["lines"], "batch").items())
 
     def panel(what, scale, title):
         def draw(axis):
-            parts = itertools.product(
-                enumerate(batches), (("train", "-"), ("val", "--"))
-            )
-            for (place, batch), (part, dashes) in parts:
-                lines = [x for x in measured["lines"] if x["batch"] == batch]
-                values = np.mean([x[what][part] for x in lines], axis=0)
-                label = f"32 to {batch}, {part}"
-                look = {"color": PALETTE[place], "linestyle": dashes}
-                places = measured["positions"]
-                axis.plot(places, scale * values, label=label, **look)
+            for color, ((batch,), ones) in zip(PALETTE, lines, strict=False):
+                for part, dashes in (("train", "-"), ("val", "--")):
+                    mean = np.mean([one[what][part] for one in ones], axis=0)
+                    look = {"color": color, "linestyle": dashes}
+                    look["label"] = f"32 to {batch}, {part}"
+                    axis.plot(found["positions"], scale * mean, **look)
             axis.set_xlabel("a (0: batch 32, 1: the large batch)")
             for end in (0, 1):
                 axis.axvline(end, color=INK, linewidth=0.8, zorder=0)
@@ -297,8 +273,7 @@ def plot_interpolation(paper, family):
         return title, draw
 
     panels = [panel("loss", 1, "Loss"), panel("accuracy", 100, "Accuracy, %")]
-    seeds = len(measured["seeds"])
-    setting = f"{measured['title']}: mean of {seeds} pairs of runs"
+    setting = f"{found['title']}: mean of {len(found['seeds'])} pairs of runs"
     return figure_of(panels, setting, columns=2)
 
 
@@ -307,15 +282,17 @@ def plot_alpha(paper, family):
     results = paper.results(family.sweep().name)
     if results is None:
         return None
-    levels = [
-        (Stat.of(finals(results, arm).values()), *LOOKS[arm])
-        for arm in ("small_batch", "lr")
-    ]
-    stats = [Stat.of(finals(results, a.name).values()) for a in SWEEP.values()]
+
+    def stat_of(arm):
+        return Stat.of(finals(results, arm).values())
+
+    levels = {arm: stat_of(arm) for arm in ("small_batch", "lr")}
+    stats = [stat_of(arm.name) for arm in SWEEP.values()]
 
     def panel(title, limits):
         def draw(axis):
-            for stat, label, color in levels:
+            for arm, stat in levels.items():
+                label, color = LOOKS[arm]
                 mean, std = 100 * stat.mean, 100 * stat.std
                 axis.axhline(mean, color=color, label=label)
                 band = {"color": color, "alpha": 0.12, "linewidth": 0}
@@ -329,8 +306,8 @@ def plot_alpha(paper, family):
 
         return title, draw
 
-    means = [100 * stat.mean for stat, *_ in levels]
-    spread = 100 * max(stat.std for stat, *_ in levels)
+    means = [100 * stat.mean for stat in levels.values()]
+    spread = 100 * max(stat.std for stat in levels.values())
     top, bottom = max(means) + spread, min(means) - 2 * spread
     near = bottom - (top - bottom), top
     panels = [panel("All of it", None), panel("Near no noise", near)]

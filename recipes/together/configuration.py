@@ -28,17 +28,10 @@ TRIED = {
 
 
 def pair(name, title, dataset, recipe, runs, warmup_epochs, holdout, seeds):
-    """The screen and the confirmation of one problem.
+    """The screen and the confirmation of one problem, with their seeds.
 
-    Args:
-        name: Name of the problem.
-        title: Its title.
-        dataset: The dataset.
-        recipe: The `Recipe`, one of Hoffer et al.'s.
-        runs: The runs of the design.
-        warmup_epochs: Epochs of warm-up where it is on.
-        holdout: Share of the training data that the screen is judged by.
-        seeds: Seeds of the screen and of the confirmation.
+    `runs` are those of the design, `warmup_epochs` the length of the warm-up
+    where it is on, `holdout` the share that the screen is judged by.
     """
     dreg = {**TRIED["dreg"], **recipe.techniques["dreg"]}
     recipe = dataclasses.replace(
@@ -56,27 +49,28 @@ def pair(name, title, dataset, recipe, runs, warmup_epochs, holdout, seeds):
         arms = (one.arm(warmup_epochs) for one in (*free, *picked))
         return ("small_batch", "large_batch", "lr", "lr_doubled", *arms)
 
-    screen = Comparison(
-        f"{name}_screen",
-        f"{title}: {len(runs)} combinations on held-out training data",
-        dataset,
-        recipe,
-        ("lr", *screened),
-        "screen",
-        seeds=seeds[0],
-        holdout=holdout,
+    return (
+        Comparison(
+            f"{name}_screen",
+            f"{title}: {len(runs)} combinations on held-out training data",
+            dataset,
+            recipe,
+            ("lr", *screened),
+            "screen",
+            seeds=seeds[0],
+            holdout=holdout,
+        ),
+        Comparison(
+            f"{name}_confirm",
+            f"{title}: the best on fresh seeds and the validation data",
+            dataset,
+            recipe,
+            confirmed,
+            "confirmation",
+            seeds=seeds[1],
+            first_seed=FRESH_SEED,
+        ),
     )
-    confirmation = Comparison(
-        f"{name}_confirm",
-        f"{title}: the best on fresh seeds and the validation data",
-        dataset,
-        recipe,
-        confirmed,
-        "confirmation",
-        seeds=seeds[1],
-        first_seed=FRESH_SEED,
-    )
-    return screen, confirmation
 
 
 DIGITS_PAIR = pair(

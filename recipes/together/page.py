@@ -7,15 +7,12 @@ from keras_lbreg.comparison.plots import gap_closed_rows
 from keras_lbreg.comparison.statistics import Stat, share_closed
 from keras_lbreg.comparison.table import format_stat
 from keras_lbreg.formatting import MISSING, format_count, markdown_table
-from keras_lbreg.plot_style import GREY, PALETTE
 from recipes.figures import figure_of, interval_panel
 from recipes.paper import Paper
 from recipes.tables import accuracy, by_seed, difference, runs_table
 from recipes.together.configuration import DIGITS_PAIR, F1_PAIR
 from recipes.together.screening import (
-    RATES,
     REFERENCES,
-    SWITCHES,
     candidates,
     chosen,
     effects,
@@ -30,20 +27,13 @@ FREE = {
 SHOWN = 6
 
 
-def factor_title(effect):
-    """A factor's level as tables and figures call it."""
-    if effect.factor == "rate":
-        return f"{RATES[effect.level][0]} (against the sqrt rule)"
-    return SWITCHES[effect.factor][0]
-
-
 def effects_table(paper, problem):
     """What each factor does, on average over all others."""
     rows = []
     for effect in effects(paper.results(f"{problem}_screen")):
         text = f"{100 * effect.mean:+.2f} ± {100 * effect.error:.2f}"
         text = f"**{text}**" if effect.exceeds_chance else text
-        rows.append((factor_title(effect), text))
+        rows.append((effect.title, text))
     head = ("factor", "effect on held-out accuracy, points")
     return markdown_table(head, rows)
 
@@ -51,29 +41,18 @@ def effects_table(paper, problem):
 def screen_table(paper, problem):
     """The best combinations of a screen, and the free rule."""
     results = paper.results(f"{problem}_screen")
-    values = candidates(results)
+    values, picked = candidates(results), chosen(results)
     ranked = sorted(values, key=lambda c: (-values[c].mean, c.name))
-    picked = chosen(results)
-
-    def judged(combination):
-        if combination.name in REFERENCES:
-            return "in any case"
-        return "yes" if combination in picked else ""
-
-    rows = [
-        (
-            one.title,
-            f"{place} of {len(ranked)}",
-            format_stat(values[one], 2, 100),
-            judged(one),
-        )
-        for place, one in enumerate(ranked[:SHOWN], 1)
-    ]
-    rows += [
-        (one.title, "not run", MISSING, "yes, expected to be the best")
-        for one in picked
-        if one not in values
-    ]
+    rows = []
+    for place, one in enumerate(ranked[:SHOWN], 1):
+        confirmed = "yes" if one in picked else ""
+        confirmed = "in any case" if one.name in REFERENCES else confirmed
+        text = format_stat(values[one], 2, 100)
+        rows.append((one.title, f"{place} of {len(ranked)}", text, confirmed))
+    for one in picked:
+        if one not in values:
+            expected = "yes, expected to be the best"
+            rows.append((one.title, "not run", MISSING, expected))
     rule = accuracy(results, "lr")
     rows.append(("sqrt rule alone", "reference", rule, "in any case"))
     head = ("combination", "rank", "held-out accuracy, %", "confirmed")
@@ -85,8 +64,7 @@ def confirm_table(paper, problem):
     results = paper.results(f"{problem}_confirm")
     rows = []
     for arm in results.arms:
-        name = arm["name"]
-        closed = MISSING
+        name, closed = arm["name"], MISSING
         if name not in ("small_batch", "large_batch"):
             closed = format_stat(share_closed(results, name), 0, 100)
         less = [
@@ -101,22 +79,18 @@ def confirm_table(paper, problem):
     return markdown_table(head, rows)
 
 
+def head_of(comparison):
+    return comparison.title.partition(":")[0]
+
+
 def effects_figure(paper):
     """What each factor does to the held-out accuracy."""
     panels = []
     for screen, _ in (DIGITS_PAIR, F1_PAIR):
-        rows = [
-            (
-                factor_title(effect),
-                100 * effect.mean,
-                100 * effect.error,
-                PALETTE[0] if effect.exceeds_chance else GREY,
-            )
-            for effect in effects(paper.results(screen.name))
-        ]
-        title = screen.title.partition(":")[0]
+        found = effects(paper.results(screen.name))
+        rows = [(*effect, not effect.exceeds_chance) for effect in found]
         label = "points, with 95 % intervals (grey: may be chance)"
-        panels.append(interval_panel(title, rows, label))
+        panels.append(interval_panel(head_of(screen), rows, label))
     return figure_of(panels, "Effects on held-out accuracy", columns=1)
 
 
@@ -124,25 +98,19 @@ def closed_figure(paper):
     """The share of the gap closed on fresh seeds."""
     panels = []
     for _, confirmation in (DIGITS_PAIR, F1_PAIR):
-        results = paper.results(confirmation.name)
-        # One that diverged would leave the others no room.
-        rows = [
-            (
-                f"{row.title}, {100 * row.closed.mean:.0f} %",
-                100 * row.closed.mean,
-                100 * row.closed.std,
-                GREY if row.group == "control" else PALETTE[0],
-            )
-            for row in gap_closed_rows(results)
-            if row.closed.mean > -1
-        ]
-        title = confirmation.title.partition(":")[0]
+        rows = []
+        for row in gap_closed_rows(paper.results(confirmation.name)):
+            mean, std = row.closed.mean, row.closed.std
+            # One that diverged would leave the others no room.
+            if mean > -1:
+                name = f"{row.title}, {100 * mean:.0f} %"
+                rows.append((name, mean, std, row.group == "control"))
+        title = head_of(confirmation)
         panels.append(interval_panel(title, rows, "%, with deviations"))
     setting = "Share of the gap closed at equal epochs, fresh seeds"
     return figure_of(panels, setting, columns=1)
 
 
-PROBLEMS = ("digits", "f1")
 TABLES = {
     "effects": effects_table,
     "screen": screen_table,
@@ -156,7 +124,7 @@ PAPER = Paper(
     comparisons=(*DIGITS_PAIR, *F1_PAIR),
     tables={
         f"{problem}_{kind}": functools.partial(make, problem=problem)
-        for problem in PROBLEMS
+        for problem in ("digits", "f1")
         for kind, make in TABLES.items()
     }
     | {"runs": runs_table},

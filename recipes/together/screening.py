@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+import typing
 
 import numpy as np
 import scipy.stats
@@ -81,8 +82,7 @@ def fractional_factorial(base, generators):
     """The runs of a two-level design, dictionaries from letter to -1 or 1.
 
     Every combination of the levels of `base` is run once, the first letter
-    changing fastest. The columns of the generators are products of theirs,
-    such as `F = ABCD`.
+    changing fastest; the generators are products of them, such as `F = ABCD`.
 
     Reference: Box, Hunter and Hunter, "Statistics for Experimenters", 2nd
     edition, table 6.22.
@@ -114,29 +114,10 @@ def combination_of(run):
     return Combination(rate, tuple(name for name in SWITCHES if name in on))
 
 
-@dataclasses.dataclass(frozen=True)
-class Effect:
-    """What one factor does to the accuracy, on average over all others.
-
-    `mean` is the accuracy at this level minus that at the factor's first one,
-    `error` half of its 95 % confidence interval.
-    """
-
-    factor: str
-    level: str
-    mean: float
-    error: float
-
-    @property
-    def exceeds_chance(self):
-        return abs(self.mean) > self.error
-
-
 def candidates(results):
-    """The `Stat` of every combination of a complete screen.
+    """The `Stat` of every combination of a screen; none until it has ended.
 
-    A run that failed counts with the last accuracy it had. Empty where the
-    screen is not complete.
+    A run that failed counts with the last accuracy it had.
     """
     values = {}
     for name in results.arm_names:
@@ -153,83 +134,65 @@ def last_accuracy(run):
     return next((a for a in known if not math.isnan(a)), 0.0)
 
 
+def mean_accuracies(results):
+    return {one: stat.mean for one, stat in candidates(results).items()}
+
+
+def indicators(combinations):
+    """A row for each combination: 1, the rates but the first, the switches."""
+    _, *rates = RATES
+    rows = [
+        (1, *(c.rate == r for r in rates), *(s in c.switches for s in SWITCHES))
+        for c in combinations
+    ]
+    return np.array(rows, float)
+
+
 def fit(values):
-    """The additive model of a balanced design.
+    """The additive model of a screen's accuracies by `Combination`.
 
     ```
-    accuracy = mean + rate_r + sum_s (+-) switch_s / 2 + rest
+    accuracy = mean + rate_r + sum_s switch_s + rest
     ```
 
-    Means over the runs at a level are its least-squares estimates, since every
-    pair of factors has all pairs of levels equally often. The rest holds
-    interactions as well as noise between seeds: an effect counts only where it
-    is larger than what it depends on.
-
-    Args:
-        values: Accuracy by `Combination`.
+    The rest holds interactions as well as noise between seeds: an effect
+    counts only where it is larger than what it depends on.
 
     Returns:
-        The overall mean, the deviation from it by `(factor, level)`, and the
-        standard deviation of the rest.
+        The least-squares coefficients of `indicators`, and half of their 95 %
+        confidence intervals.
     """
-    accuracy = np.array(list(values.values()))
-    overall = accuracy.mean()
-    parts = {
-        (factor, level): accuracy[mask].mean() - overall
-        for factor, levels in level_masks(values).items()
-        for level, mask in levels.items()
-    }
-    rest = [a - predict(c, overall, parts) for c, a in values.items()]
-    spread = math.sqrt(np.sum(np.square(rest)) / degrees_of_freedom(values))
-    return overall, parts, spread
+    accuracy, columns = np.array(list(values.values())), indicators(values)
+    coefficients = np.linalg.lstsq(columns, accuracy)[0]
+    rest = accuracy - columns @ coefficients
+    freedom = len(accuracy) - len(coefficients)
+    inverse = np.linalg.inv(columns.T @ columns)
+    errors = np.sqrt(np.diag(inverse) * (rest @ rest) / freedom)
+    return coefficients, scipy.stats.t.ppf(0.975, freedom) * errors
 
 
-def degrees_of_freedom(values):
-    """Runs less the mean, three for the rate and one for each switch."""
-    return len(values) - len(RATES) - len(SWITCHES)
+class Effect(typing.NamedTuple):
+    """A level's accuracy less the first one's, and half of its interval."""
 
+    title: str
+    mean: float
+    error: float
 
-def level_masks(values):
-    """By factor and level, which of the runs have it."""
-    masks = {
-        "rate": {
-            rate: np.array([c.rate == rate for c in values]) for rate in RATES
-        }
-    }
-    for switch in SWITCHES:
-        on = np.array([switch in c.switches for c in values])
-        masks[switch] = {"off": ~on, "on": on}
-    return masks
-
-
-def predict(combination, overall, parts):
-    """What the additive model says of a combination, run or not."""
-    switched = (
-        parts[switch, "on" if switch in combination.switches else "off"]
-        for switch in SWITCHES
-    )
-    return overall + parts["rate", combination.rate] + sum(switched)
+    @property
+    def exceeds_chance(self):
+        return abs(self.mean) > self.error
 
 
 def effects(results):
     """The `Effect`s of a screen, none where it is not complete."""
-    values = {c: stat.mean for c, stat in candidates(results).items()}
+    values = mean_accuracies(results)
     if not values:
         return []
-    _, parts, std = fit(values)
-    quantile = scipy.stats.t.ppf(0.975, degrees_of_freedom(values))
-    found = []
-    for factor, masks in level_masks(values).items():
-        first, *others = masks
-        for level in others:
-            error = std * math.sqrt(
-                1 / masks[first].sum() + 1 / masks[level].sum()
-            )
-            mean = parts[factor, level] - parts[factor, first]
-            found.append(
-                Effect(factor, level, float(mean), float(quantile * error))
-            )
-    return found
+    first, *rates = (title for title, _, _ in RATES.values())
+    titles = [f"{rate} (against the {first})" for rate in rates]
+    titles += [title for title, _ in SWITCHES.values()]
+    found = (column[1:].tolist() for column in fit(values))
+    return list(map(Effect, titles, *found))
 
 
 def chosen(results):
@@ -238,7 +201,7 @@ def chosen(results):
     The best few that were run, and the best of all 128 by the additive model,
     which may not have been; without those that are confirmed in any case.
     """
-    values = {c: stat.mean for c, stat in candidates(results).items()}
+    values = mean_accuracies(results)
     if not values:
         return []
     ranked = sorted(values, key=lambda c: (-values[c], c.name))
@@ -248,5 +211,5 @@ def chosen(results):
 
 def predicted_best(values):
     """The combination of which the additive model expects most."""
-    overall, parts, _ = fit(values)
-    return max(COMBINATIONS.values(), key=lambda c: predict(c, overall, parts))
+    everything = list(COMBINATIONS.values())
+    return everything[np.argmax(indicators(everything) @ fit(values)[0])]

@@ -1,7 +1,7 @@
 """What Yuan et al. ran: networks, batch sizes, positions, weights, momenta.
 
 The paper gives no learning rate, schedule, weight decay or augmentation. What
-was chosen instead, and why, stands in the README of this folder.
+was chosen instead, and why, is in the README of this folder.
 """
 
 import dataclasses
@@ -9,6 +9,7 @@ import functools
 
 from keras_lbreg import Arm
 from keras_lbreg.data import Augmentation
+from keras_lbreg.workloads.networks import small_convolution
 from recipes import networks
 from recipes.paper import Comparison, Recipe
 
@@ -47,23 +48,6 @@ def dreg_arm(name="dreg", title="DReg", **settings):
     )
 
 
-# What the arms of every comparison of batch sizes change of the paper's form.
-FORMS = {
-    "dreg": ("DReg (the paper's form)", {}),
-    "dreg_mean": (
-        "DReg, mean of the paths (control)",
-        {"path_reduction": "mean"},
-    ),
-    "dreg_split": ("DReg, split batch (ours)", {"paths": "split"}),
-    # Recorded with the bare ratio of ‖D‖² and the sum of squares: the bounded
-    # distance with λ / n_0.
-    "dreg_relative": (
-        "DReg, bounded distance (recorded: bare ratio)",
-        {"distance": "bounded"},
-    ),
-}
-
-
 def all_arms(weight=0.1):
     """The arms of every comparison of batch sizes.
 
@@ -72,22 +56,27 @@ def all_arms(weight=0.1):
     sum: the penalty counts double beside them.
     """
     forms = (
-        dreg_arm(name, title, weight=weight, **changes)
-        for name, (title, changes) in FORMS.items()
+        ("dreg", "DReg (the paper's form)", {}),
+        (
+            "dreg_mean",
+            "DReg, mean of the paths (control)",
+            {"path_reduction": "mean"},
+        ),
+        ("dreg_split", "DReg, split batch (ours)", {"paths": "split"}),
+        # Recorded with the bare ratio of ‖D‖² and the sum of squares: the
+        # bounded distance with λ / n_0.
+        (
+            "dreg_relative",
+            "DReg, bounded distance (recorded: bare ratio)",
+            {"distance": "bounded"},
+        ),
     )
-    return BASELINE, DOUBLED, *forms
+    arms = (dreg_arm(n, t, weight=weight, **changes) for n, t, changes in forms)
+    return BASELINE, DOUBLED, *arms
 
 
-def weight_arms():
-    """An arm for each weight of the penalty."""
-    return tuple(
-        dreg_arm(
-            f"dreg_weight_{str(weight).replace('.', '_')}",
-            f"DReg, λ = {weight:g}",
-            weight=weight,
-        )
-        for weight in WEIGHTS
-    )
+def number_name(number):
+    return str(number).replace(".", "_")
 
 
 def position_arms(layers):
@@ -98,17 +87,14 @@ def position_arms(layers):
     )
 
 
-# What was chosen where the paper says nothing. No arm uses the small batch.
-paper_recipe = functools.partial(
-    Recipe,
-    small_batch_size=128,
-    batch_size=4096,
-    learning_rate=1e-3,
-    epochs=350,
-    milestones=(),
-    optimizer="coupled_sgd",
-    weight_decay=5e-4,
-    augmentation=Augmentation(pad=4, flip=True),
+# An arm for each weight of the penalty.
+WEIGHT_ARMS = tuple(
+    dreg_arm(
+        f"dreg_weight_{number_name(weight)}",
+        f"DReg, λ = {weight:g}",
+        weight=weight,
+    )
+    for weight in WEIGHTS
 )
 
 
@@ -116,6 +102,16 @@ def doubling(layer):
     return {"dreg": {"layer": layer}}
 
 
+# What was chosen where the paper says nothing. No arm uses the small batch.
+paper_recipe = functools.partial(
+    Recipe,
+    learning_rate=1e-3,
+    epochs=350,
+    milestones=(),
+    optimizer="coupled_sgd",
+    weight_decay=5e-4,
+    augmentation=Augmentation(pad=4, flip=True),
+)
 # The last layer of each stage.
 MOBILENET_POSITIONS = tuple(
     f"block_{block}_depthwise" for block in (1, 3, 6, 10, 13, 16, 17)
@@ -142,7 +138,7 @@ def momenta(name, title, dataset, recipe, part, batch_size, seeds=3):
     """A comparison for each momentum, λ = .01 as in Fig. 8."""
     return tuple(
         Comparison(
-            f"{name}_{str(momentum).replace('.', '_')}",
+            f"{name}_{number_name(momentum)}",
             f"{title}, momentum {momentum:g}",
             dataset,
             dataclasses.replace(recipe, momentum=momentum),
@@ -153,6 +149,13 @@ def momenta(name, title, dataset, recipe, part, batch_size, seeds=3):
         )
         for momentum in MOMENTA
     )
+
+
+def varied(name, title, dataset, recipe, what, arms, part, seeds=3):
+    """A comparison of arms that differ in the position or the weight."""
+    arms = (BASELINE, DOUBLED, *arms)
+    title = f"{title}, {what}"
+    return Comparison(name, title, dataset, recipe, arms, part, seeds=seeds)
 
 
 POSITION, WEIGHT = "position of the layer", "weight of the penalty"
@@ -172,21 +175,11 @@ PUBLISHED = (
         for figure, (title, dataset, recipe) in FIGURES.items()
         for batch in BATCH_SIZES
     ),
-    *(
-        Comparison(
-            name,
-            f"{title}, {what}",
-            dataset,
-            recipe,
-            (BASELINE, DOUBLED, *arms),
-            f"Fig. {name[3]}",
-        )
-        for name, (title, dataset, recipe), what, arms in (
-            ("fig6_mobilenet_v2", FIGURES[4], POSITION, MOBILENET_ARMS),
-            ("fig6_resnet18", FIGURES[5], POSITION, RESNET18_ARMS),
-            ("fig7", FIGURES[2], WEIGHT, weight_arms()),
-        )
+    varied(
+        "fig6_mobilenet_v2", *FIGURES[4], POSITION, MOBILENET_ARMS, "Fig. 6"
     ),
+    varied("fig6_resnet18", *FIGURES[5], POSITION, RESNET18_ARMS, "Fig. 6"),
+    varied("fig7", *FIGURES[2], WEIGHT, WEIGHT_ARMS, "Fig. 7"),
     *momenta(
         "fig8_momentum",
         "VGG16, CIFAR-10, batch 30720",
@@ -200,13 +193,14 @@ PUBLISHED = (
 # The same in small. The learning rate was chosen by looking at the baseline
 # alone: with it 40 epochs of the small batch are enough, and of the whole set
 # as one batch not.
+three_convolutions = functools.partial(small_convolution, widths=(16, 32, 64))
 DIGITS = Recipe(
-    functools.partial(networks.small_convolution, widths=(16, 32, 64)),
-    small_batch_size=16,
-    batch_size=512,
+    three_convolutions,
     learning_rate=0.02,
     epochs=40,
     milestones=(),
+    small_batch_size=16,
+    batch_size=512,
     techniques=doubling("conv_3"),
 )
 DIGITS_BATCHES = tuple(
@@ -231,32 +225,24 @@ DIGITS_MOMENTA = momenta(
     batch_size=1024,
     seeds=5,
 )
-DIGITS_POSITIONS = position_arms(("conv_1", "conv_2", "conv_3"))
+DIGITS_512 = ("digits, batch 512 (ours, small)", "digits", DIGITS)
+DIGITS_ARMS = position_arms(("conv_1", "conv_2", "conv_3"))
 DIGITS_OTHERS = tuple(
-    Comparison(
-        f"digits_{name}",
-        f"digits, batch 512 (ours, small), {what}",
-        "digits",
-        DIGITS,
-        (BASELINE, DOUBLED, *arms),
-        part,
-        seeds=5,
-    )
-    for name, what, arms, part in (
-        ("positions", POSITION, DIGITS_POSITIONS, "Fig. 6 in small"),
-        ("weights", WEIGHT, weight_arms(), "Fig. 7 in small"),
+    varied(f"digits_{name}", *DIGITS_512, *what, seeds=5)
+    for name, *what in (
+        ("positions", POSITION, DIGITS_ARMS, "Fig. 6 in small"),
+        ("weights", WEIGHT, WEIGHT_ARMS, "Fig. 7 in small"),
     )
 )
 
 # At a scale where the published effect could show, and two cores reach: images
 # of 16x16 pixels, every arm on the square-root rule with warm-up.
 CIFAR16 = Recipe(
-    functools.partial(networks.small_convolution, widths=(16, 32, 64)),
-    small_batch_size=128,
-    batch_size=2048,
+    three_convolutions,
     learning_rate=0.05,
     epochs=30,
     milestones=((0.6, 0.1), (0.85, 0.01)),
+    batch_size=2048,
     weight_decay=5e-4,
     optimizer="coupled_sgd",
     pooled=2,
@@ -279,7 +265,7 @@ def scaled_dreg(name, title, factor=1.0, **settings):
     )
 
 
-SCALE_WEIGHTS = (0.001, 0.01, 0.1)
+DISTANCES = ("frobenius", "bounded")
 SCALE = Comparison(
     "cifar16_2048",
     "three convolutions, CIFAR-10 at 16x16, batch 2048 (ours)",
@@ -300,13 +286,13 @@ SCALE = Comparison(
         scaled_dreg("twin", "twin without penalty", weight=0.0),
         *(
             scaled_dreg(
-                f"{distance}_{str(weight).replace('.', '_')}",
+                f"{distance}_{number_name(weight)}",
                 f"DReg, {distance}, λ = {weight:g}",
                 distance=distance,
                 weight=weight,
             )
-            for distance in ("frobenius", "bounded")
-            for weight in SCALE_WEIGHTS
+            for distance in DISTANCES
+            for weight in WEIGHTS[:3]
         ),
         *(
             scaled_dreg(
@@ -317,7 +303,7 @@ SCALE = Comparison(
                 weight=0.01,
                 path_reduction="mean",
             )
-            for distance in ("frobenius", "bounded")
+            for distance in DISTANCES
         ),
     ),
     "Figs. 2-5 and 7 in small",

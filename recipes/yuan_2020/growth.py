@@ -13,24 +13,17 @@ def growth_factor(weight, learning_rate, momentum=0.0):
     """What one step of SGD multiplies ‖W_R − W_L‖ by, in the long run.
 
     With D = W_R − W_L, the gradient of −λ‖D‖² is −2λD with respect to W_R and
-    2λD to W_L. A step of Keras's SGD with learning rate η and momentum m,
-
-    ```
-    v <- m v − η g,    w <- w + v
-    ```
-
-    makes of the difference V of the two velocities and of D
+    2λD to W_L. A step with learning rate η and momentum m makes of the
+    difference V of the two velocities and of D
 
     ```
     V <- m V + 4 λ η D,    D <- D + V
     D_{t+1} = (1 + m + 4 λ η) D_t − m D_{t−1}
     ```
 
-    which grows by the larger root z of z² − (1 + m + 4 λ η) z + m. Without
-    momentum that is 1 + 4 λ η. The papers' SGD, v <- m v + g, w <- w − η v,
-    has the same recursion while η is constant. `weight` is λ, of the bounded
-    distance too, while the kernels are close; for the bare ratio it is
-    λ / (‖W_R‖² + ‖W_L‖²).
+    which grows by the larger root z of z² − (1 + m + 4 λ η) z + m, 1 + 4 λ η
+    without momentum. `weight` is λ, of the bounded distance too, while the
+    kernels are close; for the bare ratio it is λ / (‖W_R‖² + ‖W_L‖²).
 
     Reference: Eq. 3 of https://arxiv.org/abs/2011.08968
     """
@@ -74,9 +67,9 @@ def largest_rate(steps, first, weight, momentum=0.0):
 def lagging_variance(factor, momentum=0.9):
     """Moving variance behind a growing kernel, as a share of the true one.
 
-    When a step multiplies the kernel by z, the variance v of its outputs grows
-    by z². Batch normalization averages M <- a M + (1 − a) v before the step,
-    and is asked after it, when the variance is z² v already:
+    A step multiplies the kernel by z and its outputs' variance v by z². Batch
+    normalization averages M <- a M + (1 − a) v before the step, and uses M
+    after it:
 
     ```
     M / (z² v) = (1 − a) / (z² − a)

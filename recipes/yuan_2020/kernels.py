@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_lbreg.training import Run
+from recipes.paper import Comparison
 from recipes.yuan_2020.configuration import DIGITS, SCALE, dreg_arm
 from recipes.yuan_2020.growth import growth_factor, lagging_variance
 
@@ -19,19 +20,14 @@ STEPS = 1300
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A penalty and an optimizer.
+    """A penalty and an optimizer."""
 
-    Args:
-        distance: `"frobenius"`, or `"relative"`, the bare ratio of ‖D‖² and
-            ‖W_R‖² + ‖W_L‖²: the bounded distance with λ / n_0.
-        max_distance: The cap, or `None`.
-        weight: λ.
-        learning_rate: η.
-        momentum: m.
-    """
-
+    # "frobenius", or "relative", the bare ratio of ‖D‖² and ‖W_R‖² + ‖W_L‖²:
+    # the bounded distance with λ / n_0.
     distance: str
+    # The cap.
     max_distance: float | None
+    # λ, η and m.
     weight: float
     learning_rate: float
     momentum: float
@@ -57,23 +53,19 @@ class Setting:
             distance="bounded" if self.is_ratio else self.distance,
             max_distance=self.max_distance,
         )
-        comparison = dataclasses.replace(
-            DIGITS_RUN,
-            recipe=dataclasses.replace(
-                DIGITS,
-                learning_rate=self.learning_rate,
-                momentum=self.momentum,
-            ),
-        )
+        rates = {"learning_rate": self.learning_rate, "momentum": self.momentum}
+        recipe = dataclasses.replace(DIGITS, **rates)
         # An epoch is 8 updates.
         epochs = math.ceil(steps / (1024 // BATCH_SIZE))
-        return Run(comparison.workload(epochs), arm, seed, BATCH_SIZE)
+        workload = digits_comparison(recipe).workload(epochs)
+        return Run(workload, arm, seed, BATCH_SIZE)
 
 
-# Any comparison on the digits: only its workload is used.
-DIGITS_RUN = dataclasses.replace(
-    SCALE, name="kernels", dataset="digits", recipe=DIGITS
-)
+def digits_comparison(recipe=DIGITS):
+    """A comparison of which only the workload is used."""
+    return Comparison("kernels", "", "digits", recipe, ())
+
+
 SETTINGS = (
     *(
         Setting(distance, cap, 0.1, 0.1, momentum)
@@ -93,11 +85,11 @@ SETTINGS = (
 
 
 class Trace(keras.callbacks.Callback):
-    """Writes down the kernels' distance after a step, until it is infinite.
+    """Records the kernels' distance by step until it is infinite.
 
     `kept` has the step, ‖W_R − W_L‖, the cosine of the two kernels and the
-    training accuracy of the epoch so far; `exploded` is the step whose loss
-    or kernels were the first that were not finite, or `None`.
+    training accuracy of the epoch so far; `exploded` is the first step whose
+    loss or kernels were not finite, or `None`.
     """
 
     def __init__(self, steps):
@@ -150,10 +142,10 @@ def distance(layer):
 
 
 def trace(run, steps, change=None):
-    """Trains a run step by step; what `Trace` wrote down, as plain data.
+    """Trains a run step by step and returns what `Trace` recorded.
 
-    `change` is called with the doubled layer before the first step. `size` is
-    ‖W_R‖² + ‖W_L‖² at the start.
+    `change` is called with the doubled layer and its `size`, ‖W_R‖² + ‖W_L‖²,
+    before the first step.
     """
     model = run.build()
     model.steps_per_execution = 1
@@ -182,7 +174,7 @@ def trace_setting(setting, seed, steps=STEPS):
 
 def measure_stability(progress, seeds=None, data_dir=None):
     """The distance of the two kernels for every setting and seed."""
-    pairs = list(itertools.product(SETTINGS, range(seeds or 3)))
+    pairs = itertools.product(SETTINGS, range(seeds or 3))
     runs = [trace_setting(*pair) for pair in progress(pairs)]
     return {"batch_size": BATCH_SIZE, "steps": STEPS, "runs": runs}
 
@@ -190,11 +182,9 @@ def measure_stability(progress, seeds=None, data_dir=None):
 def measure_scale(progress, seeds=None, data_dir=None):
     """Distance and cosine by step, of the DReg arms at scale."""
     workload = SCALE.workload(data_dir=data_dir)
-    arms = [
-        arm for arm in SCALE.arms if "dreg" in getattr(arm, "techniques", ())
-    ]
+    arms = [a for a in SCALE.arms if "dreg" in getattr(a, "techniques", ())]
     runs = []
-    for arm, seed in progress(list(itertools.product(arms, range(seeds or 1)))):
+    for arm, seed in progress(itertools.product(arms, range(seeds or 1))):
         run = Run(workload, arm, seed)
         found = trace(run, run.plan.updates)
         runs.append({"arm": arm.name, "title": arm.title, **found})
@@ -213,14 +203,18 @@ def measure_lagging(progress, seeds=None, data_dir=None):
     median over channels of the moving variance by the true one behind the
     doubled layer, and `predicted` the same of `lagging_variance`.
     """
-    pairs = list(itertools.product(LAGGING, range(seeds or 5)))
+    pairs = itertools.product(LAGGING, range(seeds or 5))
     return {"runs": [lagging(*case, seed) for case, seed in progress(pairs)]}
 
 
 def lagging(weight, batch_size, epochs, seed):
     """The measurement of one run."""
-    workload = DIGITS_RUN.workload(epochs)
-    run = Run(workload, dreg_arm(weight=weight), seed, batch_size)
+    run = Run(
+        digits_comparison().workload(epochs),
+        dreg_arm(weight=weight),
+        seed,
+        batch_size,
+    )
     model = run.build()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The two kernels of DReg layer")

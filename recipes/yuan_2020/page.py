@@ -1,5 +1,7 @@
 """Yuan et al.'s tables and figures."""
 
+import functools
+import itertools
 import math
 import pathlib
 import statistics
@@ -15,7 +17,6 @@ from recipes.paper import Measurement, Paper
 from recipes.tables import (
     arm_matrix,
     by_seed,
-    failures,
     gain_cell,
     not_run,
     runs_table,
@@ -58,31 +59,28 @@ def mean_gaps(results, arm, other=BASELINE):
 
     Reference: section 4 of https://arxiv.org/abs/2011.08968 reports it.
     """
-    own, others = by_seed(results, arm), by_seed(results, other)
-    gaps = []
-    for seed in sorted(own.keys() & others.keys()):
-        theirs = {e.epoch: e.objective for e in others[seed].epochs}
-        gaps.append(
-            statistics.fmean(
-                e.objective - theirs[e.epoch]
-                for e in own[seed].epochs
-                if e.epoch in theirs
-            )
-        )
-    return gaps
+    own, others = (
+        {s: [e.objective for e in r.epochs] for s, r in runs.items()}
+        for runs in (by_seed(results, arm), by_seed(results, other))
+    )
+    return [
+        statistics.fmean(np.subtract(own[seed], others[seed]))
+        for seed in sorted(own.keys() & others.keys())
+    ]
 
 
 def gap(results, arm, other=BASELINE):
     """The mean gap in points, or a dash."""
-    text = gain_cell(mean_gaps(results, arm, other), 1, count=False)
-    return text or MISSING
+    gaps = mean_gaps(results, arm, other)
+    return gain_cell(gaps, 1, count=False) or MISSING
 
 
 def final(results, arm):
     """The final accuracy in per cent, and how many runs failed."""
     runs = by_seed(results, arm).values()
     text = format_stat(Stat.of(run.final for run in runs), 1, 100)
-    return text + failures(results, arm)
+    failed = [run for run in results.runs_of(arm) if run.status == "failed"]
+    return f"{text}, {len(failed)} failed" if failed else text
 
 
 def gap_and_final(results, arm):
@@ -117,21 +115,22 @@ def end_distance(results, arm):
     return f"{statistics.fmean(ends):.2g}" if ends else MISSING
 
 
-def digits_matrix(cell, leave_out=()):
-    """The function that makes a table of arms by batch."""
-    titles = {k: v for k, v in TITLES.items() if k not in leave_out}
-    sizes = [f"batch {c.batch_size}" for c in DIGITS_BATCHES]
-    return lambda paper: arm_matrix(paper, DIGITS_BATCHES, sizes, titles, cell)
-
-
-def gap_to_doubled(results, arm):
-    return gap(results, arm, DOUBLED.name)
-
-
-def digits_momenta(paper):
-    """Mean gap to the large batch, by momentum."""
-    heads = [f"momentum {momentum:g}" for momentum in MOMENTA]
-    return arm_matrix(paper, DIGITS_MOMENTA, heads, TITLES, gap_and_final)
+SIZES = [f"batch {c.batch_size}" for c in DIGITS_BATCHES]
+matrix = functools.partial(
+    arm_matrix, comparisons=DIGITS_BATCHES, heads=SIZES, arms=TITLES
+)
+digits_momenta = functools.partial(
+    arm_matrix,
+    comparisons=DIGITS_MOMENTA,
+    heads=[f"momentum {momentum:g}" for momentum in MOMENTA],
+    arms=TITLES,
+    cell=gap_and_final,
+)
+digits_gaps_to_control = functools.partial(
+    matrix,
+    arms={k: v for k, v in TITLES.items() if k != DOUBLED.name},
+    cell=functools.partial(gap, other=DOUBLED.name),
+)
 
 
 def arm_rows(results, baseline, control):
@@ -152,11 +151,9 @@ def arm_rows(results, baseline, control):
 def digits_others(paper):
     """Positions of the layer and weights of the penalty, a row for each arm."""
     rows = []
-    for comparison in DIGITS_OTHERS:
-        results = paper.results(comparison.name)
-        if results is not None:
-            found = arm_rows(results, BASELINE, DOUBLED.name)
-            rows += [(f"`{comparison.name}`", *row) for row in found]
+    for comparison, results in paper.recorded(DIGITS_OTHERS):
+        found = arm_rows(results, BASELINE, DOUBLED.name)
+        rows += [(f"`{comparison.name}`", *row) for row in found]
     head = ("comparison", "arm", "final, %", "gap to the large batch")
     head += ("gap to rate x2", "epochs to its best", "distance at the end")
     return markdown_table(head, rows)
@@ -181,30 +178,21 @@ def survival(paper):
     sizes = (BATCH_SIZES[0], BATCH_SIZES[1], BATCH_SIZES[-1])
     steps = [350 * (50_000 // size) for size in sizes]
     cases = ((0.1, 0.9), (0.01, 0.9), (1.0, 0.9), (0.1, 0.0))
-    rates = [
-        [largest_rate(n, FIRST_DISTANCE, weight, momentum) for n in steps]
-        for weight, momentum in cases
-    ]
+    rows = []
+    for case in cases:
+        found = [largest_rate(n, FIRST_DISTANCE, *case) for n in steps]
+        rows.append([f"{x:g}" for x in case] + [f"{x:.2g}" for x in found])
     heads = [
         f"batch {size} ({count:,} steps)"
         for size, count in zip(sizes, steps, strict=True)
     ]
-    rows = [
-        (*(f"{x:g}" for x in case), *(f"{rate:.2g}" for rate in found))
-        for case, found in zip(cases, rates, strict=True)
-    ]
     return markdown_table(("λ", "momentum", *heads), rows)
 
 
-def runs_of(content, setting):
+def runs_of(paper, setting):
     """The runs of one setting of the measurement of stability."""
-    runs = content["measured"]["runs"]
+    runs = paper.measured("stability")["measured"]["runs"]
     return [run for run in runs if run["setting"] == setting.label]
-
-
-def effective_weight(setting, run):
-    """λ, for the bare ratio divided by ‖W_R‖² + ‖W_L‖²."""
-    return setting.weight / (run["size"] if setting.is_ratio else 1)
 
 
 def measured_growth(setting, run):
@@ -218,12 +206,9 @@ def measured_growth(setting, run):
     limit = setting.max_distance or LARGEST_DISTANCE
     if setting.is_ratio:
         limit = math.sqrt(run["size"]) / 2
-    free = []
-    for step, distance in zip(run["step"], run["distance"], strict=True):
-        if step >= 20 and distance > limit:
-            break
-        if step >= 20:
-            free.append((step, distance))
+    kept = zip(run["step"], run["distance"], strict=True)
+    late = (pair for pair in kept if pair[0] >= 20)
+    free = list(itertools.takewhile(lambda pair: pair[1] <= limit, late))
     if len(free) < 2:
         return None
     (start, first), (end, last) = free[0], free[-1]
@@ -232,22 +217,19 @@ def measured_growth(setting, run):
 
 def stability_table(paper):
     """Predicted and measured growth of every setting."""
-    content = paper.measured("stability")
     rows = []
     for setting in SETTINGS:
-        runs = runs_of(content, setting)
-        weight = effective_weight(setting, runs[0])
-        rate, momentum = setting.learning_rate, setting.momentum
-        predicted = f"{growth_factor(weight, rate, momentum):.4f}"
-        until = "never"
+        runs = runs_of(paper, setting)
+        weight = setting.weight / (runs[0]["size"] if setting.is_ratio else 1)
+        law = weight, setting.learning_rate, setting.momentum
+        predicted, until = f"{growth_factor(*law):.4f}", "never"
         if setting.is_ratio:
             predicted += " at first"
         elif setting.max_distance is not None:
             predicted += ", from the cap on 1"
         else:
             first = runs[0]["distance"][0]
-            laws = weight, rate, momentum
-            until = f"{steps_until(LARGEST_DISTANCE, first, *laws)}"
+            until = f"{steps_until(LARGEST_DISTANCE, first, *law)}"
         growth = [g for run in runs if (g := measured_growth(setting, run))]
         exploded = sorted(run["exploded"] for run in runs if run["exploded"])
         steps = max(run["step"][-1] for run in runs)
@@ -282,24 +264,16 @@ def lagging_table(paper):
     """Accuracy with the moving statistics and with true ones."""
     runs = paper.measured("lagging")["measured"]["runs"]
     rows = []
-    for weight, batch_size, epochs in LAGGING:
-        case = (weight, batch_size)
-        found = [r for r in runs if (r["weight"], r["batch_size"]) == case]
+    for *case, epochs in LAGGING:
+        found = [r for r in runs if [r["weight"], r["batch_size"]] == case]
         ratio, before, after = (
             Stat.of(run[name] for run in found)
             for name in ("ratio", "accuracy", "accuracy_afterwards")
         )
-        rows.append(
-            (
-                f"{weight:g}",
-                f"{batch_size}",
-                f"{epochs}",
-                f"{found[0]['predicted']:.3f}",
-                format_stat(ratio, 3),
-                format_stat(before, 1, 100),
-                format_stat(after, 1, 100),
-            )
-        )
+        shares = [format_stat(stat, 1, 100) for stat in (before, after)]
+        ratios = f"{found[0]['predicted']:.3f}", format_stat(ratio, 3)
+        setting = [f"{number:g}" for number in (*case, epochs)]
+        rows.append((*setting, *ratios, *shares))
     head = ("λ", "batch", "epochs", "moving by true variance, predicted")
     head += ("measured", "accuracy, %", "after the statistics caught up, %")
     return markdown_table(head, rows)
@@ -307,12 +281,11 @@ def lagging_table(paper):
 
 def stability_figure(paper):
     """The distances by step, measured and predicted, on a log axis."""
-    content = paper.measured("stability")
 
     def panel(title, settings):
         def draw(axis):
             for color, setting in zip(PALETTE, settings, strict=False):
-                draw_setting(axis, setting, runs_of(content, setting), color)
+                draw_setting(axis, setting, runs_of(paper, setting), color)
             axis.axhline(LARGEST_DISTANCE, color=INK, linewidth=0.8)
             axis.set(xlabel="step", ylabel="‖W_R − W_L‖", yscale="log")
             axis.set_ylim(1e-2, 1e21)
@@ -335,30 +308,23 @@ def stability_figure(paper):
 def draw_setting(axis, setting, runs, color):
     """The runs of one setting, what was predicted, and where they ended."""
     for number, run in enumerate(runs):
-        label = None if number else setting.label
-        axis.plot(
-            run["step"], run["distance"], color=color, lw=1.4, label=label
-        )
+        look = {"color": color, "label": None if number else setting.label}
+        axis.plot(run["step"], run["distance"], lw=1.4, **look)
         if run["exploded"]:
             end = run["step"][-1], run["distance"][-1]
             axis.plot(*end, "x", color=color, ms=8)
     if setting.distance == "frobenius" and setting.max_distance is None:
-        predicted = predicted_distances(
-            runs[0]["distance"][0],
-            runs[0]["step"][-1],
-            setting.weight,
-            setting.learning_rate,
-            setting.momentum,
-        )
+        law = setting.weight, setting.learning_rate, setting.momentum
+        ends = runs[0]["distance"][0], runs[0]["step"][-1]
+        predicted = predicted_distances(*ends, *law)
         axis.plot(predicted, color=INK, linestyle=":", linewidth=1.0)
 
 
 def kernels_figure(paper):
     """Distance and cosine of the kernels by step, at scale."""
-    content = paper.measured("kernels")
-    if content is None:
+    if paper.measured("kernels") is None:
         return None
-    runs = content["measured"]["runs"]
+    runs = paper.measured("kernels")["measured"]["runs"]
     arms = dict.fromkeys(run["arm"] for run in runs)
     colors = dict(zip(arms, np.resize(PALETTE, len(arms)), strict=True))
 
@@ -406,11 +372,9 @@ PAPER = Paper(
     ),
     tables={
         "scale": scale_table,
-        "digits_batches": digits_matrix(gap_and_final),
-        "digits_gaps_to_control": digits_matrix(
-            gap_to_doubled, leave_out=(DOUBLED.name,)
-        ),
-        "digits_epochs": digits_matrix(epochs_needed),
+        "digits_batches": functools.partial(matrix, cell=gap_and_final),
+        "digits_gaps_to_control": digits_gaps_to_control,
+        "digits_epochs": functools.partial(matrix, cell=epochs_needed),
         "digits_others": digits_others,
         "digits_momenta": digits_momenta,
         "survival": survival,

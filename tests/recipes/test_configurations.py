@@ -3,21 +3,27 @@
 import dataclasses
 import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 
+from keras_lbreg.comparison import standard_arms
 from keras_lbreg.data import Dataset
 from keras_lbreg.training import Run
+from keras_lbreg.workloads.networks import (
+    c1,
+    fully_connected,
+    small_convolution,
+)
 from recipes import networks, paper
 from recipes.__main__ import load
 from recipes.hoffer_2017.configuration import HABITS
 from recipes.jaiswal_taura.configuration import FULL, PX64, PX104
-from recipes.networks import Images
 from recipes.together import screening
 from recipes.together.configuration import DIGITS_PAIR, F1_PAIR
 from recipes.yuan_2020.configuration import BATCH_SIZES, PUBLISHED, SCALE
-from tests.recipes import recorded
+from tests.recipes import recorded, results_of
 
 
 def made_up(shape, classes=10, samples=64):
@@ -82,12 +88,9 @@ def test_an_epoch(name, part, arm, tmp_path, monkeypatch):
 def test_first_epochs_are_those_recorded(name, part, arm):
     comparison, results = load(name).get(part), load(name).results(part)
     recorded = next(r for r in results.runs_of(arm) if r.seed == 0).epochs[:2]
+    standard = {a.name: a for a in standard_arms()}
     chosen = comparison.all_arms()[arm]
-    if isinstance(chosen, str):
-        from keras_lbreg.comparison import standard_arms
-
-        [chosen] = [a for a in standard_arms() if a.name == arm]
-    run = Run(comparison.workload(), chosen, seed=0)
+    run = Run(comparison.workload(), standard.get(chosen, chosen), seed=0)
     records = run.fit(run.build(), until=2 / run.plan.epochs)
     for new, old in zip(records, recorded, strict=True):
         assert (new.epoch, new.updates) == (old.epoch, old.updates)
@@ -125,7 +128,7 @@ def test_hoffers_trainer():
     workload = comparison.workload(dataset=made_up((28, 28, 1), samples=4096))
     model = workload.build_model(steps_per_epoch=32)
     assert model.optimizer.get_config()["reset_momentum_every"] == 32
-    images = Images((28, 28, 1), "uint8", 10, ([127.5], [16256.25]))
+    images = (28, 28, 1), "uint8", 10, ([127.5], [16256.25])
     for _, changes in HABITS.values():
         other = dataclasses.replace(comparison.recipe, **changes)
         other.build_model(images, steps_per_epoch=1)
@@ -158,7 +161,7 @@ def test_jaiswals_regimes(reading, rates):
 )
 def test_networks_see_crops_of_pixels_from_0_to_1(family, seen):
     recipe = dataclasses.replace(
-        family.recipe("x01"), network=networks.small_convolution
+        family.recipe("x01"), network=small_convolution
     )
     workload = recipe.workload(made_up((*family.stored, 3), 64), "test")
     x, _ = workload.validation_data
@@ -176,12 +179,12 @@ CIFAR = (32, 32, 3)
     ("network", "shape", "classes", "trainable"),
     [
         (
-            lambda d: networks.fully_connected(d, (512,) * 5),
+            partial(fully_connected, widths=(512,) * 5),
             (28, 28, 1),
             10,
             1_462_794,
         ),
-        (networks.c1, CIFAR, 10, 1_388_490),
+        (c1, CIFAR, 10, 1_388_490),
         (networks.resnet44, CIFAR, 10, 661_338),
         (networks.resnet18, CIFAR, 10, 11_173_962),
         (networks.wide_resnet16_4, CIFAR, 100, 2_800_804),
@@ -193,7 +196,7 @@ CIFAR = (32, 32, 3)
 def test_networks_have_the_published_sizes(network, shape, classes, trainable):
     channels = shape[-1]
     moments = [0.0] * channels, [1.0] * channels
-    model = network(Images(shape, "uint8", classes, moments))
+    model = network(shape, "uint8", classes, moments)
     assert model.output_shape == (None, classes)
     assert model.inputs[0].dtype == "uint8"
     count = sum(math.prod(v.shape) for v in model.trainable_variables)
@@ -221,12 +224,9 @@ def test_yuans_grid():
     }
 
 
-@pytest.mark.parametrize(
-    ("runs", "letters"),
-    [(screening.IN_32_RUNS, "ABCDEFG"), (screening.IN_16_RUNS, "ABCDEFG")],
-)
-def test_designs_have_resolution_4(runs, letters):
-    columns = [np.array([run[letter] for run in runs]) for letter in letters]
+@pytest.mark.parametrize("runs", [screening.IN_32_RUNS, screening.IN_16_RUNS])
+def test_designs_have_resolution_4(runs):
+    columns = [np.array([run[letter] for run in runs]) for letter in "ABCDEFG"]
     for count in (1, 2, 3):
         for chosen in itertools.combinations(columns, count):
             assert np.prod(chosen, axis=0).sum() == 0
@@ -251,10 +251,12 @@ def test_what_is_confirmed_was_not_seen_when_it_was_chosen(pair):
 
 
 def made_up_screen(seed, noise):
-    """Accuracies with known effects, and what they are."""
+    """Accuracies with known effects, and what these are."""
     random = np.random.default_rng(seed)
-    rate = dict(zip(screening.RATES, random.normal(size=4), strict=True))
-    switch = dict(zip(screening.SWITCHES, random.normal(size=5), strict=True))
+    rate, switch = (
+        dict(zip(names, random.normal(size=len(names)), strict=True))
+        for names in (screening.RATES, screening.SWITCHES)
+    )
     values = {
         one: 0.9
         + rate[one.rate]
@@ -265,19 +267,11 @@ def made_up_screen(seed, noise):
     return values, rate, switch
 
 
-class Screen:
-    """Results with these accuracies, of one seed."""
-
-    def __init__(self, values):
-        self.values = {one.name: value for one, value in values.items()}
-        self.arm_names = ["lr", *self.values]
-        self.manifest = {"seeds": [0]}
-
-    def runs_of(self, name):
-        class Run:
-            epochs = (type("Record", (), {"objective": self.values[name]}),)
-
-        return [Run]
+def screen_of(values, seeds=1):
+    """Results with these accuracies of the first of some seeds."""
+    return results_of(
+        {one.name: [[value]] for one, value in values.items()}, seeds
+    )
 
 
 def test_effects_are_those_of_least_squares():
@@ -292,7 +286,7 @@ def test_effects_are_those_of_least_squares():
     coefficients, [squares], _, _ = np.linalg.lstsq(matrix, y)
     variance = squares / (32 - 9)
     errors = np.sqrt(variance * np.diag(np.linalg.inv(matrix.T @ matrix)))
-    found = screening.effects(Screen(values))
+    found = screening.effects(screen_of(values))
     np.testing.assert_allclose([e.mean for e in found], coefficients[1:])
     # 2.069: the 97.5 % quantile of Student's law with 23 degrees of freedom.
     np.testing.assert_allclose(
@@ -308,10 +302,9 @@ def test_the_best_are_chosen_and_references_left_out():
     reference = next(c for c in values if c.name == "sqrt_x2")
     values[reference] = 100.0
     ranked = sorted(values, key=values.get, reverse=True)
-    picked = screening.chosen(Screen(values))
+    picked = screening.chosen(screen_of(values))
     assert picked[:2] == ranked[1:3]
     assert reference not in picked
     # Nothing is chosen of a screen that has not ended.
-    screen = Screen(values)
-    screen.manifest = {"seeds": [0, 1]}
+    screen = screen_of(values, seeds=2)
     assert screening.chosen(screen) == screening.effects(screen) == []

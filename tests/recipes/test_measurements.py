@@ -17,7 +17,6 @@ from recipes.jaiswal_taura.configuration import DIGITS
 from recipes.jaiswal_taura.interpolation import measure_interpolation
 from recipes.jaiswal_taura.noise_size import (
     POINTS,
-    Point,
     added_noise,
     matching_alpha,
     measure_noise_size,
@@ -78,13 +77,8 @@ def test_the_effective_batch_is_that_of_the_exact_noise():
 
 def test_a_training_step_takes_the_mixed_gradient():
     dataset = load_dataset("digits")
-    model = keras.Sequential(
-        [
-            keras.Input(dataset.input_shape),
-            keras.layers.Flatten(),
-            keras.layers.Dense(dataset.classes),
-        ]
-    )
+    layers = [keras.layers.Flatten(), keras.layers.Dense(dataset.classes)]
+    model = keras.Sequential([keras.Input(dataset.input_shape), *layers])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(1.0), loss)
     samples = np.arange(64)
@@ -95,12 +89,6 @@ def test_a_training_step_takes_the_mixed_gradient():
         model, dataset, samples, gradients, seed=1, concentration=0.5
     )
     assert error < 1e-5
-
-
-def test_sizes_of_added_noise():
-    # What is added at the matching alpha is what is missing.
-    alpha = matching_alpha(0.25, 0.1, parameters=1000, updates=99)
-    assert added_noise(1000, 99, alpha) == pytest.approx(0.25 - 0.1)
 
 
 def test_noise_of_a_linear_model_is_that_of_sampling_theory():
@@ -121,6 +109,9 @@ def test_noise_of_a_linear_model_is_that_of_sampling_theory():
     assert signal == pytest.approx(exact, rel=0.1)
     with pytest.raises(ValueError, match="Expected at most the number"):
         minibatch_noise(model, x, y, 401)
+    # What is added at the matching alpha is what is missing.
+    alpha = matching_alpha(0.25, 0.1, parameters=1000, updates=99)
+    assert added_noise(1000, 99, alpha) == pytest.approx(0.25 - 0.1)
 
 
 @pytest.mark.tensorflow
@@ -130,8 +121,8 @@ def test_jaiswals_measurements_at_tiny_scale(tmp_path, monkeypatch):
     line = measure_interpolation(tiny, list, seeds=1)
     assert line["positions"][8] == 0.0
     assert np.all(np.isfinite(line["lines"][0]["loss"]["val"]))
-    point = Point(tiny.comparison(128, "x01"), 128, 32, epochs=1)
-    monkeypatch.setitem(POINTS, "tiny", ([point], 1))
+    points = [(tiny.comparison(128, "x01"), 1)]
+    monkeypatch.setitem(POINTS, "tiny", (points, 1))
     [row] = measure_noise_size("tiny", list)["rows"]
     assert row["updates"] == 8
     assert row["parameters"] == 144 + 32 + 4608 + 64 + 330

@@ -9,42 +9,33 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_lbreg import Arm
-from keras_lbreg.comparison import Results
-from keras_lbreg.training.records import EpochRecord, RunResult
-from recipes import networks, paper
+from keras_lbreg.workloads.networks import fully_connected
+from recipes import paper
 from recipes.__main__ import make_app
 from recipes.tables import accuracy, difference, verdict
 from recipes.yuan_2020.page import epochs_needed, mean_gaps
+from tests.recipes import results_of
 
 RECIPE = paper.Recipe(
-    functools.partial(networks.fully_connected, widths=(16,)),
-    small_batch_size=64,
-    batch_size=512,
+    functools.partial(fully_connected, widths=(16,)),
     learning_rate=0.05,
     epochs=2,
+    small_batch_size=64,
+    batch_size=512,
 )
 
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
     monkeypatch.setattr(paper, "WORK", tmp_path / "runs")
-    return paper.Paper(
-        "tiny",
-        "A tiny paper",
-        tmp_path / "tiny",
-        (
-            paper.Comparison(
-                "one",
-                "one, digits",
-                "digits",
-                RECIPE,
-                ("large_batch", Arm("Ours", ("lr_scaling",))),
-                seeds=1,
-            ),
-            paper.Comparison("other", "other", "mnist", RECIPE, ("lr",)),
-        ),
-        (paper.Measurement("answer", "The answer", measure),),
+    arms = ("large_batch", Arm("Ours", ("lr_scaling",)))
+    comparisons = (
+        paper.Comparison("one", "one", "digits", RECIPE, arms, seeds=1),
+        paper.Comparison("other", "other", "mnist", RECIPE, ("lr",)),
     )
+    answer = paper.Measurement("answer", "The answer", measure)
+    folder = tmp_path / "tiny"
+    return paper.Paper("tiny", "A tiny paper", folder, comparisons, (answer,))
 
 
 def measure(progress, seeds=None, data_dir=None):
@@ -63,24 +54,17 @@ def test_runs_are_recorded_as_they_end_and_never_twice(
     result = command("run", "one", "--arms", "ours")
     assert result.exit_code == 0, result.output
     [first] = tiny.results("one").runs
-    assert (first.arm, first.status, len(first.epochs)) == (
-        "ours",
-        "finished",
-        2,
-    )
-    assert {"loss", "val_accuracy", "moving_val_accuracy"} <= set(
-        first.epochs[0].logs
-    )
+    assert (first.arm, first.status) == ("ours", "finished")
+    assert [epoch.epoch for epoch in first.epochs] == [1, 2]
+    logs = first.epochs[0].logs
+    assert {"loss", "val_accuracy", "moving_val_accuracy"} <= set(logs)
     monkeypatch.setattr(paper, "WORK", tiny.folder / "of-another-clone")
     result = command("run", "one", "--seeds", "2")
     assert result.exit_code == 0, result.output
     results = tiny.results("one")
-    assert [(r.arm, r.seed) for r in results.runs] == [
-        ("ours", 0),
-        ("ours", 1),
-        ("large_batch", 0),
-        ("large_batch", 1),
-    ]
+    arms = ("ours", "large_batch")
+    expected = [(arm, seed) for arm in arms for seed in (0, 1)]
+    assert [(r.arm, r.seed) for r in results.runs] == expected
     assert results.runs[0] == first
     assert "4 of 4 runs, 2 epochs" in command("list").output
     # A record of another experiment is left alone.
@@ -112,7 +96,7 @@ def test_shortened_runs_trials_and_old_records_have_files_of_their_own(
 
 
 def test_a_record_holds_what_was_written(tmp_path):
-    found = results(lr=[[0.5, math.nan], [0.25, 1 / 3]])
+    found = results_of({"lr": [[0.5, math.nan], [0.25, 1 / 3]]})
     paper.write_record(tmp_path / "x.jsonl", found)
     read = paper.read_record(tmp_path / "x.jsonl")
     assert [run.best for run in read.runs] == pytest.approx([0.5, 1 / 3])
@@ -167,43 +151,13 @@ def test_a_shorter_training_has_the_whole_ones_rates(tmp_path, monkeypatch):
     assert model.output_shape == (None, 10)
 
 
-def results(path="unused", **accuracies):
-    """Results with these accuracies by arm, seed and epoch."""
-    runs = [
-        RunResult(
-            arm,
-            seed,
-            "finished",
-            epochs=tuple(
-                EpochRecord(
-                    arm,
-                    seed,
-                    epoch,
-                    epoch,
-                    epoch * 8,
-                    0.0,
-                    0.0,
-                    0.1,
-                    value,
-                    {"val_accuracy": value},
-                )
-                for epoch, value in enumerate(values, 1)
-            ),
-        )
-        for arm, seeds in accuracies.items()
-        for seed, values in enumerate(seeds)
-    ]
-    arms = [{"name": a, "title": a, "batch_size": 8} for a in accuracies]
-    workload = {"objective": "val_accuracy", "direction": "max"}
-    manifest = {"arms": arms, "seeds": [0, 1, 2], "workload": workload}
-    return Results(path, manifest, tuple(runs))
-
-
 def test_cells_are_paired_by_seed_and_judged():
-    found = results(
-        small_batch=[[0.90], [0.92], [0.94]],
-        large_batch=[[0.80], [0.81], [0.83]],
-        lr=[[0.90], [0.91], [0.95]],
+    found = results_of(
+        {
+            "small_batch": [[0.90], [0.92], [0.94]],
+            "large_batch": [[0.80], [0.81], [0.83]],
+            "lr": [[0.90], [0.91], [0.95]],
+        }
     )
     assert accuracy(found, "small_batch") == "92.00 ± 2.00 (3)"
     assert accuracy(found, "lr_gbn") == accuracy(None, "lr") == ""
@@ -217,9 +171,11 @@ def test_cells_are_paired_by_seed_and_judged():
 
 
 def test_yuans_statistics_by_pairs_of_seeds():
-    found = results(
-        large_batch=[[0.1, 0.5, 0.4], [0.2, 0.3, 0.6]],
-        dreg=[[0.5, 0.4, 0.4], [0.3, 0.4, 0.5]],
+    found = results_of(
+        {
+            "large_batch": [[0.1, 0.5, 0.4], [0.2, 0.3, 0.6]],
+            "dreg": [[0.5, 0.4, 0.4], [0.3, 0.4, 0.5]],
+        }
     )
     assert mean_gaps(found, "dreg") == pytest.approx([0.1, 0.1 / 3])
     # Seed 0 has the baseline's best, .5, in epoch 1; seed 1 never has its .6.
