@@ -1,13 +1,17 @@
-"""README, method cards and docstrings say what is true.
+"""README, site, method cards and docstrings say what is true.
 
 A Python block whose first line is `# backend: tensorflow` runs only there;
 one that begins with `# not run: <why>` is not executed. Files of docs/examples
-are run by test_examples.py.
+and docs/notebooks are run by test_examples.py.
 """
 
+import importlib
 import inspect
+import os
 import pathlib
 import re
+import subprocess
+import sys
 import urllib.parse
 
 import keras
@@ -31,6 +35,10 @@ HEADINGS = [
 # Cards of techniques that arms do not switch on and off.
 OTHER_CARDS = ["lars"]
 
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
+NOTEBOOKS = ROOT / "docs" / "notebooks"
+SITE = (ROOT / "mkdocs.yml").read_text("utf-8")
 EXAMPLES = [path.read_text("utf-8") for path in ROOT.glob("docs/examples/*.py")]
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -150,7 +158,7 @@ def test_readme_lists_every_technique():
 
 def test_readme_can_be_read_in_one_sitting():
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    assert 130 <= len(lines) <= 195
+    assert 100 <= len(lines) <= 150
 
 
 def test_readme_examples_are_short():
@@ -159,3 +167,90 @@ def test_readme_examples_are_short():
     assert "lbreg.Workload(" in workload
     assert len([line for line in workload.splitlines() if line]) <= 25
     assert len([line for line in techniques.splitlines() if line]) <= 15
+
+
+def documented_names():
+    """The public names that the pages of the API reference show."""
+    text = "".join(page.read_text("utf-8") for page in REFERENCE)
+    return re.findall(r"^::: keras_lbreg\.(\w+)\.(\w+)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("module", keras_lbreg.NAMES)
+def test_reference_has_every_name(module):
+    public = importlib.import_module(f"keras_lbreg.{module}").__all__
+    documented = [n for m, n in documented_names() if m == module]
+    assert sorted(documented) == sorted(public)
+    assert set(keras_lbreg.NAMES[module]) <= set(documented)
+    page = (ROOT / "docs" / "reference" / f"{module}.md").read_text("utf-8")
+    index = (ROOT / "docs" / "reference" / "index.md").read_text("utf-8")
+    for name in public:
+        assert f"::: keras_lbreg.{module}.{name}\n" in page
+        assert f"[`{name}`][keras_lbreg.{module}.{name}]" in index
+
+
+def test_reference_has_no_other_names():
+    assert {module for module, _ in documented_names()} == set(
+        keras_lbreg.NAMES
+    )
+    # All that is not a module is one of a module's names.
+    others = {*keras_lbreg.NAMES, "__version__"}
+    names = {name for _, name in documented_names()}
+    assert set(keras_lbreg.__all__) - others <= names
+
+
+def test_navigation_has_every_page():
+    navigated = re.findall(r"^ +- .+: (\S+\.md)$", SITE, re.MULTILINE)
+    pages = [p.relative_to(ROOT / "docs") for p in ROOT.glob("docs/**/*.md")]
+    recipes = [p.relative_to(ROOT) for p in ROOT.glob("recipes/**/README.md")]
+    notebooks = [
+        p.relative_to(ROOT / "docs").with_suffix(".md")
+        for p in NOTEBOOKS.glob("*.ipynb")
+    ]
+    expected = [path.as_posix() for path in pages + recipes + notebooks]
+    assert sorted(navigated) == sorted(expected)
+
+
+@pytest.mark.parametrize("page", GUIDES + REFERENCE, ids=relative)
+def test_page_says_whom_it_helps(page):
+    beginning = page.read_text("utf-8").splitlines()[:3]
+    assert re.match(r"For (every|who)", beginning[2])
+
+
+def test_notebooks_agree_with_their_guides():
+    sys.path.insert(0, str(NOTEBOOKS))
+    try:
+        from make_notebook import to_notebook
+    finally:
+        sys.path.remove(str(NOTEBOOKS))
+    notebooks = list(NOTEBOOKS.glob("*.ipynb"))
+    assert notebooks
+    for notebook in notebooks:
+        guide = notebook.with_suffix(".py").read_text("utf-8")
+        assert notebook.read_text("utf-8") == to_notebook(guide)
+
+
+@pytest.mark.timeout(600)
+def test_site_builds_and_fetches_nothing(tmp_path):
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocstrings")
+    command = "-m mkdocs build -q --strict --site-dir"
+    subprocess.run(
+        [sys.executable, *command.split(), str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        check=True,
+    )
+    fetched = re.compile(
+        r"<(?:script|img|iframe|source)[^>]+src=\"?(?:https?:)?//"
+        r"|<link[^>]+href=\"?(?:https?:)?//"
+    )
+    pages = list(tmp_path.glob("**/*.html"))
+    assert len(pages) > 100
+    for page in pages:
+        assert not fetched.search(page.read_text("utf-8")), page
+    shown = "".join(
+        (tmp_path / "reference" / f"{module}.html").read_text("utf-8")
+        for module in keras_lbreg.NAMES
+    )
+    for module, name in documented_names():
+        assert f'id="keras_lbreg.{module}.{name}"' in shown

@@ -1,9 +1,10 @@
-"""The files of docs/examples do what the pages of docs say."""
+"""The files of docs/examples and docs/notebooks do what the pages say."""
 
 import json
 import os
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
 
@@ -17,7 +18,8 @@ from keras_lbreg.distribute.cluster import read_tf_config
 from keras_lbreg.training.examine import examine
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "docs" / "examples"
-PAGE = EXAMPLES.parent / "distributed.md"
+PAGE = EXAMPLES.parent / "machines.md"
+NOTEBOOK = EXAMPLES.parent / "notebooks" / "first_look.py"
 
 # Slurm's commands: names of hosts, and two tasks of which one may fail.
 SCONTROL = """
@@ -115,12 +117,21 @@ def test_a_workload_can_be_compared(tmp_path):
     assert results.report_path.is_file()
 
 
-@pytest.mark.parametrize(
-    "name", ["multi_worker.py", "slurm.sbatch", "kubernetes.yaml"]
-)
-def test_page_shows_the_file(name):
-    text = (EXAMPLES / name).read_text("utf-8")
+def test_page_shows_the_program():
+    text = (EXAMPLES / "multi_worker.py").read_text("utf-8")
     assert f"\n{text}```\n" in PAGE.read_text("utf-8")
+
+
+def test_notebook_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    found = runpy.run_path(str(NOTEBOOK), run_name="__main__")
+    results = found["results"]
+    # What its text says: a gap, and a rate that narrows it.
+    small, large, scaled = list(results.values())[:3]
+    assert large < scaled < small
+    assert found["comparison"].complete
+    assert found["comparison"].report_path.is_file()
+    assert "learning rate 0.1131" in capsys.readouterr().out
 
 
 @pytest.mark.tensorflow

@@ -222,7 +222,7 @@ def test_processes_evaluate_all_of_the_data(cluster):
 def test_keras_cannot_predict_in_several_processes_yet(cluster):
     """Keras 3.15 asks for predictions that other processes hold.
 
-    When this fails, docs/distributed.md can stop warning of it.
+    When this fails, docs/jax.md can stop warning of it.
     """
     for results in cluster:
         assert "non-addressable" in results["predict"]
