@@ -84,7 +84,16 @@ def make_app(paper):
         ends is added to the record in the recipe's `results/`.
         """
         failed = False
+        options = (arms, first_seed, epochs, samples, dataset, fresh or None)
         for part in [paper.get(name) for name in names]:
+            if isinstance(part, Measurement) and any(
+                option is not None for option in options
+            ):
+                raise ValueError(
+                    f"{part.name} is a measurement. Expected no options but "
+                    "--seeds and --data-dir, with which its result is written "
+                    "anew."
+                )
             console.print(f"{part.name}: {part.title}", style="bold")
             if isinstance(part, Measurement):
                 path = measure(paper, part, seeds=seeds, data_dir=data_dir)

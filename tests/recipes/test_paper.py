@@ -123,6 +123,7 @@ def test_measures(tiny, command):
         (["one", "--arms", "gbn"], "gbn"),
         (["other"], "lbreg data prepare mnist"),
         (["one", "--dataset", "no.npz"], "no.npz"),
+        (["answer", "--samples", "64"], "is a measurement"),
     ],
 )
 def test_bad_input_is_said_before_anything_is_trained(
