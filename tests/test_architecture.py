@@ -24,6 +24,7 @@ FLOORS = [
         "_tested_versions",
         "checks",
         "files",
+        "metric_direction",
         "processes",
     },
     {"formatting", "plot_style", "page"},

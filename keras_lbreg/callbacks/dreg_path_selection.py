@@ -6,15 +6,11 @@ import math
 import keras
 
 from keras_lbreg.checks import check_choice
+from keras_lbreg.metric_direction import direction_of
 from keras_lbreg.models.dreg_model import (
     dreg_distances,
     get_active_path,
     set_active_path,
-)
-
-LOWER_IS_BETTER = (
-    *("loss", "error", "mse", "mae", "mape", "msle", "crossentropy"),
-    *("divergence", "hinge", "poisson", "logcosh", "false"),
 )
 
 
@@ -167,7 +163,7 @@ class DRegPathSelection(keras.callbacks.Callback):
     def _lower_is_better(self, monitor):
         if self.mode != "auto":
             return self.mode == "min"
-        return any(part in monitor for part in LOWER_IS_BETTER)
+        return direction_of(self.model, monitor) == "min"
 
 
 class _Batches(keras.utils.PyDataset):

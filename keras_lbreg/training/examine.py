@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_lbreg.checks import invalid
 from keras_lbreg.data.samples import is_tf_dataset, made, message
+from keras_lbreg.metric_direction import direction_of
 from keras_lbreg.models._keras_graph import sublayers
 from keras_lbreg.models._keras_trainer import (
     compile_arguments,
@@ -22,10 +23,6 @@ from keras_lbreg.workloads.workload import takes_steps
 
 # Samples that the model is tried with.
 TRIED = 2
-
-# Metrics that count errors, by parts of their names; of Keras's own ones the
-# direction is known.
-LOWER_IS_BETTER = ("loss", "error", "mse", "mae", "mape", "divergence")
 
 # Names of metrics whose values are shares of all samples.
 SHARES = ("acc", "precision", "recall", "auc", "f1", "iou", "top_k")
@@ -172,18 +169,6 @@ def shapes_of(sample):
     return keras.tree.map_structure(
         lambda a: f"{np.asarray(a).dtype}{list(np.shape(a))}", sample
     )
-
-
-def direction_of(model, name):
-    """`"max"` or `"min"`, as Keras knows it, or by the metric's name."""
-    for compiled in model.metrics:
-        for metric in (compiled, *getattr(compiled, "metrics", ())):
-            if name == metric.name or name.endswith(f"_{metric.name}"):
-                known = getattr(metric, "_direction", None)
-                if known in ("up", "down"):
-                    return "max" if known == "up" else "min"
-    lower = any(part in name for part in LOWER_IS_BETTER)
-    return "min" if lower else "max"
 
 
 def optimizer_text(optimizer):
