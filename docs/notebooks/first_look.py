@@ -135,12 +135,13 @@ comparison = lbreg.compare(
     arms=["small_batch", "large_batch", "lr"],
     seeds=2,
     progress=False,
+    report=False,
 )
 print(comparison)
 
 """
-`comparison.report_path` is a page with plots of all of it. Next: the same [on
-your model](../index.md), or `lbreg.scale_up(workload)`, which searches the
-learning rate and keeps only those techniques that help
+Without `report=False` it writes a page with plots, `comparison.report_path`.
+Next: the same [on your model](../index.md), or `lbreg.scale_up(workload)`,
+which searches the learning rate and keeps only those techniques that help
 ([guide](../scaling.md)).
 """
