@@ -117,8 +117,8 @@ MUTATIONS = (
         "lars",
         "the trust ratio's denominator is the sum of both norms",
         "optimizers/lars.py",
-        "(gradient_norm + decay * weight_norm + self.epsilon)",
-        "(gradient_norm + self.epsilon)",
+        "gradient_norm + decay * weight_norm + self.epsilon",
+        "gradient_norm + self.epsilon",
         "optimizers/test_lars.py::test_follows_the_papers_formula",
     ),
     Mutation(
@@ -210,8 +210,8 @@ MUTATIONS = (
         "holm",
         "verdicts are corrected for the number of arms",
         "comparison/statistics.py",
-        "level / (len(tests) - place)",
-        "level",
+        "LEVEL / (len(tests) - place)",
+        "LEVEL",
         "comparison/test_statistics.py::test_more_arms_make_a_verdict_harder",
     ),
     Mutation(

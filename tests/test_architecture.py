@@ -10,6 +10,7 @@ import keras
 import pytest
 
 import keras_lbreg
+from tests.mutations import MUTATIONS
 
 PACKAGE = pathlib.Path(keras_lbreg.__file__).parent
 
@@ -203,3 +204,13 @@ def test_the_tests_of_a_module_run_in_one_process(request):
     if not request.config.getoption("loadgroup", False):
         pytest.skip("without --dist loadgroup")
     assert request.node.nodeid.endswith(f"@{__name__}")
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
+def test_mutations_break_what_there_is(mutation):
+    """The list of `tests/mutations.py` fits the package and its tests."""
+    text = (PACKAGE / mutation.file).read_text("utf-8")
+    assert text.count(mutation.old) == 1
+    path, _, test = mutation.test.partition("::")
+    tests = (pathlib.Path(__file__).parent / path).read_text("utf-8")
+    assert f"def {test}(" in tests
