@@ -5,6 +5,7 @@ marked for a GPU. `KERAS_BACKEND=jax pytest` runs what works without
 TensorFlow, and makes any attempt to import TensorFlow an error.
 """
 
+import gc
 import importlib.abc
 import os
 import signal
@@ -84,6 +85,12 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.xdist_group(group))
         if item.get_closest_marker("gpu") and not has_gpu():
             item.add_marker(pytest.mark.skip(reason="needs a GPU"))
+
+
+def pytest_collection_finish(session):
+    # What was imported stays: not to be looked through for garbage.
+    gc.collect()
+    gc.freeze()
 
 
 def has_gpu():

@@ -16,6 +16,7 @@ its folder is not trained twice.
 """
 
 import functools
+import gc
 import json
 import os
 import pathlib
@@ -179,11 +180,18 @@ class ResumableTuner(keras_tuner.Tuner):
             time.sleep(0.1)
 
     def search(self, *args, **kwargs):
-        if not roles.is_chief_oracle():
-            super().search(*args, **kwargs)
+        if roles.is_chief_oracle():
+            self.save()
+            serve(self.oracle, self.on_progress)
             return
-        self.save()
-        serve(self.oracle, self.on_progress)
+        # KerasTuner collects garbage twice a run. Of what was imported before
+        # there is none, and to look through it takes longer than a short run.
+        gc.collect()
+        gc.freeze()
+        try:
+            super().search(*args, **kwargs)
+        finally:
+            gc.unfreeze()
 
     def on_trial_end(self, trial):
         super().on_trial_end(trial)
