@@ -17,7 +17,7 @@ from keras_lbreg.metric_direction import direction_of
         (keras.losses.binary_crossentropy, "min"),
         (keras.metrics.CosineSimilarity(), "max"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "name", getattr(value, "__name__", value)),
 )
 def test_of_keras_own_metrics(metric, direction):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])

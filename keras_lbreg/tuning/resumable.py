@@ -132,6 +132,9 @@ class GridOracle(ResumableOracle, keras_tuner.oracles.GridSearchOracle):
 class ResumableTuner(keras_tuner.Tuner):
     """Mix-in in front of a tuner of KerasTuner, with a `ResumableOracle`."""
 
+    # While a trial runs: models, by the hyperparameters' identity.
+    _built = None
+
     def _get_tuner_fname(self):
         # One name, whether there are workers or not.
         return os.path.join(str(self.project_dir), "tuner.json")
@@ -158,7 +161,20 @@ class ResumableTuner(keras_tuner.Tuner):
                 "memory may be short"
             )
         write_json(path, {"starts": starts, "recorded": recorded})
-        return super().run_trial(trial, *args, **kwargs)
+        self._built = {}
+        try:
+            return super().run_trial(trial, *args, **kwargs)
+        finally:
+            self._built = None
+
+    def _try_build(self, hp):
+        # KerasTuner builds a model for each execution of a trial; `fit` gives
+        # it the weights of the execution.
+        if self._built is None:
+            return super()._try_build(hp)
+        if id(hp) not in self._built:
+            self._built[id(hp)] = super()._try_build(hp)
+        return self._built[id(hp)]
 
     def _try_run_and_update_trial(self, trial, *args, **kwargs):
         # KerasTuner prints tracebacks, and sends no message to a chief.
