@@ -173,8 +173,9 @@ class ResumableTuner(keras_tuner.Tuner):
         if self._built is None:
             return super()._try_build(hp)
         if id(hp) not in self._built:
-            self._built[id(hp)] = super()._try_build(hp)
-        return self._built[id(hp)]
+            # With `hp`, so that no other object gets its identity.
+            self._built[id(hp)] = hp, super()._try_build(hp)
+        return self._built[id(hp)][1]
 
     def _try_run_and_update_trial(self, trial, *args, **kwargs):
         # KerasTuner prints tracebacks, and sends no message to a chief.
