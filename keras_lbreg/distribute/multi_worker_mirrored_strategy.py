@@ -262,10 +262,9 @@ def _explained(error, cluster, cluster_spec, timeout):
             "all workers."
         )
     if "incarnation" in text:
-        twice = f"worker {cluster.index}"
         # The text of a worker that is refused names the chief, which refused.
-        if isinstance(error, tf.errors.AbortedError):
-            twice = next(names(named, text), twice)
+        refused = names(rf"{named} unexpectedly tried to connect", text)
+        twice = next(refused, f"worker {cluster.index}")
         return ValueError(
             f"Two workers are {twice}, or it was started again. Expected one "
             f"process for each index. {again}"

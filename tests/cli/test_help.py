@@ -51,7 +51,7 @@ def test_arms_lists_arms_techniques_and_settings(monkeypatch):
     for fragment in (
         "--arms small_batch,large_batch,lr",
         "DReg: Distinctive regularization",
-        "When: the network has batch normalization.",
+        "When: batch normalization lags behind;",
         "ghost_batch_norm.ghost_batch_size=128\n",
         "lr_gbn_mean ",
         "lr_warmup_dreg ",
