@@ -48,8 +48,10 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
     optimizer with a `name` of another kind, and all with `run_eagerly=True`.
 
     Under XLA on GPUs alone (`jit_compile=True`), TensorFlow replaces custom
-    cross-device operations by its own: use `GradientMix` there. One that was
-    never asked to reduce a gradient logs a warning when it is deleted.
+    cross-device operations by its own: use `GradientMix` there. After a first
+    step, `step` is 1 where the gradients were mixed, and the logger
+    `"keras_lbreg"` has said so, at level INFO; an object that is never asked
+    cannot know of steps, keeps `step` 0 and logs a warning when it is deleted.
 
     An optimizer that clips, with `clipnorm`, `global_clipnorm` or `clipvalue`,
     would clip the unmixed gradient of one replica. It is refused; wrap it in a
@@ -128,7 +130,7 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
             scope = _scope_of_optimizer()
             if scope is not None:
                 _check_unchanged([value[0] for value in values], scope)
-                self._seen["gradients"] = True
+                self._say_once(len(values[0]))
                 value_destination_pairs = self._mix(value_destination_pairs)
             elif len(values) > 1:
                 self._warn_once(len(values))
@@ -170,6 +172,15 @@ class GradientMixCrossDeviceOps(CrossDeviceOps):
             mixed = type(value)(mixed)
             mixed_pairs.append((mixed, mixed if to is value else to))
         return mixed_pairs
+
+    def _say_once(self, replicas):
+        if not self._seen["gradients"]:
+            logger.info(
+                "`GradientMixCrossDeviceOps` mixes the gradients of %d "
+                "replicas",
+                replicas,
+            )
+        self._seen["gradients"] = True
 
     def _warn_once(self, count):
         if self._has_warned:

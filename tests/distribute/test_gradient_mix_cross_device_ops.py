@@ -516,3 +516,14 @@ def test_other_backends_get_a_clear_error():
         pytest.skip("needs another backend")
     with pytest.raises(RuntimeError, match="needs the TensorFlow backend"):
         GradientMixCrossDeviceOps()
+
+
+@pytest.mark.tensorflow
+def test_one_that_is_asked_says_so_once(caplog):
+    caplog.set_level("INFO", "keras_lbreg")
+    _, ops = watched_sums(sgd, steps=2, ops_kwargs={})
+    assert int(ops.step) == 2
+    said = [r.message for r in caplog.records if "mixes" in r.message]
+    assert said == [
+        "`GradientMixCrossDeviceOps` mixes the gradients of 2 replicas"
+    ]
