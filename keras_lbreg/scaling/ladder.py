@@ -7,12 +7,13 @@ import shutil
 import time
 
 from keras_lbreg.analysis import gradient_noise_scale
+from keras_lbreg.checks import invalid
 from keras_lbreg.comparison import compare
 from keras_lbreg.comparison.arms import BASELINE, REFERENCE, SCALING
 from keras_lbreg.comparison.statistics import arm_statistics
 from keras_lbreg.files import read_json, write_json
 from keras_lbreg.formatting import format_duration
-from keras_lbreg.techniques import RATE_RULES, TECHNIQUES
+from keras_lbreg.techniques import OPTIMIZERS, RATE_RULES, TECHNIQUES, get
 from keras_lbreg.training import Arm
 from keras_lbreg.training.display import Display
 from keras_lbreg.training.examine import examine
@@ -26,6 +27,7 @@ FILE = "scale_up.json"
 FOLDERS = (
     "1-reference",
     "2-search",
+    *(f"2-search-{name}" for name in OPTIMIZERS),
     "2-rates",
     "3-techniques",
     "4-confirm",
@@ -78,6 +80,15 @@ class Ladder:
         """The resolved `Plan` of an arm."""
         return Run(self.workload, arm, 0, self.batch_size, self.placement).plan
 
+    def check(self, optimizers):
+        """Raises where an optimizer cannot take the place of the user's."""
+        for name in optimizers:
+            if name not in OPTIMIZERS:
+                expected = f"names out of {', '.join(OPTIMIZERS)}"
+                raise invalid("optimizers", expected, optimizers)
+            if reason := get(name).unfit(self.facts.model, self.context):
+                raise ValueError(f"The optimizer {name} cannot be: {reason}")
+
     def open(self, wanted, fresh):
         """Reads what an earlier call has left, or begins."""
         experiment = {
@@ -96,7 +107,8 @@ class Ladder:
         elif file.is_file():
             self.state = read_json(file)
             there = self.state.get("experiment", {})
-            changed = [k for k, v in experiment.items() if there.get(k) != v]
+            names = {**there, **experiment}
+            changed = [k for k in names if there.get(k) != experiment.get(k)]
             if changed:
                 raise ValueError(
                     f"The folder {self.path} holds another search "
@@ -163,7 +175,7 @@ class Ladder:
             if not (t.unfit and t.unfit(self.facts.model, context))
         ]
 
-    def allot(self, reference, budget, trials, seeds):
+    def allot(self, reference, budget, trials, seeds, optimizers=()):
         """How many trials, seeds and techniques there will be, and why."""
         if "plan" in self.state:
             return self.state["plan"]
@@ -180,7 +192,8 @@ class Ladder:
 
         def seconds(trials, seeds, names):
             # DReg trains a layer twice, which 1.3 allows for.
-            runs = trials + seeds * (2 + FINALISTS + 3)
+            searches = 1 + len(optimizers)
+            runs = searches * trials + seeds * (2 + searches * FINALISTS + 3)
             runs += 1.3 * seeds * (len(names) + 2 if names else 0)
             return runs * large + seeds * small
 
@@ -194,8 +207,8 @@ class Ladder:
         fits = (c for c in choices if seconds(*c) <= left)
         count, n, kept = next(fits, choices[-1])
         text = (
-            f"Plan: {count} trials, {n} seeds an arm, techniques: "
-            f"{', '.join(kept) or 'none'}; about "
+            f"Plan: {count} trials{' an optimizer' if optimizers else ''}, {n} "
+            f"seeds an arm, techniques: {', '.join(kept) or 'none'}; about "
             f"{format_duration(seconds(count, n, kept))}"
         )
         dropped = [name for name in names if name not in kept]
@@ -205,13 +218,14 @@ class Ladder:
             "trials": count,
             "seeds": n,
             "techniques": kept,
+            "optimizers": [*optimizers],
             "longer": budget is None,
             "text": text,
         }
         self.remember(plan=plan)
         return plan
 
-    def search(self, folder, trials, batch_size=None):
+    def search(self, folder, trials, batch_size=None, optimizer=None):
         """The best arms of a search for the learning rate, best first."""
         regime = self.workload.regime
         size = batch_size or self.batch_size
@@ -221,14 +235,22 @@ class Ladder:
         if regime.can_end_lower:
             own = 1.0 if regime.decay is None else regime.final_fraction
             ranges["final_fraction"] = sorted({own, 0.0, 0.1})
+        rules = {*RATE_RULES[1:]} - {*OPTIMIZERS}
+        # From below the square-root rule to the linear one.
+        factors = 0.5, max(2.0, math.sqrt(ratio))
+        always = ["lr_scaling"]
+        if optimizer:
+            rules -= {"nesterov"}
+            factors = get(optimizer).rate_range
+            always.append(optimizer)
         found = tune(
             self.workload,
             trials=trials,
             out=self.path / folder,
-            techniques=[x for x in self.fitting(size) if x in RATE_RULES[1:]],
+            techniques=[x for x in self.fitting(size) if x in rules],
+            always=always,
             ranges={"lr_scaling": ranges},
-            # From below the square-root rule to the linear one.
-            learning_rate_factor=(0.5, max(2.0, math.sqrt(ratio))),
+            learning_rate_factor=factors,
             confirm_seeds=0,
             **{**self.common, "batch_size": size},
         )
@@ -239,11 +261,19 @@ class Ladder:
     def best_rate(self, plan):
         """Step 2: the arm with the best learning rate and no technique."""
         own = {"batch_size": "large", "control": SCALING}
+        found = [
+            ("Tuned rate", "rate", self.search("2-search", plan["trials"]))
+        ]
+        for name in plan.get("optimizers", ()):
+            folder = f"2-search-{name}"
+            arms = self.search(folder, plan["trials"], optimizer=name)
+            found.append((f"{get(name).symbol}, tuned rate", name, arms))
         finalists = [
             dataclasses.replace(
-                arm, title=f"Tuned rate {n}", name=f"rate_{n}", **own
+                arm, title=f"{title} {n}", name=f"{name}_{n}", **own
             )
-            for n, arm in enumerate(self.search("2-search", plan["trials"]), 1)
+            for title, name, arms in found
+            for n, arm in enumerate(arms, 1)
         ]
         arms = [BASELINE, SCALING, *finalists]
         results = self.compare("2-rates", arms, plan["seeds"], RATE_SEED)

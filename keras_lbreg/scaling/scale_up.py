@@ -59,6 +59,7 @@ def scale_up(
     seeds=3,
     quick=False,
     curve=None,
+    optimizers=(),
     out=None,
     strategy="one",
     devices=None,
@@ -95,6 +96,10 @@ def scale_up(
         quick: Whether to look only: 6 trials, 2 seeds. Defaults to `False`.
         curve: Optional batch sizes for each of which step 2 is repeated,
             small: steps and time to the small batch's objective by batch.
+        optimizers: Other optimizers that step 2 searches a learning rate for,
+            as many trials each: `"lars"` in the place of SGD, `"lamb"` in that
+            of Adam or AdamW. Defaults to none: with a tuned rate they are
+            rarely better (Nado et al.).
         out: Folder of the results. Defaults to `runs/scale-up-<workload>`.
         strategy: Devices, as in `keras_lbreg.compare`.
         devices: Number of devices. Defaults to all.
@@ -137,7 +142,9 @@ def scale_up(
         strategy,
         devices,
     )
+    ladder.check(optimizers)
     wanted = {"budget": budget, "trials": trials, "seeds": seeds}
+    wanted |= {"optimizers": [*optimizers]} if optimizers else {}
     with lock(ladder.path):
         ladder.open(wanted, fresh)
         ladder.say("Step 1 of 5: the batches as they are, and the noise scale")

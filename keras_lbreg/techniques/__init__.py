@@ -1,6 +1,7 @@
 """The techniques, as training, tuning, command line and docs see them."""
 
 from keras_lbreg.techniques.register import (
+    OPTIMIZERS,
     RATE_RULES,
     TECHNIQUES,
     check_hyperparameters,
@@ -17,6 +18,7 @@ from keras_lbreg.techniques.technique import (
 )
 
 __all__ = [
+    "OPTIMIZERS",
     "RATE_RULES",
     "TECHNIQUES",
     "Context",

@@ -6,6 +6,7 @@ search space and its options on the command line.
 """
 
 import dataclasses
+import inspect
 
 # Its names are loaded when a hook is called: this module chooses no backend.
 import keras_lbreg as lbreg
@@ -166,6 +167,85 @@ NESTEROV = Technique(
     helps_when="the optimizer is SGD with momentum",
     optimizer=use_nesterov,
     unfit=no_momentum,
+)
+
+
+def replaced(optimizer, kind):
+    """An optimizer with the same settings and wrappers, of another class."""
+    made = with_innermost(optimizer, kind)
+    # Keras publishes no way to ask what is excluded (checked on 3.15).
+    for name in (
+        "_exclude_from_weight_decay",
+        "_exclude_from_weight_decay_pattern",
+    ):
+        for new, old in zip(chain(made), chain(optimizer), strict=True):
+            if hasattr(old, name):
+                setattr(new, name, getattr(old, name))
+    return made
+
+
+def with_innermost(optimizer, kind):
+    import keras
+
+    config = optimizer.get_config()
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None:
+        inner = keras.optimizers.serialize(with_innermost(inner, kind))
+        return type(optimizer).from_config({**config, "inner_optimizer": inner})
+    known = inspect.signature(kind).parameters.keys() - {"name"}
+    return kind.from_config({k: v for k, v in config.items() if k in known})
+
+
+def is_none_of(kinds):
+    """The reason where the model's optimizer is of none of these classes."""
+
+    def reason(model, ctx):
+        import keras
+
+        optimizer = innermost(model.optimizer)
+        if type(optimizer) in [getattr(keras.optimizers, x) for x in kinds]:
+            return ""
+        return (
+            f"It takes the place of {' or '.join(kinds)}, whose learning rates "
+            f"it has. Received: {type(optimizer).__name__}."
+        )
+
+    return reason
+
+
+LARS = Technique(
+    name="lars",
+    title="LARS",
+    does="scales SGD's rate in each layer by the norms of weights and gradient",
+    symbol="LARS",
+    paper="You et al. 2017, https://arxiv.org/abs/1708.03888",
+    card="lars",
+    public_names=("LARS",),
+    helps_when="tuned SGD diverges; else it matches LARS (Nado et al. 2021)",
+    optimizer=lambda optimizer, hp, ctx: replaced(optimizer, lbreg.LARS),
+    unfit=is_none_of(["SGD"]),
+    rate_range=(1.0, 64.0),
+)
+
+
+def use_lamb(optimizer, hp, ctx):
+    import keras
+
+    return replaced(optimizer, keras.optimizers.Lamb)
+
+
+LAMB = Technique(
+    name="lamb",
+    title="LAMB",
+    does="scales Adam's update in each layer by norms of weights and update",
+    symbol="LAMB",
+    paper="You et al. 2020, https://arxiv.org/abs/1904.00962",
+    card="lars",
+    public_names=("LARS",),
+    helps_when="tuned Adam diverges; else it matches LAMB (Nado et al. 2021)",
+    optimizer=use_lamb,
+    unfit=is_none_of(["Adam", "AdamW"]),
+    rate_range=(0.5, 16.0),
 )
 
 
@@ -478,6 +558,8 @@ TECHNIQUES = (
     ADAM_SCALING,
     AVERAGE_SCALING,
     NESTEROV,
+    LARS,
+    LAMB,
     GHOST_BATCH_NORM,
     REGIME_ADAPTATION,
     GRADIENT_NOISE,
@@ -488,7 +570,17 @@ TECHNIQUES = (
 
 # They scale the optimizer with the batch, and regularize nothing: what the
 # other techniques are measured against.
-RATE_RULES = ("lr_scaling", "adam_scaling", "average_scaling", "nesterov")
+RATE_RULES = (
+    "lr_scaling",
+    "adam_scaling",
+    "average_scaling",
+    "nesterov",
+    "lars",
+    "lamb",
+)
+
+# They need a learning rate of their own, and are tried on request.
+OPTIMIZERS = tuple(t.name for t in TECHNIQUES if t.rate_range)
 
 
 def names():

@@ -148,6 +148,7 @@ class Technique:
     code: Callable | None = None
     unfit: Callable | None = None
     alternative_to: str | None = None
+    rate_range: tuple | None = None
 
     def __post_init__(self):
         unknown = sorted(self.search_space.keys() - self.defaults.keys())

@@ -5,7 +5,14 @@ import dataclasses
 import numbers
 
 from keras_lbreg.checks import check_positive_int
-from keras_lbreg.techniques import RATE_RULES, Context, SearchRange, get, names
+from keras_lbreg.techniques import (
+    OPTIMIZERS,
+    RATE_RULES,
+    Context,
+    SearchRange,
+    get,
+    names,
+)
 from keras_lbreg.training.arm import Arm
 
 # The technique that trains longer: a search that may take it takes it.
@@ -116,7 +123,8 @@ def make_space(
     }
     asked = {get(x).name for x in (*always, *(techniques or ()), *ranges)}
     if techniques is None:
-        techniques = [name for name in names() if name != LONGER]
+        left_out = {LONGER, *OPTIMIZERS}
+        techniques = [name for name in names() if name not in left_out]
     tried = [
         name
         for name in techniques

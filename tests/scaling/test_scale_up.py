@@ -13,6 +13,7 @@ import keras_lbreg as lbreg
 from keras_lbreg.scaling import curve as curves
 from keras_lbreg.scaling.ladder import Ladder
 from keras_lbreg.scaling.script import script
+from keras_lbreg.techniques import get
 from keras_lbreg.training.run import Run
 from tests.checks.small_workload import blobs, build_model, small_workload
 from tests.comparison.fake_results import results_of
@@ -117,6 +118,8 @@ def test_another_experiment_is_refused(found):
         ({"batch_size": 4}, "`batch_size`"),
         ({"batch_size": 1000}, "`batch_size`"),
         ({"strategy": "two"}, "`strategy`"),
+        ({"optimizers": ["adam"]}, "`optimizers`"),
+        ({"optimizers": ["lamb"]}, "takes the place of Adam or AdamW"),
     ],
 )
 def test_bad_arguments(arguments, message, tmp_path):
@@ -205,6 +208,7 @@ OPTIMIZERS = {
 ARMS = {
     "rate": {"lr_scaling": {"warmup_epochs": 1.0}},
     "rules": {"adam_scaling": {}, "nesterov": {}},
+    "optimizer": {"lr_scaling": {}, "lars": {}, "lamb": {}},
     "ghosts": {"lr_scaling": {}, "ghost_batch_norm": {"ghost_batch_size": 6}},
     "noise": {"lr_scaling": {}, "gradient_noise": {"alpha": 0.01}},
     "dreg": {"lr_scaling": {}, "dreg": {"weight": 0.1}},
@@ -236,6 +240,9 @@ def test_the_lines_do_what_a_run_does(optimizer, regime, arm):
         techniques = {"nesterov": {}}
     elif arm == "rules":
         techniques = {"adam_scaling": {}}
+    elif arm == "optimizer":
+        name = "lars" if optimizer == "sgd" else "lamb"
+        techniques = {"lr_scaling": {}, name: {}}
     else:
         techniques = ARMS[arm]
     if arm == "noise" and optimizer == "wrapped":
@@ -259,6 +266,62 @@ def test_the_lines_do_what_a_run_does(optimizer, regime, arm):
             value.iterations.assign(step)
             rates.append(float(keras.ops.convert_to_numpy(value.learning_rate)))
         assert rates[0] == pytest.approx(rates[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["adamw", "wrapped"])
+def test_another_optimizer_keeps_the_settings(kind):
+    """Also what is not decayed, which no configuration has."""
+    model = build_model(OPTIMIZERS[kind]())
+    optimizer = model.optimizer
+    innermost = getattr(optimizer, "inner_optimizer", optimizer)
+    innermost.exclude_from_weight_decay(var_names=["bias"])
+    made = get("lamb").optimizer(optimizer, {}, None)
+    made.build(model.trainable_variables)
+    lamb = getattr(made, "inner_optimizer", made)
+    assert type(lamb) is keras.optimizers.Lamb
+    assert type(made) is (type(optimizer) if lamb is not made else type(lamb))
+    assert (lamb.beta_2, lamb.weight_decay) == (
+        innermost.beta_2,
+        innermost.weight_decay,
+    )
+    decayed = {v.name: lamb._use_weight_decay(v) for v in model.weights}
+    assert not decayed["bias"]
+    assert decayed["kernel"]
+
+
+def test_another_optimizer_is_searched_on_request(ladder, monkeypatch):
+    """In a folder of its own, in its range of rates; the best takes part."""
+    searches, arms = [], []
+
+    def tune(workload, **options):
+        searches.append(options)
+        hp = types.SimpleNamespace(values=options["always"])
+        space = types.SimpleNamespace(
+            arm=lambda names: lbreg.Arm("Trial", names, "large", 3.0)
+        )
+        return types.SimpleNamespace(
+            tuner=types.SimpleNamespace(
+                hypermodel=types.SimpleNamespace(space=space),
+                get_best_hyperparameters=lambda n: [hp] * n,
+            )
+        )
+
+    def compare(self, folder, wanted, *_):
+        arms.extend(getattr(arm, "name", arm) for arm in wanted)
+        finals = {name: [0.5, 0.6] for name in arms} | {"lars_2": [0.8, 0.9]}
+        return results_of(finals)
+
+    monkeypatch.setattr("keras_lbreg.scaling.ladder.tune", tune)
+    monkeypatch.setattr(Ladder, "compare", compare)
+    best = ladder.best_rate({"trials": 4, "seeds": 2, "optimizers": ["lars"]})
+    assert [s["out"].name for s in searches] == ["2-search", "2-search-lars"]
+    assert searches[1]["always"] == ["lr_scaling", "lars"]
+    assert "nesterov" in searches[0]["techniques"]
+    assert "nesterov" not in searches[1]["techniques"]
+    assert searches[1]["learning_rate_factor"] == get("lars").rate_range
+    assert {"rate_1", "lars_1"} <= {*arms}
+    assert best.techniques.keys() == {"lr_scaling", "lars"}
+    assert best.name == "rate"
 
 
 def chain(optimizer):

@@ -2,7 +2,13 @@ import keras
 import keras_tuner
 import pytest
 
-from keras_lbreg.techniques import TECHNIQUES, Context, SearchRange, get
+from keras_lbreg.techniques import (
+    OPTIMIZERS,
+    TECHNIQUES,
+    Context,
+    SearchRange,
+    get,
+)
 from keras_lbreg.tuning.space import make_space
 from tests.tuning.small_network import small_network
 
@@ -102,7 +108,8 @@ def test_the_techniques_that_are_tried():
     fit = {
         x.name for x in TECHNIQUES if not (x.unfit and x.unfit(model, CONTEXT))
     }
-    assert {*space_of(model=model).tried} == fit - {"regime_adaptation"}
+    on_request = {"regime_adaptation", *OPTIMIZERS}
+    assert {*space_of(model=model).tried} == fit - on_request
     space = space_of(always=["regime_adaptation", "gradient_mix"])
     # Each of the two takes the place of the other.
     assert not {"gradient_mix", "group_noise"} & {*space.tried}
