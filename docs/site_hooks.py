@@ -81,7 +81,16 @@ def on_page_markdown(markdown, page, config, files):
         LINK.sub(lambda link: site_link(link[1], uri), cross_link(part))
         for part in parts[::2]
     ]
+    parts[1::2] = [note_for_readers(block) for block in parts[1::2]]
     return "".join(parts)
+
+
+def note_for_readers(block):
+    """A block whose first line is for people and not for the tests."""
+    block = block.replace("```python\n# not run: ", "```python\n# ", 1)
+    return block.replace(
+        "```python\n# backend: ", "```python\n# KERAS_BACKEND=", 1
+    )
 
 
 def site_link(target, uri):

@@ -210,7 +210,9 @@ def test_navigation_has_every_page():
     assert sorted(navigated) == sorted(expected)
 
 
-@pytest.mark.parametrize("page", GUIDES + REFERENCE, ids=relative)
+@pytest.mark.parametrize(
+    "page", [*GUIDES, *REFERENCE, *CARDS.values()], ids=relative
+)
 def test_page_says_whom_it_helps(page):
     beginning = page.read_text("utf-8").splitlines()[:3]
     assert re.match(r"For (every|who)", beginning[2])
