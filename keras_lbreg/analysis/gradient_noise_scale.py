@@ -191,5 +191,5 @@ def advice(noise_scale, big_batch, low=None, high=None):
         f"B_simple is about {noise_scale:,.0f} here{interval}. Well below it, "
         "twice the batch nearly halves the number of updates; at it, the "
         "number of updates is twice the least possible; far beyond it, larger "
-        "batches buy little."
+        "batches save few updates."
     )

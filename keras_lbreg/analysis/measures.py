@@ -312,7 +312,7 @@ MEASURES = {
         "(McCandlish et al. 2018), with its 90 % interval. Updates needed at "
         "batch B: 1 + B_simple / B times the fewest; samples needed: "
         "1 + B / B_simple times the fewest. Well below B_simple, twice the "
-        "batch nearly halves the updates; far above, it buys little.",
+        "batch nearly halves the updates; far above, it saves few.",
         "The noise scale holds for these weights, and for plain SGD: earlier "
         "in training it is smaller, often by far. ∞: larger than these "
         "batches can show.",

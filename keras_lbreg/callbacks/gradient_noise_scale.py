@@ -37,8 +37,8 @@ class GradientNoiseScale(keras.callbacks.Callback):
     ```
 
     Far below B_simple, twice the batch nearly halves the number of updates;
-    far above, larger batches buy little. It grows while a model is trained,
-    and the average is late by about `1 / (1 - d)` measurements.
+    far above, larger batches save few updates. It grows while a model is
+    trained, and the average is late by about `1 / (1 - d)` measurements.
 
     The lengths come from one of two places:
 

@@ -99,7 +99,7 @@ def analyze(
     - **hessian**: the largest eigenvalue λ of the loss's Hessian; gradient
       descent is stable up to a learning rate of 2/λ.
     - **noise** (McCandlish et al.): the gradient noise scale. Far below it,
-      doubling the batch nearly halves the updates; far above, it buys little.
+      doubling the batch nearly halves the updates; far above, it saves few.
     - **interpolation** (Keskar et al., Fig. 3): the loss on the line through
       two models.
 

@@ -292,7 +292,7 @@ def gap_words(results):
         and not is_missing(row.closed.mean)
     ]
     tried.sort(key=lambda row: -row.closed.mean)
-    text += f". {remedy_words(results, rows, tried)}"
+    text += f". {remedy_words(results, rows, tried, better)}"
     if seeds < 2:
         return f"{text} One seed only: treat it as a first look."
     remedies = "1 remedy" if len(tried) == 1 else f"{len(tried)} remedies"
@@ -302,7 +302,7 @@ def gap_words(results):
     )
 
 
-def remedy_words(results, rows, tried):
+def remedy_words(results, rows, tried, better):
     """Which arms help, the best first, and whether more than their control."""
     if not tried:
         return "No remedy has a finished run."
@@ -315,7 +315,7 @@ def remedy_words(results, rows, tried):
     if not helpful:
         return (
             "No remedy gives back more than chance would; on paper "
-            f"{tried[0].title} does best ({share(tried[0])})."
+            f"{tried[0].title} does best ({share(tried[0])}).{better}"
         )
     best, updates = helpful[0], rows[BASELINE].updates.mean
     text = f"{best.title} gives back {share(best)} of it"

@@ -106,7 +106,8 @@ def noise_words(ladder):
         )
     text = (
         f"The gradient noise scale there is {value:,.0f} (90 % interval "
-        f"{low:,.0f} to {high:,.0f}): batches beyond about that buy little"
+        f"{low:,.0f} to {high:,.0f}): batches beyond about that save few "
+        "updates"
     )
     if ladder.batch_size > high:
         text += f", and {ladder.batch_size:,} is beyond it"

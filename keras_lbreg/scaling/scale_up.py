@@ -71,7 +71,8 @@ def scale_up(
     Five steps, each on seeds of its own:
 
     1. The small batch, the large batch as it is, the square-root rule, and the
-       gradient noise scale: beyond about that batch a larger one buys little.
+       gradient noise scale: beyond about that batch a larger one saves few
+       updates.
     2. The learning rate around and above the square-root rule, with and
        without warm-up, with a lower final rate, and with Nesterov momentum or
        the rule of adaptive optimizers, where the optimizer is one for them. A

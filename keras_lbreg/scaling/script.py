@@ -63,7 +63,7 @@ def regime_text(plan):
     if regime.has_schedule:
         rule = plan.techniques.get("lr_scaling", {}).get("rule")
         rule = "sqrt" if "adam_scaling" in plan.techniques else rule
-        warm_up = f"warmup_epochs={regime.warmup_epochs!r}"
+        warm_up = f"warmup_epochs={number_text(regime.warmup_epochs)}"
         factor = plan.arm.learning_rate_factor
         times = "" if factor == 1 else f".with_rates_times({factor:.6g})"
         return (
@@ -77,7 +77,7 @@ def regime_text(plan):
     }
     defaults = inspect.signature(type(regime)).parameters
     given = [
-        f"{name}={value!r}"
+        f"{name}={number_text(value)}"
         for name, value in given.items()
         if value not in (defaults[name].default, {})
     ]

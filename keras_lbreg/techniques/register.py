@@ -78,7 +78,7 @@ def scale_decays(optimizer, hp, ctx):
 
 def say_decays(hp, ctx):
     k = ctx.batch_size / ctx.base_batch_size
-    return f"1 - beta x{k:.4g}, epsilon / {k**0.5:.4g}"
+    return f"1 - beta x{k:.4g}, at most 1; epsilon / {k**0.5:.4g}"
 
 
 def not_adaptive(model, ctx):

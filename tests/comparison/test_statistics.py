@@ -183,6 +183,17 @@ def test_headline_of_a_loss():
             "No remedy has a finished run.",
         ),
         (
+            {
+                "small_batch": [0.90, 0.91, 0.92],
+                "large_batch": [0.80, 0.81, 0.82],
+                "lr": [0.70, 0.81, 0.92],
+                "lr_gbn": [0.71, 0.821, 0.931],
+            },
+            "No remedy gives back more than chance would; on paper LR + GBN "
+            "does best (11 %). Better than their controls all the same: LR + "
+            "GBN.",
+        ),
+        (
             {**THREE, "lr_gbn_ra": [0.970, 0.981, 0.992]},
             "with 15 times the updates. At the large batch's number of "
             "updates LR + GBN gives back most",
