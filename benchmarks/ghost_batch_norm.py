@@ -30,8 +30,11 @@ MOST_CHUNKS = 32
 def cases(backend, quick):
     modes = ["graph", "xla"] if backend == "tensorflow" else ["jit"]
     if quick:
-        small = [((64, 4, 4, 8), 16), ((64, 32), 16)]
-        return [make_case(*x, mode=m) for x in small for m in modes]
+        small = {"shape": (64, 4, 4, 8), "ghosts": 16}
+        more = [{}, {"axis": 1}, {"dtype": "bfloat16"}, {"shape": (70, 32)}]
+        return [
+            make_case(**small | m, mode=mode) for m in more for mode in modes
+        ]
     grid = [
         {"shape": shape, "ghosts": ghosts, "mode": mode} | more
         for shape, ghosts in SHAPES

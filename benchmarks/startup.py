@@ -19,34 +19,24 @@ from benchmarks.harness import Case, Step
 ROOT = pathlib.Path(__file__).parents[1]
 IMPORTS = ("keras", "keras_lbreg")
 COMMANDS = ("compare", "tune")
-# What counts as what: module, class if any, functions. Time in a function
-# called by another of them is the inner one's.
-PHASES = [
-    ("data", "keras_lbreg.comparison.compare", None, "get_workload"),
-    ("data", "keras_lbreg.tuning.tune", None, "get_workload"),
-    ("build", "keras_lbreg.comparison.compare", None, "examine"),
-    ("build", "keras_lbreg.tuning.hyper_model", None, "examine"),
-    ("build", "keras_lbreg.training.run", "Run", "build"),
-    ("trace", "keras_lbreg.training.run", "Run", "prepare"),
-    ("train", "keras_lbreg.training.run", "Run", "fit"),
-    ("evaluate", "keras", "Model", "evaluate"),
-    (
-        "evaluate",
-        "keras_lbreg.callbacks.reestimate_batch_normalization",
-        "ReestimateBatchNormalization",
-        "_reestimate",
-    ),
-    ("write", "keras.callbacks", "TensorBoard", "set_model on_epoch_end"),
-    ("write", "keras_lbreg.training.records", "Recorder", "on_epoch_end"),
-    (
-        "write",
-        "keras_lbreg.callbacks.multi_worker_backup",
-        "MultiWorkerBackup",
-        "on_epoch_end",
-    ),
-    ("write", "keras_lbreg.comparison.report", None, "write_report"),
-    ("write", "keras_lbreg.tuning.tune", None, "write_report"),
-]
+# What counts as what. The time of one in another one is the inner one's.
+PHASES = """
+data keras_lbreg.comparison.compare:get_workload
+data keras_lbreg.tuning.tune:get_workload
+build keras_lbreg.comparison.compare:examine
+build keras_lbreg.tuning.hyper_model:examine
+build keras_lbreg.training.run:Run.build
+trace keras_lbreg.training.run:Run.prepare
+train keras_lbreg.training.run:Run.fit
+evaluate keras:Model.evaluate
+evaluate keras_lbreg:ReestimateBatchNormalization._reestimate
+write keras.callbacks:TensorBoard.set_model
+write keras.callbacks:TensorBoard.on_epoch_end
+write keras_lbreg.training.records:Recorder.on_epoch_end
+write keras_lbreg:MultiWorkerBackup.on_epoch_end
+write keras_lbreg.comparison.report:write_report
+write keras_lbreg.tuning.tune:write_report
+"""
 
 
 def cases(backend, quick):
@@ -115,12 +105,12 @@ def profile(name):
             "digits", trials=1, confirm_seeds=0, out=out, progress=False
         ),
     }[name]
-    for phase, module, owner, functions in PHASES:
-        owner_of = importlib.import_module(module)
-        owner_of = getattr(owner_of, owner) if owner else owner_of
-        for function in functions.split():
-            inner = getattr(owner_of, function)
-            setattr(owner_of, function, clock.wrap(phase, inner))
+    for line in PHASES.split("\n")[1:-1]:
+        phase, place = line.split()
+        module, _, names = place.partition(":")
+        *owner, function = names.split(".")
+        of = functools.reduce(getattr, owner, importlib.import_module(module))
+        setattr(of, function, clock.wrap(phase, getattr(of, function)))
     with clock.phase("other"), tempfile.TemporaryDirectory() as folder:
         run(pathlib.Path(folder) / "run")
     print(json.dumps(clock.seconds))
