@@ -19,11 +19,13 @@ WIDTHS = (784, 512, 512, 512, 512, 512, 10)
 
 
 def cases(backend, quick):
+    if quick:
+        return [network_case("F1", 64, ("plain", "all", "matrix products"))]
     sizes = [("F1", 4096), ("ResNet18", 1024), ("F1", 512), ("ResNet18", 128)]
-    return [network_case(*size) for size in ([("F1", 64)] if quick else sizes)]
+    return [network_case(*size) for size in sizes]
 
 
-def network_case(network, batch_size):
+def network_case(network, batch_size, only=None):
     settings = {
         "plain": {},
         **TECHNIQUES,
@@ -42,6 +44,8 @@ def network_case(network, batch_size):
         variants["matrix products"] = functools.partial(
             matrix_products, batch_size
         )
+    if only:
+        variants = {name: variants[name] for name in only}
     about = {"network": network, "batch_size": batch_size}
     name = f"{network} batch {batch_size}"
     return Case(name, variants, about, memory=True)

@@ -33,7 +33,9 @@ def cases(backend, quick):
         small = {"shape": (64, 4, 4, 8), "ghosts": 16}
         more = [{}, {"axis": 1}, {"dtype": "bfloat16"}, {"shape": (70, 32)}]
         return [
-            make_case(**small | m, mode=mode) for m in more for mode in modes
+            make_case(mode=mode, **small | settings)
+            for settings in more
+            for mode in modes
         ]
     grid = [
         {"shape": shape, "ghosts": ghosts, "mode": mode} | more

@@ -101,12 +101,12 @@ def divide_processor(backend, devices):
 def measure(group, name, backend, quick, seconds):
     """The record of one case, ready for JSON."""
     case, load = find(group, name, backend, quick), os.getloadavg()[0]
-    least, most = (min(case.rounds[0], 2),) * 2 if quick else case.rounds
+    least, most = (1, 1) if quick else case.rounds
     steps, failed = {}, {}
     for variant, make in case.variants.items():
         try:
             step = make()
-            for _ in range(case.warm_up):
+            for _ in range(min(case.warm_up, 1) if quick else case.warm_up):
                 step.run()
             steps[variant] = step
         except Exception as error:

@@ -20,7 +20,7 @@ def cases(backend, quick):
     ]
     if backend == "tensorflow":
         made += [
-            replicas_case(replicas, 16 * replicas if quick else 1024)
+            replicas_case(replicas, 64 if quick else 1024)
             for replicas in (REPLICAS[:1] if quick else REPLICAS)
         ]
     return made

@@ -120,18 +120,21 @@ def on_replicas(strategy, model, batch, counted):
     def run():
         strategy.experimental_local_results(step(*values))[0].numpy()
 
-    graph = step.get_concrete_function(*values).graph.as_graph_def(True)
-    functions = [function.node_def for function in graph.library.function]
-    # A sum of the replicas' tensors, one a variable.
+    graph = step.get_concrete_function(*values).graph
+    nodes = {node.name: node for node in graph.as_graph_def().node}
+
+    def sums_replicas(node):
+        inputs = (name.strip("^").partition(":")[0] for name in node.input)
+        devices = {nodes[name].device for name in inputs}
+        return node.op == "AddN" and len(devices) == replicas
+
     reduced = [
-        math.prod(size.size for size in shape.dim)
-        for node in itertools.chain(graph.node, *functions)
-        if node.op == "AddN"
-        for shape in node.attr["_output_shapes"].list.shape
+        graph.get_tensor_by_name(f"{name}:0").shape.num_elements()
+        for name, node in nodes.items()
+        if sums_replicas(node)
     ]
-    return Step(
-        run, counted | {"reductions": len(reduced), "reduced": sum(reduced)}
-    )
+    counted |= {"reductions": len(reduced), "reduced": sum(reduced)}
+    return Step(run, counted)
 
 
 def products(model, batch_size):
