@@ -105,15 +105,24 @@ def profile(name):
             "digits", trials=1, confirm_seeds=0, out=out, progress=False
         ),
     }[name]
+    for phase, owner, function in places():
+        timed = clock.wrap(phase, getattr(owner, function))
+        setattr(owner, function, timed)
+    with clock.phase("other"), tempfile.TemporaryDirectory() as folder:
+        run(pathlib.Path(folder) / "run")
+    print(json.dumps(clock.seconds))
+
+
+def places():
+    """The phase, the owner and the function of each line of `PHASES`."""
     for line in PHASES.split("\n")[1:-1]:
         phase, place = line.split()
         module, _, names = place.partition(":")
         *owner, function = names.split(".")
-        of = functools.reduce(getattr, owner, importlib.import_module(module))
-        setattr(of, function, clock.wrap(phase, getattr(of, function)))
-    with clock.phase("other"), tempfile.TemporaryDirectory() as folder:
-        run(pathlib.Path(folder) / "run")
-    print(json.dumps(clock.seconds))
+        found = functools.reduce(
+            getattr, owner, importlib.import_module(module)
+        )
+        yield phase, found, function
 
 
 class Clock:

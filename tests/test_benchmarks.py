@@ -11,7 +11,7 @@ import re
 import keras
 import pytest
 
-from benchmarks import harness, report, training
+from benchmarks import harness, report, startup, training
 from benchmarks.growth import NORMAL, added, mixing
 from benchmarks.harness import GROUPS, find, measure
 from keras_lbreg.random.counter_based import normal
@@ -97,6 +97,21 @@ def test_turns_alternate_and_slow_variants_have_fewer():
     found = harness.summary([2.0, 4.0, 9.0], [1.0, 1.0, 3.0])
     assert (found["ms"], found["ratio"]) == (4000.0, 3.0)
     assert found["ratio_quartiles"] == [2.5, 3.5]
+
+
+def test_phases_are_functions_of_the_commands():
+    places = list(startup.places())
+    assert {phase for phase, *_ in places} > {"build", "trace", "train"}
+    assert all(callable(getattr(owner, name)) for _, owner, name in places)
+
+
+def test_time_in_a_phase_is_not_that_of_the_outer_one(monkeypatch):
+    now = iter(range(100))
+    monkeypatch.setattr(startup.time, "monotonic", lambda: next(now))
+    clock = startup.Clock("import")
+    with clock.phase("other"), clock.phase("train"):
+        clock.wrap("write", lambda: None)()
+    assert clock.seconds == {"import": 1, "other": 2, "train": 2, "write": 1}
 
 
 def test_page_is_made_of_the_results():
