@@ -34,6 +34,9 @@ def run(
     seconds: Annotated[
         float, typer.Option(help="Of a case, for the turns of its variants.")
     ] = 10.0,
+    only: Annotated[
+        str, typer.Option(help="Cases with this in their names.")
+    ] = "",
     out: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -63,13 +66,9 @@ def run(
 
             append_line(out, record)
 
-    harness.run(
-        [group.value for group in groups or Group],
-        backend,
-        quick,
-        0 if quick else seconds,
-        report,
-    )
+    groups = [group.value for group in groups or Group]
+    seconds = 0 if quick else seconds
+    harness.run(groups, backend, quick, seconds, report, only)
     raise typer.Exit(bool(failed))
 
 

@@ -48,7 +48,9 @@ def network_case(network, batch_size, only=None):
         variants = {name: variants[name] for name in only}
     about = {"network": network, "batch_size": batch_size}
     name = f"{network} batch {batch_size}"
-    return Case(name, variants, about, memory=True)
+    # A step of ResNet18 takes half a minute on two cores.
+    slow = {"warm_up": 1, "rounds": (3, 25)}
+    return Case(name, variants, about, memory=True, **slow)
 
 
 def matrix_products(batch_size):

@@ -54,15 +54,19 @@ def find(group, name, backend, quick):
     return next(case for case in cases if case.name == name)
 
 
-def run(groups, backend, quick, seconds, report):
-    """Measures all cases of the groups; `report(record)` as each one ends."""
+def run(groups, backend, quick, seconds, report, only=""):
+    """Measures cases of the groups; `report(record)` as each one ends.
+
+    Those whose names have `only` in them.
+    """
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Two processes share a GPU while memory is measured.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     for group in groups:
         cases = importlib.import_module(f"benchmarks.{group}").cases
-        for devices, some in itertools.groupby(
-            cases(backend, quick), lambda case: case.devices
-        ):
+        chosen = [case for case in cases(backend, quick) if only in case.name]
+        for devices, some in itertools.groupby(chosen, lambda x: x.devices):
             with new_process() as process:
                 process.submit(divide_processor, backend, devices).result()
                 for case in some:
@@ -209,12 +213,10 @@ def peak_memory(group, name, backend, quick, variant):
     small.train_on_batch(keras.ops.ones((1, 1)), keras.ops.ones((1, 1)))
     before = resident("VmRSS")
     step = case.variants[variant]()
-    # Compiling takes more than a step, and once.
-    for _ in range(2):
-        step.run()
+    step.run()
+    # Compiling takes more than a step does.
     pathlib.Path("/proc/self/clear_refs").write_text("5")
-    for _ in range(1 if quick else 3):
-        step.run()
+    step.run()
     if backend == "jax":
         import jax
 

@@ -1,6 +1,7 @@
 """The tables and plots of docs/performance.md, made of the results."""
 
 import functools
+import itertools
 import json
 import pathlib
 
@@ -14,9 +15,9 @@ from keras_lbreg.formatting import (
     format_significant,
     markdown_table,
 )
-from keras_lbreg.plot_style import log_axis, to_png
+from keras_lbreg.plot_style import to_png
 from keras_lbreg.training.environment import provenance
-from recipes.figures import figure_of
+from recipes.figures import figure_of, logarithmic
 from recipes.tables import render
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -198,7 +199,7 @@ def goal(title, limit, group, variant, value=None, **settings):
     return row
 
 
-CELL = {"shape": [1024, 16, 16, 64], "ghosts": 128}
+CELL = {"shape": [1024, 16, 16, 64], "ghosts": 128, "dtype": "float32"}
 STEP = {"network": "ResNet18", "batch_size": 1024}
 GOALS = [
     *(
@@ -286,8 +287,10 @@ def panels(records):
     """The panels of the plot, as pairs of a title and a drawing function."""
     batch, weights, replicas = {}, {}, {}
 
-    def add(lines, name, record, variant, x, key="ratio"):
-        y = record["variants"][variant][key]
+    def add(lines, name, record, variant, x):
+        y = record["variants"][variant]["ratio"]
+        if lines is weights:
+            y = 1e6 * record["variants"][variant]["more_ms"] / x
         lines.setdefault(f"{name}, {on(record)}", []).append((x, y))
 
     for r in of(records, "ghost_batch_norm", "ghost", ghosts=128):
@@ -299,7 +302,7 @@ def panels(records):
         add(batch, "DReg, C1", r, "both conv_2", r["settings"]["batch_size"])
     for r in of(records, "optimizers", "GradientNoise"):
         name, x = r["settings"]["optimizer"], r["settings"]["weights"]
-        add(weights, name, r, "GradientNoise", x, "more_ms")
+        add(weights, name, r, "GradientNoise", x)
     for r in of(records, "optimizers", "gradient_mix"):
         for name in list(r["variants"])[1:]:
             add(replicas, name, r, name, r["settings"]["replicas"])
@@ -309,13 +312,14 @@ def panels(records):
             for name, points in lines.items():
                 axis.plot(*zip(*sorted(points), strict=True), "o-", label=name)
             axis.set(xlabel=x, ylabel=y)
-            log_axis(axis)
+            points = itertools.chain.from_iterable(lines.values())
+            logarithmic(axis, sorted({place for place, _ in points}))
 
         return title, draw
 
     made = [
         ("Batch", batch, "samples", "time over the plain one's"),
-        ("Noise by weights", weights, "weights", "ms more an update"),
+        ("Noise by weights", weights, "weights", "ns more a weight"),
         ("Devices, F1", replicas, "replicas", "time over the plain one's"),
     ]
     return [panel(*arguments) for arguments in made if arguments[1]]
