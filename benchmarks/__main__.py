@@ -48,6 +48,8 @@ def run(
     """Measure groups of cases; a line of JSON is added as each case ends."""
     if out is None and not quick:
         out = RESULTS / f"{backend}.jsonl"
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
     failed = []
 
     def report(record):

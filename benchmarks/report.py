@@ -204,7 +204,7 @@ STEP = {"network": "ResNet18", "batch_size": 1024}
 GOALS = [
     *(
         goal(
-            f"ghosts of 128, 1024x16x16x64, {mode}",
+            f"ghosts of 128, 1024x16x16x64, float32, {mode}",
             0.6 if mode == "graph" else 1.0,
             "ghost_batch_norm",
             "ghost",
