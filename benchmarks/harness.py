@@ -117,8 +117,10 @@ def measure(group, name, backend, quick, seconds):
             from keras_lbreg.formatting import reason
 
             failed[variant] = reason(error)
+    first = next(iter(case.variants))
+    if first in failed:
+        steps.clear()
     times = take_turns(steps, seconds, least, most, bool(case.warm_up))
-    first = next(iter(steps), None)
     variants = {
         variant: {
             **summary(times[variant], times[first]),
@@ -133,7 +135,7 @@ def measure(group, name, backend, quick, seconds):
         "case": name,
         "settings": case.settings,
         "quick": quick,
-        "rounds": len(times[first]) if first else 0,
+        "rounds": len(times.get(first, ())),
         "variants": variants,
         "failed": failed,
         **surroundings(load),

@@ -108,7 +108,7 @@ def ghost_cells(records):
         column = f"{on(record)}, {settings['mode']}"
         columns[column] = True
         found = record["variants"].get("ghost")
-        cell = f"impossible: {record['failed'].get('ghost')}"
+        cell = f"impossible: {'; '.join(record['failed'].values())}"
         if found:
             cell = f"{found['ratio']:.2f}"
             cell = f"**{cell}**" if found["ratio"] > LIMIT else cell

@@ -99,6 +99,18 @@ def test_turns_alternate_and_slow_variants_have_fewer():
     assert found["ratio_quartiles"] == [2.5, 3.5]
 
 
+def test_nothing_is_compared_with_a_reference_that_fails(monkeypatch):
+    def fail():
+        raise ValueError("no such kernel")
+
+    variants = {"keras": fail, "ghost": lambda: harness.Step(lambda: None)}
+    case = harness.Case("a cell", variants, {})
+    monkeypatch.setattr(harness, "find", lambda *_: case)
+    record = measure("ghost_batch_norm", case.name, BACKEND, True, seconds=0)
+    assert record["failed"] == {"keras": "no such kernel"}
+    assert record["variants"] == {}
+
+
 def test_phases_are_functions_of_the_commands():
     places = list(startup.places())
     assert {phase for phase, *_ in places} > {"build", "trace", "train"}
