@@ -1,6 +1,7 @@
 """Measure speed and memory, and write docs/performance.md from the results."""
 
 import enum
+import importlib.util
 import pathlib
 from typing import Annotated, Literal
 
@@ -69,6 +70,8 @@ def run(
             append_line(out, record)
 
     groups = [group.value for group in groups or Group]
+    if "ghost_batch_norm" in groups and not importlib.util.find_spec("torch"):
+        console.print("PyTorch is not installed: its layers are left out.")
     seconds = 0 if quick else seconds
     harness.run(groups, backend, quick, seconds, report, only)
     raise typer.Exit(bool(failed))

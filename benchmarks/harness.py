@@ -72,8 +72,8 @@ def run(groups, backend, quick, seconds, report, only=""):
                 for case in some:
                     place = (group, case.name, backend, quick)
                     record = process.submit(measure, *place, seconds).result()
-                    # Twice is enough to try it.
-                    measured = list(record["variants"])[: 2 if quick else None]
+                    # Once is enough to try it.
+                    measured = list(record["variants"])[: 1 if quick else None]
                     for name in measured if case.memory else ():
                         with new_process() as other:
                             found = other.submit(peak_memory, *place, name)
