@@ -1,6 +1,7 @@
 """The tables of the READMEs, made of the records."""
 
 import collections
+import functools
 import re
 
 from keras_lbreg.comparison.statistics import (
@@ -18,19 +19,27 @@ TABLE = re.compile(
 )
 
 
-def render_readme(paper):
-    """The README with its tables made anew: itself, if they agree."""
-    text = (paper.folder / "README.md").read_text("utf-8")
+def render(text, tables, name):
+    """A page with its tables made anew, each by a function."""
     asked = {match[2] for match in TABLE.finditer(text)}
-    if asked != set(paper.tables):
+    if asked != set(tables):
         raise ValueError(
-            f"{paper.name}/README.md and the recipe disagree about tables. "
-            f"Expected {sorted(paper.tables)}. Received: {sorted(asked)}"
+            f"{name} and what makes its tables disagree about them. "
+            f"Expected {sorted(tables)}. Received: {sorted(asked)}"
         )
     return TABLE.sub(
-        lambda match: f"{match[1]}{paper.tables[match[2]](paper)}{match[4]}",
-        text,
+        lambda match: f"{match[1]}{tables[match[2]]()}{match[4]}", text
     )
+
+
+def render_readme(paper):
+    """The README with its tables made anew: itself, if they agree."""
+    tables = {
+        name: functools.partial(make, paper)
+        for name, make in paper.tables.items()
+    }
+    text = (paper.folder / "README.md").read_text("utf-8")
+    return render(text, tables, f"{paper.name}/README.md")
 
 
 def accuracy(results, arm, decimals=2):
