@@ -13,7 +13,7 @@ from keras_lbreg.comparison import arm_names, read_results, standard_arms, train
 from keras_lbreg.comparison.arms import choose_arms
 from keras_lbreg.comparison.statistics import arm_statistics
 from keras_lbreg.files import FolderInUseError, lock
-from keras_lbreg.techniques import TECHNIQUES
+from keras_lbreg.techniques import OPTIMIZERS, TECHNIQUES
 from keras_lbreg.training import Arm
 from keras_lbreg.training.examine import examine
 from tests.checks.small_workload import (
@@ -181,8 +181,9 @@ def test_every_technique_has_an_arm_and_every_arm_its_control():
     arms = {arm.name: arm for arm in standard_arms(warm_up=True)}
     assert list(arms) == arm_names()
     used = {name for arm in arms.values() for name in arm.techniques}
-    # Nesterov momentum is a matter of tuning the control.
-    assert used == {t.name for t in TECHNIQUES} - {"nesterov"}
+    # Nesterov momentum and other optimizers are matters of tuning the control.
+    tuned = {"nesterov", *OPTIMIZERS}
+    assert used == {t.name for t in TECHNIQUES} - tuned
     for arm in arms.values():
         assert arm.group == "reference" or arm.control in arms
     assert arms["lr_dreg"].control == "lr_doubled"

@@ -351,9 +351,13 @@ def test_two_devices_follow_one(everything):
 
 ARMS = {arm.name: arm for arm in standard_arms(4)}
 ARMS["nesterov"] = Arm("nesterov", ["lr_scaling", "nesterov"])
+ARMS["lars"] = Arm("lars", ["lr_scaling", "lars"], learning_rate_factor=8.0)
 # On another optimizer than the workload's.
-ADAPTIVE = Arm("adaptive", ["adam_scaling", "average_scaling"])
-TRAINED = ("lr_gbn_ra", "lr_group_noise", "all", "nesterov")
+ADAPTIVE = [
+    Arm("adaptive", ["adam_scaling", "average_scaling"]),
+    Arm("lamb", ["adam_scaling", "average_scaling", "lamb"]),
+]
+TRAINED = ("lr_gbn_ra", "lr_group_noise", "all", "nesterov", "lars")
 
 
 @pytest.mark.parametrize("name", ["lr_warmup", *TRAINED])
@@ -361,13 +365,15 @@ def test_standard_arms_train_and_can_be_saved(tmp_path, name):
     check_training(Run(WORKLOAD, ARMS[name]), tmp_path)
 
 
-def test_rules_of_adaptive_optimizers_train_and_can_be_saved(tmp_path):
+@pytest.mark.parametrize("arm", ADAPTIVE, ids=["adam", "lamb"])
+def test_rules_of_adaptive_optimizers_train_and_can_be_saved(tmp_path, arm):
     def build():
         return build_model(keras.optimizers.Adam(use_ema=True))
 
-    run = Run(small_workload(build_model=build), ADAPTIVE)
+    run = Run(small_workload(build_model=build), arm)
     check_training(run, tmp_path)
     optimizer = run.build().optimizer
+    assert isinstance(optimizer, keras.optimizers.Lamb) == ("lamb" in arm.name)
     # Three times the batch.
     assert optimizer.beta_1 == pytest.approx(0.7)
     assert optimizer.ema_momentum == pytest.approx(0.99**3)
@@ -384,5 +390,5 @@ def check_training(run, path):
 
 
 def test_these_arms_have_all_techniques():
-    used = [*(ARMS[name] for name in TRAINED), ADAPTIVE]
+    used = [*(ARMS[name] for name in TRAINED), *ADAPTIVE]
     assert {t for arm in used for t in arm.techniques} == {*names()}
