@@ -171,8 +171,10 @@ def test_jobs_without_the_task():
     "cluster",
     [
         clusters.two_workers,
-        clusters.three_workers,
-        clusters.two_workers_with_two_devices,
+        pytest.param(clusters.three_workers, marks=pytest.mark.slow),
+        pytest.param(
+            clusters.two_workers_with_two_devices, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_all_workers_have_the_chief_s(cluster):
@@ -190,6 +192,7 @@ def test_all_workers_have_the_chief_s(cluster):
         np.testing.assert_array_equal(large, np.arange(LARGE) % 251)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.timeout(600)
 def test_one_worker_is_the_chief():

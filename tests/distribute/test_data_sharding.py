@@ -40,6 +40,7 @@ def test_each_worker_takes_its_part_of_every_batch():
     ]
 
 
+@pytest.mark.slow
 def test_a_batch_that_three_workers_do_not_divide():
     one, two, three = of_workers("by_default", three_workers)
     assert [len(batch) for batch in one] == [3, 3, 2]
@@ -47,6 +48,7 @@ def test_a_batch_that_three_workers_do_not_divide():
     assert one[0] + two[0] + three[0] == list(range(8))
 
 
+@pytest.mark.slow
 def test_devices_of_a_worker_take_turns_with_those_of_others():
     first_devices = of_workers("by_default", two_workers_with_two_devices)
     assert first_devices == [[[0, 1], [8, 9], [16]], [[2, 3], [10, 11], [17]]]

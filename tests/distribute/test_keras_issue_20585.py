@@ -18,6 +18,7 @@ if keras.backend.backend() == "tensorflow":
 pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hook", "place"),
     [
@@ -32,6 +33,7 @@ def test_keras_still_fails_without_the_hook(hook, place):
         )
 
 
+@pytest.mark.slow
 def test_keras_fails_for_the_known_reasons():
     for result in two_workers_with_two_devices():
         assert "PerReplica" in result["without_hook_of_shapes"]

@@ -9,6 +9,8 @@ from tests.checks.cluster import Failure
 from tests.checks.replicas import mirrored_strategy
 
 tensorflow = pytest.mark.tensorflow
+# A second cluster takes half a minute to start.
+DEVICES = [1, pytest.param(2, marks=pytest.mark.slow)]
 # A whole cluster is run within the first test.
 pytestmark = pytest.mark.timeout(600)
 
@@ -48,7 +50,7 @@ def fits():
 
 
 @tensorflow
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", DEVICES)
 def test_callbacks_and_logs(fits, devices):
     from tests.checks.clusters import two_workers, two_workers_with_two_devices
 
@@ -92,6 +94,7 @@ def test_one_process(fits, name):
 
 
 @tensorflow
+@pytest.mark.slow
 def test_predictions_keep_their_order_on_several_devices(fits):
     from tests.checks.clusters import two_workers_with_two_devices
 
@@ -143,7 +146,7 @@ def test_moving_statistics_are_each_replica_s_own_and_logs_are_shared():
         ("steps_in_one_execution", "steps_per_execution=2"),
     ],
 )
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", DEVICES)
 def test_what_tensorflow_cannot_do_is_refused(name, argument, devices):
     from tests.checks.clusters import two_workers, two_workers_with_two_devices
 

@@ -30,11 +30,16 @@ ALIKE = [
 
 @pytest.fixture(
     params=[
-        (two_workers, 2),
-        (three_workers, 3),
-        (two_workers_with_two_devices, 4),
+        pytest.param((two_workers, 2), id="two_workers"),
+        pytest.param(
+            (three_workers, 3), id="three_workers", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            (two_workers_with_two_devices, 4),
+            id="two_workers_with_two_devices",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=lambda param: param[0].__name__,
 )
 def cluster(request):
     """Number of replicas, and what each worker has found."""

@@ -245,6 +245,7 @@ def test_sparse_gradients_are_accumulated():
     np.testing.assert_allclose(two, one, atol=1e-5)
 
 
+@pytest.mark.tensorflow  # Keras's steps are always compiled on JAX.
 def test_accumulation_under_xla_on_one_device():
     np.testing.assert_allclose(
         train(OPTIMIZERS["noise"], epochs=5, jit_compile=True),

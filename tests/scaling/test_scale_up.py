@@ -1,5 +1,6 @@
 """From a small batch to a large one: the steps, the answer, the lines."""
 
+import contextlib
 import functools
 import json
 import math
@@ -11,15 +12,28 @@ import pytest
 
 import keras_lbreg as lbreg
 from keras_lbreg.scaling import curve as curves
+from keras_lbreg.scaling import ladder as ladders
 from keras_lbreg.scaling.ladder import Ladder
 from keras_lbreg.scaling.script import script
-from keras_lbreg.techniques import get
+from keras_lbreg.techniques import RATE_RULES, get
 from keras_lbreg.training.run import Run
 from tests.checks.small_workload import blobs, build_model, small_workload
 from tests.comparison.fake_results import results_of
 
 QUICK = {"trials": 4, "seeds": 2, "progress": False}
 STEPS = ("reference", "best_rate", "best_techniques", "confirm", "try_longer")
+
+
+@contextlib.contextmanager
+def few():
+    """One arm of the search is trained again, and two techniques are tried."""
+    tried = (*RATE_RULES, "ghost_batch_norm", "gradient_noise")
+    register = [t for t in ladders.TECHNIQUES if t.name in tried]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ladders, "FINALISTS", 1)
+        patch.setattr(ladders, "TECHNIQUES", register)
+        patch.setattr(curves, "TRIALS", 2)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +51,13 @@ def interrupted(tmp_path_factory):
             original(*args)
             raise KeyboardInterrupt
 
-        with pytest.MonkeyPatch.context() as patch:
+        with few(), pytest.MonkeyPatch.context() as patch:
             patch.setattr(Ladder, step, stop)
             with pytest.raises(KeyboardInterrupt):
                 lbreg.scale_up(**arguments)
         for file in path.rglob("summary.json"):
             ended.setdefault(file, file.stat().st_mtime_ns)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(curves, "TRIALS", 2)
+    with few():
         return lbreg.scale_up(curve=[24], **arguments), ended
 
 
@@ -93,7 +106,8 @@ def test_goes_on_after_an_interruption(interrupted):
 
 @pytest.mark.slow
 def test_an_interruption_changes_nothing(found, tmp_path):
-    whole = lbreg.scale_up(small_workload(), out=tmp_path, **QUICK)
+    with few():
+        whole = lbreg.scale_up(small_workload(), out=tmp_path, **QUICK)
     assert vars(whole.arm) == vars(found.arm)
     assert whole.code == found.code
     finals = [[run.final for run in x.confirmed.runs] for x in (whole, found)]
