@@ -72,6 +72,8 @@ def records():
     ]
 
 
+# `.ci/run` runs them too.
+@pytest.mark.slow
 def test_records_compare_all_variants_with_the_first(records):
     for record in records:
         assert record["failed"] == {}
@@ -135,6 +137,7 @@ def test_page_is_made_of_the_results():
     assert (report.PLOT.name in text) == report.PLOT.is_file()
 
 
+@pytest.mark.slow
 def test_quick_results_are_no_results(records, tmp_path):
     path = tmp_path / "results.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
