@@ -98,7 +98,7 @@ def scale_up(
         seeds=seeds,
         quick=quick,
         curve=sizes,
-        optimizers=options.split(optimizers) or (),
+        optimizers=options.split(optimizers or ""),
         out=out,
         strategy=strategy,
         devices=devices,

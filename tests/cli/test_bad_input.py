@@ -29,6 +29,12 @@ from keras_lbreg.cli.options import parse_settings
         (["compare", "--config", "nosuch.json"], ["nosuch.json"]),
         (["train", "digits", "--arm", "nosuch"], ["small_batch"]),
         (["train", "digits", "--out", "model"], [".keras"]),
+        (["scale-up", "digits", "--trials", 0], ["trials=0", "above 0"]),
+        (["scale-up", "digits", "--curve", "a"], ["--curve", "64,256"]),
+        (
+            ["scale-up", "digits", "--optimizers", "adam"],
+            ["['adam']", "lars, lamb"],
+        ),
         (["report", "nosuch"], ["nosuch", "manifest.json"]),
         (["new", "notes.txt"], [".py"]),
         (["analyze", "digits", "a.keras", "--what", "sharp"], ["hessian"]),
