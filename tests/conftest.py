@@ -95,7 +95,7 @@ def pytest_collection_finish(session):
 
 @pytest.fixture(scope="module", autouse=True)
 def few_objects_to_look_through():
-    """What a module leaves behind, graphs that Keras and TensorFlow keep.
+    """Freezes what a module leaves behind: graphs that TensorFlow keeps.
 
     Millions of objects by the end: looking through them again and again would
     take a fifth of the time of all tests.

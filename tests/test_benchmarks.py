@@ -72,7 +72,7 @@ def records():
     ]
 
 
-# `.ci/run` runs them too.
+# `.ci/run` measures the same, by `python -m benchmarks run --quick`.
 @pytest.mark.slow
 def test_records_compare_all_variants_with_the_first(records):
     for record in records:
