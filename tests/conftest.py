@@ -33,47 +33,55 @@ CLUSTERS = (
     "test_multi_worker_trajectories",
 )
 
-if os.environ["KERAS_BACKEND"] == "jax":
+JAX = os.environ["KERAS_BACKEND"] == "jax"
 
-    class NoTensorFlow(importlib.abc.MetaPathFinder):
-        """Makes `import tensorflow` fail, as where it is not installed.
 
-        `sys.modules["tensorflow"] = None` would do that too, but Keras takes
-        its presence there for an imported TensorFlow.
-        """
+class NoTensorFlow(importlib.abc.MetaPathFinder):
+    """Makes `import tensorflow` fail, as where it is not installed.
 
-        def find_spec(self, name, path=None, target=None):
-            if name.partition(".")[0] == "tensorflow":
-                raise ModuleNotFoundError(f"No module named {name!r}")
-            return None
+    `sys.modules["tensorflow"] = None` would do that too, but Keras takes its
+    presence there for an imported TensorFlow.
+    """
 
-    sys.meta_path.insert(0, NoTensorFlow())
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "tensorflow":
+            raise ModuleNotFoundError(f"No module named {name!r}")
+        return None
 
-    import jax
 
-    jax.config.update("jax_num_cpu_devices", VIRTUAL_DEVICES)
-else:
-    import tensorflow as tf
+def pytest_configure(config):
+    if config.getoption("numprocesses", None) and not has_tests(config):
+        return
+    if JAX:
+        sys.meta_path.insert(0, NoTensorFlow())
 
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * VIRTUAL_DEVICES,
-    )
-    # Optimizing the graph of a model of a few neurons takes longer than to
-    # run it. Commands and examples that the tests start have it.
-    tf.config.optimizer.set_experimental_options(
-        {"disable_meta_optimizer": True}
-    )
+        import jax
 
-import keras  # noqa: E402
+        jax.config.update("jax_num_cpu_devices", VIRTUAL_DEVICES)
+    else:
+        import tensorflow as tf
+
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0],
+            [tf.config.LogicalDeviceConfiguration()] * VIRTUAL_DEVICES,
+        )
+        # Optimizing the graph of a model of a few neurons takes longer than
+        # to run it. Commands and examples that the tests start have it.
+        tf.config.optimizer.set_experimental_options(
+            {"disable_meta_optimizer": True}
+        )
+
+
+def has_tests(config):
+    """Whether this process runs tests, and does not only deal them out."""
+    return hasattr(config, "workerinput")
 
 
 # First: xdist looks for the groups in its own.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    backend = keras.backend.backend()
     for item in items:
-        if backend != "tensorflow" and item.get_closest_marker("tensorflow"):
+        if JAX and item.get_closest_marker("tensorflow"):
             item.add_marker(
                 pytest.mark.skip(reason="needs the TensorFlow backend")
             )
@@ -106,7 +114,7 @@ def few_objects_to_look_through():
 
 
 def has_gpu():
-    if keras.backend.backend() == "jax":
+    if JAX:
         import jax
 
         return any(d.platform == "gpu" for d in jax.devices())
@@ -118,6 +126,8 @@ def has_gpu():
 @pytest.fixture(autouse=True)
 def fresh_keras_state():
     """Every test starts from float32, one seed and new layer names."""
+    import keras
+
     keras.config.set_dtype_policy("float32")
     keras.utils.set_random_seed(0)
     yield

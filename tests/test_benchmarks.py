@@ -154,7 +154,19 @@ def test_quick_results_are_no_results(records, tmp_path):
 @tensorflow
 @pytest.mark.parametrize(
     ("name", "replicas"),
-    [*((n, 2) for n in TECHNIQUES), ("gradient_mix", 4), ("gradient_mix", 8)],
+    [
+        ("plain", 2),
+        ("gradient_mix", 4),
+        ("dreg", 2),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ("ghost_batch_norm", 2),
+                ("gradient_noise", 2),
+                ("gradient_mix", 8),
+            ]
+        ),
+    ],
 )
 def test_replicas_reduce_what_is_on_paper(name, replicas, small_network):
     techniques = dict(TECHNIQUES[name])

@@ -186,7 +186,7 @@ def test_trains(kind, precision):
     ("kind", "precision"),
     [
         slow_unless(
-            kind == WHOLE and "bfloat" not in precision,
+            kind == WHOLE and precision in ("float32", "mixed_float16"),
             kind,
             precision,
             name=f"{kind} - {precision}",
@@ -305,7 +305,7 @@ def test_float64_statistics_of_each_path(ghosts, paths, precision):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("kind", ["ghost", "DReg both", "DReg split"])
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_float64_policy_is_float64(kind):
     """The policy trains to the digits that `floatx` does."""
 
@@ -369,6 +369,8 @@ OPTIMIZERS = {
     **OWN,
     "wrapped LARS": lambda: NOISE["nested"](lbreg.LARS(0.1)),
 }
+# All that the others do is in them.
+NESTED = ("wrapped LARS", *LOSS_SCALE, "SquaredGradients", "CoupledSGD")
 
 
 def test_every_optimizer_is_in_the_table():
@@ -378,7 +380,7 @@ def test_every_optimizer_is_in_the_table():
 def optimizers_and_kinds():
     return [
         slow_unless(
-            kind == WHOLE,
+            kind == WHOLE and optimizer in NESTED,
             optimizer,
             kind,
             name=f"{optimizer} - {kind}",
@@ -398,7 +400,8 @@ def test_optimizer_trains_each_kind(optimizer, kind):
     ("optimizer", "precision"),
     [
         slow_unless(
-            precision in QUICK_PRECISIONS,
+            precision
+            == ("float16" if optimizer in NESTED else "mixed_bfloat16"),
             optimizer,
             precision,
             name=f"{optimizer} - {precision}",
@@ -416,16 +419,18 @@ def test_optimizer_trains_in_each_precision(optimizer, precision):
 
 
 @pytest.mark.parametrize("kind", EACH_KIND)
-def test_wrapper_without_effect_trains_as_the_bare_optimizer(kind):
+def test_wrappers_without_effect_train_as_the_bare_optimizer(kind):
     bare = compiled(kind, sgd())
     history = fit(bare)
+    optimizer = sgd()
     for wrap in WRAPPERS.values():
-        wrapped = compiled(kind, wrap(sgd()))
-        assert fit(wrapped) == history
-        for a, b in zip(
-            values(bare.variables), values(wrapped.variables), strict=True
-        ):
-            np.testing.assert_array_equal(a, b)
+        optimizer = wrap(optimizer)
+    wrapped = compiled(kind, optimizer)
+    assert fit(wrapped) == history
+    for a, b in zip(
+        values(bare.variables), values(wrapped.variables), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
 
 
 INNER = {
@@ -572,24 +577,35 @@ def test_every_callback_is_in_the_table():
     assert set(PUBLIC_CALLBACKS) <= set(CALLBACKS)
 
 
-def run_callback(name, model, path):
+def run_callbacks(names, model, path):
     before = values(model.trainable_variables)
     history = fit(
         model,
         epochs=2,
         validation_data=x_and_y(),
-        callbacks=[CALLBACKS[name](path)],
+        callbacks=[CALLBACKS[name](path) for name in names],
     )
-    if name == "GradientNoiseScale":
-        # A ratio of noise to signal: without a signal it is infinite.
-        assert not np.isnan(history[LOGGED[name]]).any()
-        history = {k: v for k, v in history.items() if k != LOGGED[name]}
-    elif name in LOGGED:
-        assert np.all(np.asarray(history[LOGGED[name]]) > 0)
+    for name in set(names) & set(LOGGED):
+        logged = history[LOGGED[name]]
+        if name == "GradientNoiseScale":
+            # A ratio of noise to signal: without a signal it is infinite.
+            assert not np.isnan(history.pop(LOGGED[name])).any()
+        else:
+            assert np.all(np.asarray(logged) > 0)
     assert_trained(model, before, history)
 
 
-@pytest.mark.parametrize("kind", EACH_KIND)
+def run_callback(name, model, path):
+    run_callbacks([name], model, path)
+
+
+def test_all_callbacks_together(tmp_path):
+    use("mixed_bfloat16")
+    run_callbacks(PUBLIC_CALLBACKS, compiled(WHOLE), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", PUBLIC_CALLBACKS)
 def test_callback_on_each_kind(name, kind, tmp_path):
     if name == "DRegPathSelection" and kind not in DREG:
@@ -599,21 +615,9 @@ def test_callback_on_each_kind(name, kind, tmp_path):
     run_callback(name, compiled(kind), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "precision"),
-    [
-        slow_unless(
-            precision == "mixed_bfloat16",
-            name,
-            precision,
-            name=f"{name} - {precision}",
-        )
-        for name, precision in itertools.product(
-            PUBLIC_CALLBACKS,
-            [p for p in PRECISIONS if p != "float32"],
-        )
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", [p for p in PRECISIONS if p != "float32"])
+@pytest.mark.parametrize("name", PUBLIC_CALLBACKS)
 def test_callback_in_each_precision(name, precision, tmp_path):
     use(precision)
     run_callback(name, compiled("ghost and DReg"), tmp_path)
@@ -627,17 +631,23 @@ def test_callback_with_a_wrapped_optimizer(name, tmp_path):
     run_callback(name, model, tmp_path)
 
 
+WATCHING = [
+    name
+    for name in PUBLIC_CALLBACKS
+    if name not in ("DRegPathSelection", "ReestimateBatchNormalization")
+]
+
+
 @pytest.mark.parametrize(
-    "name",
+    "names",
     [
-        n
-        for n in PUBLIC_CALLBACKS
-        if n not in ("DRegPathSelection", "ReestimateBatchNormalization")
+        pytest.param(WATCHING, id="all"),
+        *(slow_unless(False, [name], name=name) for name in WATCHING),
     ],
 )
-def test_callback_that_only_watches_changes_nothing(name, tmp_path, alone):
-    watched = compiled("ghost and DReg")
-    run_callback(name, watched, tmp_path)
+def test_callbacks_that_only_watch_change_nothing(names, tmp_path, alone):
+    watched = compiled(WHOLE)
+    run_callbacks(names, watched, tmp_path)
     for a, b in zip(alone, values(watched.variables), strict=True):
         np.testing.assert_array_equal(a, b)
 

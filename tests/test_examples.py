@@ -133,6 +133,8 @@ def test_notebook_runs(tmp_path, monkeypatch, capsys):
     assert "learning rate 0.1131" in capsys.readouterr().out
 
 
+# tests/distribute/test_multi_worker_tutorial.py runs the same program.
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_multi_worker(tmp_path):
     printed = launch("multi_worker.py", tmp_path, "tensorflow")

@@ -198,6 +198,19 @@ QUICK = (
 )
 
 
+# It has all that the others have.
+WHOLE = "ghost and DReg"
+SLOW = pytest.mark.slow
+
+
+def quick_models(*quick):
+    """All models; those that are not named are slow."""
+    return [
+        pytest.param(name, marks=() if name in quick else SLOW)
+        for name in MODELS
+    ]
+
+
 def rows(cases, quick=QUICK):
     """Parameters; those whose optimizer is not a quick one are slow."""
     cases = [case if isinstance(case, tuple) else (case,) for case in cases]
@@ -205,7 +218,7 @@ def rows(cases, quick=QUICK):
         pytest.param(
             case if len(case) > 1 else case[0],
             id=" - ".join(case),
-            marks=() if case[-1] in quick else pytest.mark.slow,
+            marks=() if case[-1] in quick else SLOW,
         )
         for case in cases
     ]
@@ -504,7 +517,9 @@ def inference_pair(name):
 
 
 @TENSORFLOW
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", quick_models(WHOLE, "DReg split", "DReg in a nested model")
+)
 @pytest.mark.parametrize("how", ["export", "saved_model"])
 def test_saved_model_predicts_the_same(how, name, tmp_path):
     import tensorflow as tf
@@ -541,7 +556,7 @@ def test_export_with_optimizer(name, tmp_path):
 
 @TENSORFLOW
 @pytest.mark.filterwarnings("ignore")  # TensorFlow Lite is leaving TensorFlow.
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick_models(WHOLE, "DReg split"))
 def test_tflite_predicts_the_same(name, tmp_path):
     import tensorflow as tf
 
@@ -599,7 +614,10 @@ BACKUPS = {
 
 
 @pytest.mark.parametrize("case", rows(BOTH, QUICK[1:]))
-@pytest.mark.parametrize("backup", BACKUPS)
+@pytest.mark.parametrize(
+    "backup",
+    ["MultiWorkerBackup", pytest.param("BackupAndRestore", marks=SLOW)],
+)
 def test_resumed_training(backup, case, tmp_path):
     keras.utils.set_random_seed(1)
     straight = compiled(case)

@@ -82,10 +82,10 @@ class Ladder:
 
     def check(self, optimizers):
         """Raises where an optimizer cannot take the place of the user's."""
+        if isinstance(optimizers, str) or {*optimizers} - {*OPTIMIZERS}:
+            expected = f"a list of names out of {', '.join(OPTIMIZERS)}"
+            raise invalid("optimizers", expected, optimizers)
         for name in optimizers:
-            if name not in OPTIMIZERS:
-                expected = f"names out of {', '.join(OPTIMIZERS)}"
-                raise invalid("optimizers", expected, optimizers)
             if reason := get(name).unfit(self.facts.model, self.context):
                 raise ValueError(f"The optimizer {name} cannot be: {reason}")
 

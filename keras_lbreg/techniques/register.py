@@ -30,7 +30,6 @@ LR_SCALING = Technique(
     symbol="LR",
     paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
     card="learning_rate_scaling",
-    public_names=("scale_learning_rate", "WarmUp"),
     # Warm-up may end within an epoch: 0.5.
     defaults={"rule": "sqrt", "warmup_epochs": 0, "final_fraction": None},
     search_space={
@@ -97,7 +96,6 @@ ADAM_SCALING = Technique(
     symbol="betas",
     paper="Malladi et al. 2022, https://arxiv.org/abs/2205.10287",
     card="adaptive_optimizers",
-    public_names=("scale_adam",),
     helps_when="the optimizer is Adam or alike, and the batch not too large",
     regime=lambda hp, ctx: {"rule": "sqrt"},
     optimizer=scale_decays,
@@ -132,7 +130,6 @@ AVERAGE_SCALING = Technique(
     symbol="EMA",
     paper="Busbridge et al. 2023, https://arxiv.org/abs/2307.13813",
     card="adaptive_optimizers",
-    public_names=("scale_momentum",),
     helps_when="the optimizer keeps a moving average of the weights",
     optimizer=scale_weight_average,
     note=lambda hp, ctx: (
@@ -163,7 +160,6 @@ NESTEROV = Technique(
     symbol="Nesterov",
     paper="Nado et al. 2021, https://arxiv.org/abs/2102.06356",
     card="learning_rate_scaling",
-    public_names=("scale_learning_rate",),
     helps_when="the optimizer is SGD with momentum",
     optimizer=use_nesterov,
     unfit=no_momentum,
@@ -220,7 +216,6 @@ LARS = Technique(
     symbol="LARS",
     paper="You et al. 2017, https://arxiv.org/abs/1708.03888",
     card="lars",
-    public_names=("LARS",),
     helps_when="tuned SGD diverges; else it matches LARS (Nado et al. 2021)",
     optimizer=lambda optimizer, hp, ctx: replaced(optimizer, lbreg.LARS),
     unfit=is_none_of(["SGD"]),
@@ -241,7 +236,6 @@ LAMB = Technique(
     symbol="LAMB",
     paper="You et al. 2020, https://arxiv.org/abs/1904.00962",
     card="lars",
-    public_names=("LARS",),
     helps_when="tuned Adam diverges; else it matches LAMB (Nado et al. 2021)",
     optimizer=use_lamb,
     unfit=is_none_of(["Adam", "AdamW"]),
@@ -290,7 +284,6 @@ GHOST_BATCH_NORM = Technique(
     symbol="GBN",
     paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
     card="ghost_batch_normalization",
-    public_names=("GhostBatchNormalization", "apply_ghost_batch_norm"),
     defaults={"ghost_batch_size": 128, "statistics": "sequential"},
     search_space={
         "ghost_batch_size": SearchRange(choices=sizes_that_divide),
@@ -315,7 +308,6 @@ REGIME_ADAPTATION = Technique(
     symbol="RA",
     paper="Hoffer et al. 2017, https://arxiv.org/abs/1705.08741",
     card="regime_adaptation",
-    public_names=("Regime",),
     helps_when="time is there: it processes B_L / B_S times the samples",
     regime=lambda hp, ctx: {"stretch": True},
 )
@@ -335,7 +327,6 @@ GRADIENT_NOISE = Technique(
     paper="Neelakantan et al. 2015, https://arxiv.org/abs/1511.06807; "
     "Jaiswal and Taura",
     card="gradient_noise",
-    public_names=("GradientNoise",),
     defaults={"alpha": 1e-5, "gamma": 0.55},
     search_space={
         "alpha": SearchRange(1e-7, 1e-1, log=True),
@@ -423,14 +414,6 @@ DREG = Technique(
     symbol="DReg",
     paper="Yuan et al. 2020, https://arxiv.org/abs/2011.08968",
     card="dreg",
-    public_names=(
-        "DRegConv2D",
-        "DRegDepthwiseConv2D",
-        "DRegDense",
-        "DRegModel",
-        "DRegPathSelection",
-        "apply_dreg",
-    ),
     defaults={
         "weight": 0.01,
         "distance": "bounded",
@@ -511,11 +494,6 @@ GRADIENT_MIX = Technique(
     symbol="mix",
     paper="ICLR 2023 submission; the mixing law is ours",
     card="gradient_mix",
-    public_names=(
-        "GradientMix",
-        "GradientMixCrossDeviceOps",
-        "mix_sample_weights",
-    ),
     defaults={"groups": 8, "concentration": 1.0},
     search_space={
         "groups": SearchRange(choices=groups_that_divide),
@@ -540,7 +518,6 @@ GROUP_NOISE = Technique(
     paper="Hoffer et al. 2017 (multiplicative noise), "
     "https://arxiv.org/abs/1705.08741",
     card="gradient_mix",
-    public_names=("mix_sample_weights",),
     defaults={"groups": 8, "stddev": 1.0},
     search_space={
         "groups": SearchRange(choices=groups_that_divide),

@@ -96,7 +96,6 @@ class Technique:
         symbol: Short label for tables and arm titles, such as `"GBN"`.
         paper: Where it comes from, with a link.
         card: Stem of its method card in `docs/methods/`.
-        public_names: The names of `keras_lbreg` that implement it.
         helps_when: When it may help, in a few words.
         does: What it does to a run, in a few words.
         defaults: Every hyperparameter and its default. Defaults to none.
@@ -133,7 +132,6 @@ class Technique:
     symbol: str
     paper: str
     card: str
-    public_names: tuple
     helps_when: str
     does: str
     defaults: Mapping = dataclasses.field(default_factory=dict)

@@ -28,13 +28,18 @@ from tests.checks.replicas import (
 )
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def sgd():
     return keras.optimizers.SGD(0.1, momentum=0.9)
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("inner", ["ReductionToOneDevice", None])
-@pytest.mark.parametrize("replicas", [2, 4])
+@pytest.mark.parametrize(
+    ("replicas", "inner"), [(2, "ReductionToOneDevice"), (4, None)]
+)
 def test_twenty_steps_are_those_of_the_wrapper(replicas, inner):
     import tensorflow as tf
 
@@ -51,7 +56,7 @@ def test_twenty_steps_are_those_of_the_wrapper(replicas, inner):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("replicas", [2, 4])
+@pytest.mark.parametrize("replicas", [2, slow(4)])
 def test_twenty_steps_are_those_of_groups_on_one_device(replicas):
     ops = GradientMixCrossDeviceOps(concentration=0.5, seed=3)
     model = compiled(sgd, replicas, cross_device_ops=ops)
@@ -61,7 +66,7 @@ def test_twenty_steps_are_those_of_groups_on_one_device(replicas):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("how", ["wrapper", "ops"])
+@pytest.mark.parametrize("how", [slow("wrapper"), "ops"])
 def test_ghosts_of_a_replica_follow_ghosts_of_a_group(how):
     """Batch statistics are of 8 samples, on two replicas or in two ghosts."""
 
@@ -414,11 +419,15 @@ def test_mixing_twice_is_refused():
         )
 
 
-CLIPPING = {"clipnorm": 0.5, "global_clipnorm": 0.5, "clipvalue": 0.1}
-
-
 @pytest.mark.tensorflow
-@pytest.mark.parametrize(("argument", "value"), CLIPPING.items())
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("global_clipnorm", 0.5),
+        slow("clipnorm", 0.5),
+        slow("clipvalue", 0.1),
+    ],
+)
 def test_clipping_is_of_the_mixed_gradient_or_refused(argument, value):
     def clipped():
         return keras.optimizers.SGD(0.1, momentum=0.9, **{argument: value})

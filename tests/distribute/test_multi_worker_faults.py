@@ -42,6 +42,7 @@ def address(config, index):
     return json.loads(config)["cluster"]["worker"][index]
 
 
+@pytest.mark.slow
 def test_a_cluster_that_cannot_begin():
     """Five processes, none of which has to do with another."""
     alone, other, taken, late = (tf_configs(2) for _ in range(4))
@@ -62,6 +63,7 @@ def test_a_cluster_that_cannot_begin():
     assert too_late_alone == "nothing"
 
 
+@pytest.mark.slow
 def test_two_workers_with_one_index():
     """On two hosts: the second has a port that the others do not know."""
     configs = tf_configs(2)

@@ -127,6 +127,7 @@ def test_all_techniques_together(cluster):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif(not c.has_mnist(), reason="mnist is not prepared")
 def test_all_techniques_together_on_mnist():

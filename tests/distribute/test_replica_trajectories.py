@@ -25,8 +25,10 @@ MNIST = pathlib.Path(
     or pathlib.Path(__file__).parents[3] / "shared" / "tfds"
 )
 BATCH = 64
-REPLICAS = [1, 2, 4]
-MOST = pytest.param(8, marks=pytest.mark.slow)
+SLOW = pytest.mark.slow
+# All techniques together, and each by itself.
+REPLICAS = [1, 2, 4, pytest.param(8, marks=SLOW)]
+FEWER = [2, *(pytest.param(count, marks=SLOW) for count in (1, 4, 8))]
 
 
 @functools.cache
@@ -121,7 +123,7 @@ def on_one_device(make_optimizer, make_model=t.perceptron):
     return trajectory(make_optimizer, make_model)
 
 
-@pytest.mark.parametrize("replicas", [*REPLICAS, MOST])
+@pytest.mark.parametrize("replicas", FEWER)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers(name, replicas):
     same(
@@ -130,14 +132,14 @@ def test_optimizers(name, replicas):
     )
 
 
-@pytest.mark.parametrize("replicas", [*REPLICAS[1:], MOST])
+@pytest.mark.parametrize("replicas", REPLICAS[1:])
 def test_mixed_replicas_are_mixed_groups(replicas):
     same(
         trajectory(t.mix, replicas=replicas), trajectory(t.sgd, groups=replicas)
     )
 
 
-@pytest.mark.parametrize("replicas", [*REPLICAS, MOST])
+@pytest.mark.parametrize("replicas", FEWER)
 @pytest.mark.parametrize(
     "make_model", [t.with_ghosts, t.both_paths], ids=["ghosts", "both-paths"]
 )
@@ -148,7 +150,7 @@ def test_models(make_model, replicas):
     )
 
 
-@pytest.mark.parametrize("replicas", [*REPLICAS, MOST])
+@pytest.mark.parametrize("replicas", FEWER)
 def test_split_paths(replicas):
     same(
         trajectory(t.sgd, t.split_paths, replicas),
@@ -175,7 +177,7 @@ def everything_on_groups(groups):
     return trajectory(t.everything, t.all_techniques, groups=groups)
 
 
-@pytest.mark.parametrize("replicas", [*REPLICAS, MOST])
+@pytest.mark.parametrize("replicas", REPLICAS)
 def test_all_techniques_together(replicas):
     make_optimizer = mixed_everything if replicas > 1 else t.everything
     same(
@@ -194,11 +196,12 @@ def test_all_techniques_together_in_fit():
     )
 
 
+@SLOW
 @pytest.mark.data
 @pytest.mark.skipif(
     find_prepared("mnist", MNIST) is None, reason="mnist is not prepared"
 )
-@pytest.mark.parametrize("replicas", [*REPLICAS[1:], MOST])
+@pytest.mark.parametrize("replicas", [2, 4, 8])
 def test_mixed_ghosts_on_mnist(replicas):
     def clipped_mix():
         return t.mix(t.clip())

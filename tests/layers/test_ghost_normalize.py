@@ -305,8 +305,24 @@ def run(function, x, upstream, size):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("rest", [(), (5,), (2, 4), (2, 2, 2)])
-@pytest.mark.parametrize("static", [True, False])
+@pytest.mark.parametrize(
+    ("rest", "static"),
+    [
+        ((), True),
+        ((), False),
+        ((2, 4), True),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ((2, 4), False),
+                ((5,), True),
+                ((5,), False),
+                ((2, 2, 2), True),
+                ((2, 2, 2), False),
+            ]
+        ),
+    ],
+)
 def test_kernel_equals_operations(rest, static):
     shape = (None, *rest, 3)
     functions = [

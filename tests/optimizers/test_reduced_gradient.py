@@ -110,7 +110,9 @@ def test_wrapping_leaves_the_optimizer_itself_alone():
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("replicas", [2, 3])
+@pytest.mark.parametrize(
+    "replicas", [2, pytest.param(3, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     "inner",
     [

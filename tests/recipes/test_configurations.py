@@ -41,14 +41,18 @@ SHAPES = {
 }
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 # The new comparisons, and the cheapest of each recipe, on made-up images.
 @pytest.mark.parametrize(
     ("name", "part", "arm"),
     [
-        ("hoffer_2017", "c1", "lr_gbn_ra"),
-        ("hoffer_2017", "lag_resnet8_short_m99", "lr_gbn_mean"),
+        slow("hoffer_2017", "c1", "lr_gbn_ra"),
+        slow("hoffer_2017", "lag_resnet8_short_m99", "lr_gbn_mean"),
         ("yuan_2020", "cifar16_2048", "mean_bounded_x2"),
-        ("jaiswal_taura", "px64_b128_x01", "lr_noise"),
+        slow("jaiswal_taura", "px64_b128_x01", "lr_noise"),
         ("gradient_mix_2023", "lars_mix", "mix_k8_c0p3"),
         ("together", "digits_screen", None),
     ],
@@ -80,8 +84,8 @@ def test_an_epoch(name, part, arm, tmp_path, monkeypatch):
     ("name", "part", "arm"),
     [
         ("hoffer_2017", "digits", "lr_gbn"),
-        ("jaiswal_taura", "digits_b128_x01", "lr_noise"),
-        ("gradient_mix_2023", "sgd_mix", "mix_k8_c1"),
+        slow("jaiswal_taura", "digits_b128_x01", "lr_noise"),
+        slow("gradient_mix_2023", "sgd_mix", "mix_k8_c1"),
         ("yuan_2020", "digits_batch_512", "dreg_split"),
     ],
 )

@@ -20,8 +20,9 @@ from keras_lbreg.training.run import Run
 from tests.checks.small_workload import blobs, build_model, small_workload
 from tests.comparison.fake_results import results_of
 
-QUICK = {"trials": 4, "seeds": 2, "progress": False}
-STEPS = ("reference", "best_rate", "best_techniques", "confirm", "try_longer")
+QUICK = {"trials": 2, "seeds": 2, "progress": False}
+# After which it is stopped.
+STEPS = ("best_rate", "confirm")
 
 
 @contextlib.contextmanager
@@ -32,13 +33,14 @@ def few():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ladders, "FINALISTS", 1)
         patch.setattr(ladders, "TECHNIQUES", register)
-        patch.setattr(curves, "TRIALS", 2)
+        patch.setattr(curves, "TRIALS", 1)
+        patch.setattr(curves, "SEEDS", 1)
         yield
 
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory):
-    """The answer of one that was stopped after each step and called again.
+    """The answer of one that was stopped after two steps and called again.
 
     With the files of the runs that had ended before, and when these had.
     """
@@ -133,6 +135,7 @@ def test_another_experiment_is_refused(found):
         ({"batch_size": 1000}, "`batch_size`"),
         ({"strategy": "two"}, "`strategy`"),
         ({"optimizers": ["adam"]}, "`optimizers`"),
+        ({"optimizers": "lars"}, "`optimizers`.*a list of names"),
         ({"optimizers": ["lamb"]}, "takes the place of Adam or AdamW"),
     ],
 )

@@ -73,7 +73,7 @@ def positions(samples, batch, **settings):
 
 def test_small_and_large_batches_follow_the_same_distribution():
     small = {"learning_rate": 5e-3, "beta_1": 0.9, "beta_2": 0.96}
-    k, samples = 8, 4096
+    k, samples = 8, 1536
     rule = lbreg.scale_adam(small["learning_rate"], 1, k, 0.9, 0.96)
     linear = {**small, "learning_rate": k * small["learning_rate"]}
     expected = positions(samples, 1, **small)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-import keras_lbreg
 from keras_lbreg.techniques import (
     Context,
     SearchRange,
@@ -80,9 +79,3 @@ def test_values_out_of_range_are_found_before_training(
     settings = technique.hyperparameters(overrides)
     with pytest.raises(ValueError, match=message):
         try_out(technique, settings, CONTEXT, convolutional())
-
-
-def test_public_names_exist():
-    for name in names():
-        for public in get(name).public_names:
-            assert hasattr(keras_lbreg, public)

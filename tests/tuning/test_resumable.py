@@ -13,10 +13,10 @@ from keras_lbreg.tuning.report import reason_of
 from tests.tuning.sums import add, make_tuner
 
 ROOT = pathlib.Path(__file__).parents[2]
-SLOW = pytest.param("bayesian hyperband", marks=pytest.mark.slow)
+SLOW = pytest.param("grid bayesian hyperband", marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("engines", ["random grid", SLOW])
+@pytest.mark.parametrize("engines", ["random", SLOW])
 def test_a_kill_at_any_write_changes_nothing(engines, tmp_path):
     """No ended trial is lost or run again, and what follows is the same."""
     program = ["-m", "tests.tuning.kill_at_every_write", str(tmp_path)]
