@@ -52,8 +52,13 @@ class NoTensorFlow(importlib.abc.MetaPathFinder):
 
 
 def pytest_configure(config):
-    if config.getoption("numprocesses", None) and not has_tests(config):
-        return
+    deals_out = config.getoption("numprocesses", None)
+    if hasattr(config, "workerinput") or not deals_out:
+        start_backend()
+
+
+def start_backend():
+    """Virtual devices, for a process that runs tests."""
     if JAX:
         sys.meta_path.insert(0, NoTensorFlow())
 
@@ -72,11 +77,6 @@ def pytest_configure(config):
         tf.config.optimizer.set_experimental_options(
             {"disable_meta_optimizer": True}
         )
-
-
-def has_tests(config):
-    """Whether this process runs tests, and does not only deal them out."""
-    return hasattr(config, "workerinput")
 
 
 # First: xdist looks for the groups in its own.

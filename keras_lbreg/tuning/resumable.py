@@ -203,12 +203,15 @@ class ResumableTuner(keras_tuner.Tuner):
             return
         # KerasTuner collects garbage twice a run. Of what was imported before
         # there is none, and to look through it takes longer than a short run.
+        was_frozen = gc.get_freeze_count() > 0
         gc.collect()
         gc.freeze()
         try:
             super().search(*args, **kwargs)
         finally:
-            gc.unfreeze()
+            # What the user's program has frozen stays so.
+            if not was_frozen:
+                gc.unfreeze()
 
     def on_trial_end(self, trial):
         super().on_trial_end(trial)

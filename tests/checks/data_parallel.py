@@ -130,6 +130,7 @@ def main(out):
 
 if __name__ == "__main__":
     # A process of a cluster is a test session, too, as far as imports go.
-    import tests.conftest  # noqa: F401
+    from tests.conftest import start_backend
 
+    start_backend()
     main(sys.argv[1])

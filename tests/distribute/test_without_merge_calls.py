@@ -17,8 +17,9 @@ pytestmark = pytest.mark.tensorflow
 
 # In a process of its own: collectives take one group of devices in a process.
 PROGRAM = """
-import tests.conftest
 import json
+import tests.conftest
+tests.conftest.start_backend()
 import keras
 import keras_lbreg
 from tests.checks import replicas

@@ -257,7 +257,14 @@ def test_shared_weights_stay_shared(make):
     np.testing.assert_array_equal(new(x), expected)
     # Training moves both alike: gradients go to the same places.
     for trained in (model, new):
-        trained.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+        # One step of tiny models: tracing them would take longer.
+        eager = keras.backend.backend() == "tensorflow"
+        trained.compile(
+            keras.optimizers.SGD(0.1),
+            "mse",
+            jit_compile=False,
+            run_eagerly=eager,
+        )
         trained.fit(x, np.zeros_like(expected), verbose=0)
     assert np.abs(to_numpy(model(x)) - expected).max() > 1e-4
     np.testing.assert_allclose(new(x), model(x), rtol=1e-5, atol=1e-6)

@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import pathlib
@@ -32,6 +33,17 @@ def test_a_kill_at_any_write_changes_nothing(engines, tmp_path):
     # KerasTuner prints that it reloads.
     kills = json.loads(result.stdout.splitlines()[-1])
     assert all(count > 3 for count in kills.values()), kills
+
+
+@pytest.mark.parametrize("was_frozen", [True, False])
+def test_frozen_objects_stay_frozen(was_frozen, tmp_path):
+    """And are none after a search before which there were none."""
+    gc.unfreeze()
+    if was_frozen:
+        gc.freeze()
+    make_tuner(tmp_path, trials=1).search()
+    assert (gc.get_freeze_count() > 0) is was_frozen
+    gc.freeze()
 
 
 def control(values):
