@@ -30,6 +30,7 @@ FOLDERS = (
     *(f"2-search-{name}" for name in OPTIMIZERS),
     "2-rates",
     "3-techniques",
+    "3-promising",
     "4-confirm",
     "4-longer",
     "curve",
@@ -39,7 +40,7 @@ FOLDERS = (
 HOLDOUT = 0.2
 
 # Seeds that no other step has. Those of the search count from 0.
-RATE_SEED, TECHNIQUE_SEED, CONFIRM_SEED = 100, 200, 1000
+RATE_SEED, TECHNIQUE_SEED, PROMISING_SEED, CONFIRM_SEED = 100, 200, 250, 1000
 
 # The best learning rate, its double, all techniques that are kept.
 RATE, DOUBLED, KEPT = "rate", "rate_doubled", "rate_kept"
@@ -48,6 +49,10 @@ RATE, DOUBLED, KEPT = "rate", "rate_doubled", "rate_kept"
 FINALISTS = 3
 
 FEWEST_TRIALS = 4
+
+# Techniques that are trained again with twice the seeds: few seeds and the
+# correction for many techniques would tell hardly any gain from chance.
+PROMISING = 2
 
 # Longer runs that are tried where the answer stays behind the small batch.
 LONGER = 1.5
@@ -194,7 +199,9 @@ class Ladder:
             # DReg trains a layer twice, which 1.3 allows for.
             searches = 1 + len(optimizers)
             runs = searches * trials + seeds * (2 + searches * FINALISTS + 3)
-            runs += 1.3 * seeds * (len(names) + 2 if names else 0)
+            if names:
+                again = 2 * (2 + min(PROMISING, len(names)))
+                runs += 1.3 * seeds * (len(names) + 2 + again)
             return runs * large + seeds * small
 
         left = math.inf if budget is None else 60 * budget - used
@@ -288,28 +295,34 @@ class Ladder:
 
     def best_techniques(self, plan, rate):
         """Step 3: the best rate with what is better than chance on it."""
-        names = plan["techniques"]
+        if not plan["techniques"]:
+            return rate
+        arms = on_top_of(rate, plan["techniques"])
+        results = self.compare(
+            "3-techniques", arms, plan["seeds"], TECHNIQUE_SEED
+        )
+        if "promising" not in self.state:
+            rows = [r for r in arm_statistics(results) if r.difference.mean > 0]
+            rows.sort(key=lambda row: results.sign * row.final.mean)
+            found = {f"rate_{name}": name for name in plan["techniques"]}
+            names = [found[row.arm] for row in rows if row.arm in found]
+            self.remember(promising=names[-PROMISING:])
+        names = self.state["promising"]
         if not names:
             return rate
-        arms = [rate]
-        if "dreg" in names:
-            # DReg's sum of two losses doubles the gradient.
-            factor, own = 2 * rate.learning_rate_factor, rate.techniques
-            doubled = Arm("Best rate x2", own, "large", factor, DOUBLED)
-            arms.append(dataclasses.replace(doubled, control=RATE))
-        arms += [with_techniques(rate, [name]) for name in names]
-        options = (plan["seeds"], TECHNIQUE_SEED)
-        results = self.compare("3-techniques", arms, *options)
+        arms = on_top_of(rate, names)
+        options = (2 * plan["seeds"], PROMISING_SEED)
+        results = self.compare("3-promising", arms, *options)
         if "kept" not in self.state:
             rows = arm_statistics(results)
-            better = [row.arm for row in rows if row.verdict == "better"]
-            self.remember(kept=[name for name in better if name != DOUBLED])
+            better = {row.arm for row in rows if row.verdict == "better"}
+            self.remember(kept=[x for x in names if f"rate_{x}" in better])
         kept = self.state["kept"]
         if len(kept) > 1:
-            chosen = [name for name in names if f"rate_{name}" in kept]
-            arms.append(with_techniques(rate, chosen, KEPT))
-            results = self.compare("3-techniques", arms, *options)
-        best = best_arm(results, [RATE, *kept, KEPT])
+            arms.append(with_techniques(rate, kept, KEPT))
+            results = self.compare("3-promising", arms, *options)
+        among = [RATE, KEPT, *(f"rate_{name}" for name in kept)]
+        best = best_arm(results, among)
         return next(arm for arm in arms if arm.name == best)
 
     def confirm(self, plan, rate, answer):
@@ -333,6 +346,17 @@ class Ladder:
         options = {"holdout": 0.0, "workload": workload}
         seeds = (plan["seeds"], CONFIRM_SEED)
         return self.compare("4-longer", [answer], *seeds, **options)
+
+
+def on_top_of(rate, names):
+    """The best rate, and each technique on it; with DReg its control."""
+    arms = [rate]
+    if "dreg" in names:
+        # DReg's sum of two losses doubles the gradient.
+        factor, own = 2 * rate.learning_rate_factor, rate.techniques
+        doubled = Arm("Best rate x2", own, "large", factor, DOUBLED)
+        arms.append(dataclasses.replace(doubled, control=RATE))
+    return [*arms, *(with_techniques(rate, [name]) for name in names)]
 
 
 def with_techniques(rate, names, name=None):

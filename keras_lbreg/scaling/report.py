@@ -21,6 +21,7 @@ STEPS = {
     "2-rates": "Step 2: the best learning rates of the search, on held-out "
     "data",
     "3-techniques": "Step 3: each technique on the best rate, on held-out data",
+    "3-promising": "Step 3: the most promising again, on seeds of their own",
     "4-longer": "With more epochs",
 }
 SHOWN = ("objective_by_epoch", "objective_by_time", "gap_closed")

@@ -77,8 +77,10 @@ def scale_up(
        without warm-up, with a lower final rate, and with Nesterov momentum or
        the rule of adaptive optimizers, where the optimizer is one for them. A
        search on held-out data; its best are trained again with several seeds.
-    3. Each technique on the *best* of these, on held-out data. It is kept only
-       where it is better than chance, corrected for their number.
+    3. Each technique on the *best* of these, on held-out data. The two that
+       gain most are trained again, with twice as many seeds that have not been
+       seen. One is kept only where it is better than chance on these,
+       corrected for their number.
     4. The answer on all training data and fresh seeds, beside the small batch,
        the large batch, the square-root rule and the best rate alone.
     5. `scale_up.json`, a report, and the lines to paste into the script.

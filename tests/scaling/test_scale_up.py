@@ -159,19 +159,44 @@ FINALS = {
     "rate_gradient_noise": [0.90, 0.90, 0.92, 1.2],
     "rate_gradient_mix": [0.90, 0.91, 0.92, 0.91],
 }
+# What the others do where that one does not matter.
+BY_CHANCE = [0.95, 0.90, 0.93, 0.91]
+
+
+@pytest.fixture
+def compared(ladder, monkeypatch):
+    """Gives the ladder made-up finals; what it has compared, by folder."""
+    finals, seen = dict(FINALS), {}
+
+    def compare(folder, arms, seeds, first_seed):
+        seen[folder] = [arm.name for arm in arms], seeds, first_seed
+        results = results_of({a.name: finals[a.name] for a in arms})
+        for described, arm in zip(results.arms, arms, strict=True):
+            described["control"] = arm.control
+        return results
+
+    monkeypatch.setattr(ladder, "compare", compare)
+    return finals, seen
+
+
+PLAN = {
+    "techniques": ["ghost_batch_norm", "gradient_noise", "gradient_mix"],
+    "seeds": 4,
+}
 
 
 @pytest.mark.parametrize("better", [True, False])
-def test_techniques_are_kept_only_beyond_chance(ladder, better, monkeypatch):
-    finals = dict(FINALS)
+def test_techniques_are_kept_only_beyond_chance(ladder, compared, better):
+    finals, seen = compared
     if not better:
-        finals["rate_ghost_batch_norm"] = [0.95, 0.90, 0.93, 0.91]
-    results = results_of(finals)
-    for arm in results.arms:
-        arm["control"] = "rate"
-    monkeypatch.setattr(ladder, "compare", lambda *args: results)
-    names = ["ghost_batch_norm", "gradient_noise", "gradient_mix"]
-    answer = ladder.best_techniques({"techniques": names, "seeds": 4}, RATE)
+        finals["rate_ghost_batch_norm"] = BY_CHANCE
+    answer = ladder.best_techniques(PLAN, RATE)
+    # The two that gain most are judged on twice the seeds, and others.
+    names, seeds, first_seed = seen["3-promising"]
+    assert names[0] == "rate"
+    assert set(names[1:]) == {"rate_ghost_batch_norm", "rate_gradient_noise"}
+    assert seeds == 8
+    assert first_seed > seen["3-techniques"][2] + 4
     if better:
         assert answer.name == "rate_ghost_batch_norm"
         assert set(answer.techniques) == {"lr_scaling", "ghost_batch_norm"}
@@ -179,18 +204,34 @@ def test_techniques_are_kept_only_beyond_chance(ladder, better, monkeypatch):
         assert answer is RATE
 
 
-def test_dreg_has_the_doubled_rate_as_its_control(ladder, monkeypatch):
-    compared = []
+def test_what_gains_nothing_is_not_trained_again(ladder, compared):
+    finals, seen = compared
+    for name in finals:
+        finals[name] = [x - 0.01 * (name != "rate") for x in FINALS["rate"]]
+    assert ladder.best_techniques(PLAN, RATE) is RATE
+    assert set(seen) == {"3-techniques"}
 
-    def compare(folder, arms, *args):
-        compared.extend(arms)
-        return results_of({arm.name: [0.9, 0.9] for arm in arms})
 
-    monkeypatch.setattr(ladder, "compare", compare)
-    ladder.best_techniques({"techniques": ["dreg"], "seeds": 2}, RATE)
-    by_name = {arm.name: arm for arm in compared}
-    assert by_name["rate_dreg"].control == "rate_doubled"
-    assert by_name["rate_doubled"].learning_rate_factor == 2
+def test_what_is_kept_is_tried_together(ladder, compared):
+    finals, seen = compared
+    finals["rate_gradient_noise"] = [x + 0.03 for x in FINALS["rate"]]
+    finals["rate_kept"] = [x + 0.06 for x in FINALS["rate"]]
+    answer = ladder.best_techniques(PLAN, RATE)
+    assert answer.name == "rate_kept"
+    assert {*answer.techniques} == {"lr_scaling", *PLAN["techniques"][:2]}
+    assert "rate_kept" in seen["3-promising"][0]
+
+
+def test_dreg_has_the_doubled_rate_as_its_control(ladder, compared):
+    finals, seen = compared
+    finals["rate_dreg"] = [x + 0.03 for x in FINALS["rate"]]
+    finals["rate_doubled"] = [x + 0.029 for x in finals["rate_dreg"]]
+    plan = {"techniques": ["dreg"], "seeds": 4}
+    assert ladder.best_techniques(plan, RATE) is RATE
+    finals["rate_doubled"] = FINALS["rate"]
+    ladder.state.clear()
+    assert ladder.best_techniques(plan, RATE).name == "rate_dreg"
+    assert seen["3-promising"][0] == ["rate", "rate_doubled", "rate_dreg"]
 
 
 def reference(seconds):
@@ -205,7 +246,7 @@ def reference(seconds):
         (None, 24, 3, 5),
         (100, 24, 3, 5),
         # 10 s a run: what fits is left.
-        (10, 5, 3, 5),
+        (15.5, 6, 3, 5),
         (7, 14, 3, 0),
         (1, 4, 2, 0),
     ],
