@@ -32,6 +32,7 @@ def few():
     register = [t for t in ladders.TECHNIQUES if t.name in tried]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ladders, "FINALISTS", 1)
+        patch.setattr(ladders, "PROMISING", 1)
         patch.setattr(ladders, "TECHNIQUES", register)
         patch.setattr(curves, "TRIALS", 1)
         patch.setattr(curves, "SEEDS", 1)
@@ -246,7 +247,7 @@ def reference(seconds):
         (None, 24, 3, 5),
         (100, 24, 3, 5),
         # 10 s a run: what fits is left.
-        (15.5, 6, 3, 5),
+        (15.5, 7, 3, 5),
         (7, 14, 3, 0),
         (1, 4, 2, 0),
     ],
