@@ -60,6 +60,7 @@ def say(ladder, confirmed, rate, answer, longer):
             f"{score(confirmed, small.final.mean)} in "
             f"{confirmed.arms[0]['epochs']}."
         )
+    text += breakdown_words(ladder, answer)
     tried = len(ladder.state["plan"]["techniques"])
     if answer.name == rate.name and tried:
         text.append(
@@ -76,6 +77,28 @@ def say(ladder, confirmed, rate, answer, longer):
         f"with the small batch {format_duration(small.time.mean)}."
     )
     return " ".join([*text, noise_words(ladder)])
+
+
+def breakdown_words(ladder, answer):
+    """A warning where some seeds of the answer fail in step 3, or nothing."""
+    if not answer.techniques:
+        return []
+    rates = read_results(ladder.path / "2-rates")
+    large = [rates.sign * run.final for run in rates.runs_of(BASELINE)]
+    mine = [
+        rates.sign * run.final
+        for folder in ("3-techniques", "3-promising")
+        if (ladder.path / folder).is_dir()
+        for run in read_results(ladder.path / folder).runs_of(answer.name)
+    ]
+    behind = [x for x in mine if not x >= min(large)]
+    if not behind or 2 * len(behind) > len(mine):
+        return []
+    return [
+        f"But {len(behind)} of its {len(mine)} runs on held-out data end "
+        "behind every run of the large batch as it is: this learning rate is "
+        "close to where training breaks down, and a smaller one is safer."
+    ]
 
 
 def answer_words(answer):

@@ -13,6 +13,7 @@ import pytest
 import keras_lbreg as lbreg
 from keras_lbreg.scaling import curve as curves
 from keras_lbreg.scaling import ladder as ladders
+from keras_lbreg.scaling import report
 from keras_lbreg.scaling.ladder import Ladder
 from keras_lbreg.scaling.script import script
 from keras_lbreg.techniques import RATE_RULES, get
@@ -233,6 +234,26 @@ def test_dreg_has_the_doubled_rate_as_its_control(ladder, compared):
     ladder.state.clear()
     assert ladder.best_techniques(plan, RATE).name == "rate_dreg"
     assert seen["3-promising"][0] == ["rate", "rate_doubled", "rate_dreg"]
+
+
+@pytest.mark.parametrize(
+    ("finals", "said"),
+    [
+        ([0.95, 0.96, 0.80, 0.95], "1 of its 4 runs"),
+        ([0.95, 0.96, math.nan, 0.95], "1 of its 4 runs"),
+        ([0.95, 0.96, 0.92, 0.95], ""),
+    ],
+)
+def test_it_warns_where_some_seeds_break_down(ladder, finals, said, monkeypatch):
+    results = {
+        "2-rates": results_of({"large_batch": [0.91, 0.92, 0.9, 0.92]}),
+        "3-techniques": results_of({"rate": finals}),
+    }
+    (ladder.path / "3-techniques").mkdir(parents=True)
+    monkeypatch.setattr(report, "read_results", lambda path: results[path.name])
+    words = report.breakdown_words(ladder, RATE)
+    assert said in "".join(words)
+    assert bool(words) is bool(said)
 
 
 def reference(seconds):
