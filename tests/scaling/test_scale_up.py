@@ -244,7 +244,9 @@ def test_dreg_has_the_doubled_rate_as_its_control(ladder, compared):
         ([0.95, 0.96, 0.92, 0.95], ""),
     ],
 )
-def test_it_warns_where_some_seeds_break_down(ladder, finals, said, monkeypatch):
+def test_it_warns_where_some_seeds_break_down(
+    ladder, finals, said, monkeypatch
+):
     results = {
         "2-rates": results_of({"large_batch": [0.91, 0.92, 0.9, 0.92]}),
         "3-techniques": results_of({"rate": finals}),
