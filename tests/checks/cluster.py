@@ -10,16 +10,17 @@ they return or raise.
 import contextlib
 import faulthandler
 import functools
+import gc
 import importlib
 import json
-import os
 import pathlib
 import pickle
-import subprocess
 import sys
 import tempfile
+import time
 
 from keras_lbreg.cli.launch import free_ports
+from tests.checks import forked
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -53,10 +54,7 @@ def run_cluster(*functions, workers=2, devices=1, chief=False, timeout=280):
         ]
         texts = run_processes(
             [
-                [
-                    *(sys.executable, "-m", "tests.checks.cluster"),
-                    *(str(out), str(devices), *names),
-                ]
+                ["-m", "tests.checks.cluster", str(out), str(devices), *names]
                 for out in outputs
             ],
             tf_configs(workers, chief),
@@ -83,44 +81,35 @@ def tf_configs(workers, chief=False):
     ]
 
 
-def run_processes(commands, configs, timeout, env=()):
-    """Waits for processes that see a `TF_CONFIG` each; returns their output.
+def run_processes(commands, configs, timeout):
+    """Waits for Python programs that see a `TF_CONFIG` each.
 
     None of them lives longer than `timeout` seconds.
+
+    Args:
+        commands: What follows `python`, of each.
+        configs: The values of `TF_CONFIG`.
+        timeout: Seconds.
+
+    Returns:
+        The exit status and output of each, as text.
     """
-    with contextlib.ExitStack() as stack:
-        processes = []
-        for command, config in zip(commands, configs, strict=True):
-            output = stack.enter_context(tempfile.TemporaryFile("w+"))
-            process = subprocess.Popen(
-                ["timeout", "-s", "KILL", str(timeout), *command],
-                env={
-                    **os.environ,
-                    "KERAS_BACKEND": "tensorflow",
-                    "TF_CONFIG": config,
-                    "TF_CPP_MIN_LOG_LEVEL": "2",
-                    **dict(env),
-                },
-                cwd=ROOT,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            stack.callback(kill_session, process)
-            processes.append((process, output))
-        texts = []
-        for process, output in processes:
-            process.wait()
-            output.seek(0)
-            texts.append(f"exit status {process.returncode}\n{output.read()}")
-        return texts
-
-
-def kill_session(process):
-    """Kills a process that leads a session, and all it has started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, 9)
-    process.wait()
+    with tempfile.TemporaryDirectory() as folder:
+        deadline = time.monotonic() + timeout
+        started = []
+        with contextlib.ExitStack() as stack:
+            for index, pair in enumerate(zip(commands, configs, strict=True)):
+                output = pathlib.Path(folder, str(index))
+                env = {"TF_CONFIG": pair[1]}
+                process = forked.start(pair[0], output, env, ROOT)
+                stack.callback(forked.kill_session, process)
+                started.append((process, output))
+            return [
+                f"exit status "
+                f"{forked.wait(process, max(0, deadline - time.monotonic()))}"
+                f"\n{output.read_text()}"
+                for process, output in started
+            ]
 
 
 def pretend_gpus(count):
@@ -157,6 +146,9 @@ def main(out, devices, *names):
         pretend_gpus(int(devices))
     strategy = keras_lbreg.MultiWorkerMirroredStrategy(start_timeout=120)
     results = {}
+    # A dataset's iterator that is collected waits for TensorFlow's tuner of it,
+    # which can sleep for a minute, and the other worker for this one.
+    gc.disable()
     for name in names:
         module, _, function = name.partition(":")
         print(name, flush=True)

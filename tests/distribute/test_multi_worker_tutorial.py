@@ -1,7 +1,5 @@
 """TensorFlow's tutorial for several workers, moved to Keras 3, runs."""
 
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ SCRIPT = ROOT / "docs" / "examples" / "multi_worker_with_keras.py"
 
 def test_tutorial(tmp_path):
     texts = run_processes(
-        [[sys.executable, str(SCRIPT), str(tmp_path)]] * 2, tf_configs(2), 200
+        [[str(SCRIPT), str(tmp_path)]] * 2, tf_configs(2), 200
     )
     for text in texts:
         assert text.startswith("exit status 0"), text

@@ -6,12 +6,11 @@ same is switched on here, as TensorFlow's own tests do, for virtual CPUs.
 """
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
+
+from tests.checks import forked
+from tests.checks.cluster import ROOT
 
 pytestmark = pytest.mark.tensorflow
 
@@ -44,19 +43,16 @@ print(json.dumps([expected.tolist(), found.tolist()]))
 """
 
 
-def test_replicas_take_the_same_steps_without_merge_calls():
-    result = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=pathlib.Path(__file__).parents[2],
-        # A collective holds its thread until the other replica is there.
-        env={**os.environ, "TF_NUM_INTEROP_THREADS": "8"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert result.returncode == 0, result.stderr
+def test_replicas_take_the_same_steps_without_merge_calls(tmp_path):
+    output = tmp_path / "output"
+    # A collective holds its thread until the other replica is there.
+    env = {"TF_NUM_INTEROP_THREADS": "8"}
+    process = forked.start(["-c", PROGRAM], output, env, ROOT)
+    assert forked.wait(process, 240) == 0, output.read_text()
+    printed = output.read_text()
     # TensorFlow says that it takes its own collectives: so it was there.
-    assert "CollectiveAllReduce" in result.stderr
-    expected, found = json.loads(result.stdout.splitlines()[-1])
+    assert "CollectiveAllReduce" in printed
+    [line] = [x for x in printed.splitlines() if x.startswith("[[")]
+    expected, found = json.loads(line)
     assert found == pytest.approx(expected, abs=1e-5)
     assert found != pytest.approx([1.0] * 5 + [0.0], abs=0.1)
