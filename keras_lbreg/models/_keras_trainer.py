@@ -1,8 +1,9 @@
 """What this package needs of Keras's trainer, checked on Keras 3.15.
 
 Keras publishes `compute_loss` as a whole. A model with two paths needs its
-parts: the compiled loss of one path's predictions, and what is added once. And
-only `BackupAndRestore` can tell a running `fit` with which epoch to begin.
+parts: the compiled loss of one path's predictions, and what is added once. Only
+`BackupAndRestore` can tell a running `fit` with which epoch to begin, and only
+`fit` makes the variables of metrics before the first step.
 `tests/models/test_keras_trainer.py` fails when a new Keras changes them.
 """
 
@@ -41,6 +42,14 @@ def split_batch(x):
         for part, part_mask in zip(parts, ops.split(mask, 2), strict=True):
             set_keras_mask(part, part_mask)
     return parts
+
+
+def build_metrics(model, batch):
+    """Makes the variables of loss and metrics, of a batch's shapes and types.
+
+    A first step on TensorFlow that makes them itself is traced twice.
+    """
+    model._symbolic_build(data_batch=batch)
 
 
 def set_initial_epoch(model, epoch):

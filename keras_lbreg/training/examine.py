@@ -132,6 +132,8 @@ def training_data(workload, rank):
 
 def try_model(model, train, validation):
     """Names of the metrics, in order, once the model has been tried."""
+    # Compiling takes longer than two samples.
+    eagerly, model.run_eagerly = model.run_eagerly, True
     for argument, sample in (
         ("train_data", train.first(TRIED)),
         ("validation_data", validation.first(TRIED)),
@@ -161,6 +163,8 @@ def try_model(model, train, validation):
                 "range"
             )
             raise ValueError(message(argument, expected, received))
+    model.run_eagerly = eagerly
+    model.make_test_function(force=True)
     names = [n for n in results if n != "loss" and not n.endswith("_loss")]
     return names or ["loss"]
 

@@ -27,6 +27,7 @@ from keras_lbreg.callbacks.weight_distance import WeightDistance
 from keras_lbreg.data.npz import read_arrays
 from keras_lbreg.files import write_file
 from keras_lbreg.models._keras_trainer import (
+    build_metrics,
     compile_arguments,
     fresh_automatic_names,
 )
@@ -250,6 +251,11 @@ class Run:
             steps = model.steps_per_execution
             # Several steps at once end early where there are no more data.
             data = for_fit(self, limit=None if steps == 1 else 1)
+            # Keras itself does it on JAX, and where there are several replicas.
+            if keras.backend.backend() == "tensorflow" and (
+                self.placement.devices == 1
+            ):
+                build_metrics(model, data.element_spec)
             self._fit(model, data, steps_per_epoch=steps)
             if sum(value.nbytes for value in state) <= LARGEST_KEPT:
                 self.programs[self.arm.name] = model
