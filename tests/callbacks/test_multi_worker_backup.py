@@ -58,12 +58,20 @@ def assert_same(model, other):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(("frequency", "first"), [(1, 3), (2, 2)])
+@pytest.fixture(scope="module")
+def undisturbed():
+    """A model that was trained without an interruption."""
+    model = make_model()
+    fit(model)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("frequency", "first"), [pytest.param(1, 3, marks=pytest.mark.slow), (2, 2)]
+)
 def test_an_interrupted_run_ends_as_an_undisturbed_one(
-    tmp_path, frequency, first
+    tmp_path, frequency, first, undisturbed
 ):
-    undisturbed = make_model()
-    fit(undisturbed)
     path = tmp_path / "folder" / "backup.npz"
 
     with pytest.raises(PowerCut):
@@ -87,12 +95,11 @@ def test_a_fit_without_the_callback_begins_with_its_own_epoch(tmp_path):
     assert fit(model, epochs=2).epoch == [0, 1]
 
 
-def test_nothing_to_go_on_from(tmp_path):
+def test_nothing_to_go_on_from(tmp_path, undisturbed):
     backup = MultiWorkerBackup(tmp_path / "backup.npz", delete_checkpoint=False)
-    model, plain = make_model(), make_model()
+    model = make_model()
     assert fit(model, backup).epoch == [0, 1, 2, 3, 4]
-    fit(plain)
-    assert_same(model, plain)
+    assert_same(model, undisturbed)
     assert backup.path.exists()
     # What is finished stays so.
     assert fit(make_model(), backup).epoch == []
@@ -100,7 +107,9 @@ def test_nothing_to_go_on_from(tmp_path):
     assert fit(model, epochs=2).epoch == [0, 1]
 
 
-def test_a_cut_while_writing_leaves_the_epoch_before(tmp_path, monkeypatch):
+def test_a_cut_while_writing_leaves_the_epoch_before(
+    tmp_path, monkeypatch, undisturbed
+):
     path = tmp_path / "backup.npz"
     with pytest.raises(PowerCut):
         fit(make_model(), MultiWorkerBackup(path), CutThePower(2))
@@ -113,9 +122,8 @@ def test_a_cut_while_writing_leaves_the_epoch_before(tmp_path, monkeypatch):
         patch.setattr(np, "savez", half_a_file)
         with pytest.raises(PowerCut):
             fit(make_model(), MultiWorkerBackup(path))
-    again, undisturbed = make_model(), make_model()
+    again = make_model()
     assert fit(again, MultiWorkerBackup(path)).epoch == [2, 3, 4]
-    fit(undisturbed)
     assert_same(again, undisturbed)
     # Nothing is left of the half, either.
     assert not list(tmp_path.iterdir())
