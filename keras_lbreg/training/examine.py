@@ -132,8 +132,9 @@ def training_data(workload, rank):
 
 def try_model(model, train, validation):
     """Names of the metrics, in order, once the model has been tried."""
-    # Compiling takes longer than two samples.
-    eagerly, model.run_eagerly = model.run_eagerly, True
+    # To compile takes longer than two samples; JAX compiles each operation.
+    eagerly = model.run_eagerly
+    model.run_eagerly = eagerly or keras.backend.backend() == "tensorflow"
     for argument, sample in (
         ("train_data", train.first(TRIED)),
         ("validation_data", validation.first(TRIED)),
